@@ -1,0 +1,115 @@
+"""What counting and paging bring back: each result says what it is worth (exact or a bound), as of when, how long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from fkexplorer.schema.model import Column
+
+
+class Status(StrEnum):
+    """What is known of an edge's rows. Only `clean` and `orphans` carry a number."""
+
+    CLEAN = "clean"
+    ORPHANS = "orphans"
+    SKIPPED = "skipped"
+    """Over the cost limit, and nobody asked for it yet."""
+    TIMED_OUT = "timed_out"
+    DENIED = "denied"
+    """A privilege is missing."""
+    UNRELIABLE = "unreliable"
+    """Row security hides rows from this role, on either side."""
+    INCOMPARABLE = "incomparable"
+    """No operator compares the two types."""
+    FAILED = "failed"
+    STOPPED = "stopped"
+    """Somebody stopped the count: not known, and not shown as if it were. On screen only."""
+
+
+class Bound(StrEnum):
+    """What the number is to the truth."""
+
+    EXACT = "exact"
+    LOWER = "lower"
+    UPPER = "upper"
+    ESTIMATE = "estimate"
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """The outcome of one count of one edge. A number that is not known is None, never 0."""
+
+    edge: int
+    """OID of the constraint."""
+    status: Status
+    as_of: datetime
+    """The server's clock at the count's snapshot, UTC (the client's where the server gave none)."""
+    seconds: float
+    """Time of the edge's own query, as the client saw it."""
+    orphans: int | None = None
+    bound: Bound = Bound.EXACT
+    snapshot: str | None = None
+    """`pg_current_snapshot()` of the counting transaction: equal later means that nothing changed."""
+    rows: int | None = None
+    nulls: int | None = None
+    """Rows whose key is wholly NULL."""
+    unchecked: int | None = None
+    """Rows that MATCH SIMPLE lets pass because a part of the key is NULL; 0 for one column and for MATCH FULL."""
+    missing_keys: int | None = None
+    """Distinct keys that the orphans name."""
+    childless: int | None = None
+    """Parents that no child row refers to."""
+    error: str | None = None
+    """One line of reason where the status carries no number."""
+
+    @property
+    def known(self) -> bool:
+        """Whether `orphans` is a number."""
+        return self.orphans is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A column of a page; `secret` values stay on the server until somebody asks to see them."""
+
+    name: str
+    column: Column | None
+    """None for a computed one, as the number of rows of a missing key."""
+    key: bool
+    """Part of the table's own key."""
+    foreign: bool
+    """Part of the edge's columns."""
+    secret: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One value of a row as PostgreSQL prints it; `text` is None for NULL and for a masked value."""
+
+    text: str | None
+    cut: bool = False
+    """`text` is the beginning of a longer value."""
+    masked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of rows in the order of their key."""
+
+    fields: tuple[Field, ...]
+    rows: tuple[tuple[Value, ...], ...]
+    more: bool
+    """There are rows behind the last one."""
+    after: tuple[str | None, ...] | None
+    """Where the next page begins: the key of the last row, as text; None at the end."""
+    as_of: datetime
+    seconds: float
+    as_role: bool = False
+    """Row security was left on: these are the rows that this role sees, not all there are."""
+    keys: tuple[tuple[str | None, ...], ...] = ()
+    """For each row what identifies it (its key's values or its ctid, as text), to fetch it again in full."""

@@ -1,0 +1,223 @@
+"""Names as people write and read them: quoted as SQL quotes, found again from what somebody typed.
+
+In memory a table is its OID and an edge its constraint's OID; this is the one place that turns text into either.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import string
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from fkexplorer.schema.model import Relationship, Schema, Table
+
+# What PostgreSQL's quote_ident quotes: the key words that pg_get_keywords() does not call unreserved,
+# of 12 to 18 together.
+_KEYWORDS_TEXT = """
+all analyse analyze and any array as asc asymmetric authorization between bigint binary bit boolean both case cast
+char character check coalesce collate collation column concurrently constraint create cross current_catalog
+current_date current_role current_schema current_time current_timestamp current_user dec decimal default deferrable
+desc distinct do else end except exists extract false fetch float for foreign freeze from full grant greatest group
+grouping having ilike in initially inner inout int integer intersect interval into is isnull join json json_array
+json_arrayagg json_exists json_object json_objectagg json_query json_scalar json_serialize json_table json_value
+lateral leading least left like limit localtime localtimestamp merge_action national natural nchar none normalize
+not notnull null nullif numeric offset on only or order out outer overlaps overlay placing position precision
+primary real references returning right row select session_user setof similar smallint some substring symmetric
+system_user table tablesample then time timestamp to trailing treat trim true union unique user using values
+varchar variadic verbose when where window with xmlattributes xmlconcat xmlelement xmlexists xmlforest
+xmlnamespaces xmlparse xmlpi xmlroot xmlserialize xmltable
+"""
+KEYWORDS = frozenset(_KEYWORDS_TEXT.split())
+_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
+# PostgreSQL folds an unquoted identifier's ASCII letters only; what other letters do depends on the server's encoding.
+_FOLD = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+_PART = re.compile(r'\s*(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<bare>[^".(),]*[^".(),\s]))\s*')
+
+
+class _Part:
+    """One identifier as it was typed."""
+
+    __slots__ = ("quoted", "text")
+
+    def __init__(self, text: str, *, quoted: bool) -> None:
+        self.text = text
+        self.quoted = quoted
+
+
+def quote(name: str) -> str:
+    """The identifier as SQL has to spell it, quoted only where it must be (PostgreSQL's `quote_ident`)."""
+    if _PLAIN.fullmatch(name) and name not in KEYWORDS:
+        return name
+    return '"' + name.replace('"', '""') + '"'
+
+
+def qualified(*parts: str) -> str:
+    """`schema.table`, `schema.table.constraint`, …: each part quoted where it must be."""
+    return ".".join(quote(part) for part in parts)
+
+
+def table_label(table: Table) -> str:
+    """`schema.table`, quoted as SQL does."""
+    return qualified(table.schema, table.name)
+
+
+def edge_label(schema: Schema, edge: Relationship) -> str:
+    """`schema.table.constraint` of the child, quoted as SQL does: unique in a database."""
+    child = schema.child_of(edge)
+    return qualified(child.schema, child.name, edge.name)
+
+
+def find_tables(schema: Schema, text: str) -> list[Table]:
+    """The tables that a typed name means, in label order: none, one, or several where the schema was left out.
+
+    Unquoted parts are folded as SQL folds them; where that finds nothing they are taken as they stand, so that
+    `Order Items` finds `"Order Items"` and a name with a dot in it is found too.
+    """
+    parts = _split(text)
+    for matches in (_as_sql, _as_typed):
+        if parts and (found := [table for table in schema.tables.values() if _names_table(table, parts, matches)]):
+            return sorted(found, key=table_label)
+    return sorted((table for table in schema.tables.values() if table.name == text), key=table_label)
+
+
+def find_edges(schema: Schema, text: str) -> list[Relationship]:
+    """The edges that a typed name means, in label order.
+
+    Accepted: `schema.table.constraint`, `table.constraint`, `constraint`, and the child's columns in the key's order,
+    `schema.table(col, …)` or `table(col, …)`. Quoting and folding as in `find_tables`.
+    """
+    head, columns = _with_columns(text)
+    parts = _split(head)
+    edges = schema.edges.values()
+    found: list[Relationship] = []
+    for matches in (_as_sql, _as_typed):
+        if not parts:
+            break
+        if columns is not None:
+            found = [edge for edge in edges if _names_columns(schema, edge, parts, columns, matches)]
+        else:
+            found = [edge for edge in edges if _names_edge(schema, edge, parts, matches)]
+        if found:
+            break
+    if not found:
+        found = [edge for edge in edges if edge.name == text]
+    return sorted(found, key=lambda edge: edge_label(schema, edge))
+
+
+def similar_tables(schema: Schema, text: str, limit: int = 3) -> list[str]:
+    """Labels of the tables whose names come nearest to what was typed: "did you mean"."""
+    tables = schema.tables.values()
+    return _similar(
+        text, ((table_label(table), (table.name, f"{table.schema}.{table.name}")) for table in tables), limit
+    )
+
+
+def similar_edges(schema: Schema, text: str, limit: int = 3) -> list[str]:
+    """The same for edges."""
+    labelled = ((edge, schema.child_of(edge)) for edge in schema.edges.values())
+    return _similar(
+        text,
+        (
+            (
+                edge_label(schema, edge),
+                (edge.name, f"{child.name}.{edge.name}", f"{child.schema}.{child.name}.{edge.name}"),
+            )
+            for edge, child in labelled
+        ),
+        limit,
+    )
+
+
+def _similar(text: str, named: Iterable[tuple[str, tuple[str, ...]]], limit: int) -> list[str]:
+    wanted = text.replace('"', "").casefold()
+    matcher = difflib.SequenceMatcher(autojunk=False)
+    matcher.set_seq2(wanted)
+    scored: list[tuple[float, str]] = []
+    for label, spellings in named:
+        best = 0.0
+        for spelling in spellings:
+            matcher.set_seq1(spelling.casefold())
+            # The two cheap upper bounds first: a full ratio of 4,000 names would take a second.
+            if matcher.real_quick_ratio() > 0.6 and matcher.quick_ratio() > 0.6:
+                best = max(best, matcher.ratio())
+        if best >= 0.6:
+            scored.append((-best, label))
+    return [label for _, label in sorted(scored)[:limit]]
+
+
+def _split(text: str) -> list[_Part]:
+    """The identifiers between dots; [] where the text is not such a chain."""
+    parts: list[_Part] = []
+    position = 0
+    while match := _PART.match(text, position):
+        quoted = match["quoted"]
+        parts.append(
+            _Part(match["bare"], quoted=False) if quoted is None else _Part(quoted.replace('""', '"'), quoted=True)
+        )
+        position = match.end()
+        if position == len(text):
+            return parts
+        if text[position] != ".":
+            break
+        position += 1
+    return []
+
+
+def _with_columns(text: str) -> tuple[str, list[_Part] | None]:
+    """`table(a, b)` to its table and columns; the columns are None where there is no such list."""
+    stripped = text.strip()
+    if not stripped.endswith(")"):
+        return text, None
+    quoted = False
+    for position, character in enumerate(stripped):
+        if character == '"':
+            quoted = not quoted
+        elif character == "(" and not quoted:
+            columns: list[_Part] = []
+            rest = stripped[position + 1 : -1]
+            start = 0
+            while match := _PART.match(rest, start):
+                columns += _split(match[0])
+                start = match.end() + 1
+                if match.end() == len(rest):
+                    return stripped[:position], columns
+                if rest[match.end()] != ",":
+                    break
+            return text, None
+    return text, None
+
+
+def _as_sql(part: _Part, name: str) -> bool:
+    return (part.text if part.quoted else part.text.translate(_FOLD)) == name
+
+
+def _as_typed(part: _Part, name: str) -> bool:
+    return part.text == name
+
+
+def _names_table(table: Table, parts: list[_Part], matches: Callable[[_Part, str], bool]) -> bool:
+    if len(parts) > 2 or not matches(parts[-1], table.name):
+        return False
+    return len(parts) == 1 or matches(parts[0], table.schema)
+
+
+def _names_edge(schema: Schema, edge: Relationship, parts: list[_Part], matches: Callable[[_Part, str], bool]) -> bool:
+    if not matches(parts[-1], edge.name):
+        return False
+    return len(parts) == 1 or _names_table(schema.child_of(edge), parts[:-1], matches)
+
+
+def _names_columns(
+    schema: Schema,
+    edge: Relationship,
+    parts: list[_Part],
+    columns: list[_Part],
+    matches: Callable[[_Part, str], bool],
+) -> bool:
+    if len(columns) != len(edge.pairs) or not _names_table(schema.child_of(edge), parts, matches):
+        return False
+    return all(matches(part, pair.child.name) for part, pair in zip(columns, edge.pairs, strict=True))

@@ -1,0 +1,326 @@
+"""Turns the rows of the catalogue statements into the schema's plain values, each repeated value made once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC
+from sys import intern
+from typing import TYPE_CHECKING, Any
+
+from fkexplorer.schema.model import (
+    Action,
+    Collation,
+    Column,
+    ColumnPair,
+    EdgeKind,
+    Index,
+    IndexColumn,
+    Key,
+    Match,
+    Operator,
+    Privileges,
+    Relationship,
+    Schema,
+    Table,
+    TableKind,
+    Triggers,
+    TypeName,
+)
+from fkexplorer.schema.names import qualified
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    Rows = Sequence[tuple[Any, ...]]
+    Answers = Mapping[str, Rows]
+
+_ACTIONS = {
+    "a": Action.NO_ACTION,
+    "r": Action.RESTRICT,
+    "c": Action.CASCADE,
+    "n": Action.SET_NULL,
+    "d": Action.SET_DEFAULT,
+}
+_MATCHES = {"s": Match.SIMPLE, "f": Match.FULL}
+_ALL_FIRE = Triggers()
+
+
+def build_schema(answers: Answers) -> Schema:
+    """The schema that the statements' answers describe.
+
+    Args:
+        answers: for each statement's name the rows that it brought back.
+    """
+    collations = {oid: Collation(intern(schema), name, det) for oid, schema, name, det in answers["collations"]}
+    operators = _operators(answers["operators"])
+    privileges = {row[0]: Privileges(*row[12:19]) for row in answers["tables"]}
+    comments = {(oid, number): text for oid, number, text in answers["comments"]}
+    columns = _columns(answers, collations, privileges, comments)
+    indexes = _indexes(answers, collations, operators)
+    keys: dict[int, list[Key]] = defaultdict(list)
+    for oid, name, relation, numbers, primary, deferrable, index in answers["keys"]:
+        keys[relation].append(Key(oid, name, tuple(numbers), primary, deferrable, index))
+    partitions = _Partitions(answers)
+    tables: dict[int, Table] = {}
+    for row in answers["tables"]:
+        oid = row[0]
+        tables[oid] = Table(
+            oid=oid,
+            schema=intern(row[1]),
+            name=intern(row[2]),
+            kind=TableKind(row[3]),
+            columns=tuple(columns.get(oid, {}).values()),
+            keys=tuple(keys.get(oid, ())),
+            indexes=tuple(each.index for each in indexes.get(oid, ())),
+            persistence=intern(row[4]),
+            estimated_rows=partitions.rows[oid] if oid in partitions.below else row[5],
+            estimated_bytes=row[6] + partitions.size[oid],
+            partitions=tuple(partitions.below.get(oid, ())),
+            inherits=tuple(row[7] or ()),
+            row_security=row[8],
+            row_security_forced=row[9],
+            row_security_active=row[10],
+            owner=intern(row[11]),
+            privileges=privileges[oid],
+            comment=comments.get((oid, 0)),
+        )
+    return Schema(
+        tables=tables,
+        edges=_edges(answers, tables, columns, indexes, operators),
+        loaded_at=answers["clock"][0][0].astimezone(UTC),
+        partition_roots=partitions.roots,
+    )
+
+
+def _operators(rows: Rows) -> dict[int, Operator]:
+    types: dict[tuple[str, str], TypeName] = {}
+
+    def side(schema: str | None, name: str) -> TypeName | None:
+        return None if schema is None else types.setdefault((schema, name), TypeName(intern(schema), intern(name)))
+
+    return {
+        oid: Operator(intern(schema), intern(name), side(left_schema, left), side(right_schema, right))
+        for oid, schema, name, left_schema, left, right_schema, right in rows
+    }
+
+
+def _columns(
+    answers: Answers,
+    collations: Mapping[int, Collation],
+    privileges: Mapping[int, Privileges],
+    comments: Mapping[tuple[int, int], str],
+) -> dict[int, dict[int, Column]]:
+    """The columns of each table by attnum."""
+    names = {oid: TypeName(intern(schema), intern(name)) for oid, schema, name, _, _ in answers["types"]}
+    categories = {row[0]: intern(row[3]) for row in answers["types"]}
+    under = {row[0]: row[4] for row in answers["types"] if row[4] is not None}
+    texts = {(oid, modifier): text for oid, modifier, text in answers["type_texts"]}
+    bases: dict[int, TypeName] = {}
+    for oid in under:
+        base = oid
+        while base in under:
+            base = under[base]
+        bases[oid] = names[base]
+        categories[oid] = categories[base]
+    found: dict[int, dict[int, Column]] = defaultdict(dict)
+    for row in answers["columns"]:
+        (
+            relation,
+            number,
+            name,
+            type_oid,
+            modifier,
+            not_null,
+            default,
+            identity,
+            generated,
+            collation,
+            select,
+            update,
+        ) = row
+        of_table = privileges[relation]
+        found[relation][number] = Column(
+            number=number,
+            name=intern(name),
+            type=names[type_oid],
+            type_text=texts[type_oid, modifier],
+            category=categories[type_oid],
+            not_null=not_null,
+            has_default=default,
+            identity=intern(identity),
+            generated=generated != "",
+            collation=collations.get(collation),
+            may_select=of_table.select if select is None else select,
+            may_update=of_table.update if update is None else update,
+            comment=comments.get((relation, number)),
+            base_type=bases.get(type_oid),
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _IndexParts:
+    """An index with what only the search for a supporting one needs."""
+
+    index: Index
+    numbers: tuple[int, ...]
+    classes: tuple[int, ...]
+    collations: tuple[int, ...]
+
+
+def _indexes(
+    answers: Answers, collations: Mapping[int, Collation], operators: Mapping[int, Operator]
+) -> dict[int, list[_IndexParts]]:
+    orderings: dict[int, dict[int, Operator]] = defaultdict(dict)
+    for operator_class, strategy, operator in answers["orderings"]:
+        orderings[operator_class][strategy] = operators[operator]
+    made: dict[tuple[int, int, int], IndexColumn] = {}
+
+    def column(key: tuple[int, int, int]) -> IndexColumn:
+        if key not in made:
+            number, operator_class, collation = key
+            ordering = orderings.get(operator_class, {})
+            made[key] = IndexColumn(
+                number, collations.get(collation), ordering.get(1), ordering.get(3), ordering.get(5)
+            )
+        return made[key]
+
+    found: dict[int, list[_IndexParts]] = defaultdict(list)
+    for row in answers["indexes"]:
+        oid, relation, name, method, numbers, classes, collated, count, unique, primary, valid, immediate = row[:12]
+        numbers = tuple(numbers[:count])
+        keys = zip(numbers, classes, collated, strict=True)
+        index = Index(
+            oid=oid,
+            name=name,
+            method=intern(method),
+            columns=tuple(column(key) for key in keys),
+            unique=unique,
+            primary=primary,
+            valid=valid,
+            immediate=immediate,
+            nulls_not_distinct=row[12],
+            partial=row[13],
+            not_null_predicate=row[14],
+        )
+        found[relation].append(_IndexParts(index, numbers, tuple(classes), tuple(collated)))
+    return found
+
+
+class _Partitions:
+    """What lies below each table that has partitions, at any depth."""
+
+    def __init__(self, answers: Answers) -> None:
+        above = {row[0]: row[1] for row in answers["partitions"]}
+        kept = {row[0] for row in answers["tables"]}
+        self.below: dict[int, list[int]] = defaultdict(list)
+        self.rows: dict[int, float | None] = defaultdict(lambda: None)
+        self.size: dict[int, int] = defaultdict(int)
+        self.roots: dict[int, int] = {}
+        for oid, parent, rows, size in answers["partitions"]:
+            ancestor = parent
+            while True:
+                if ancestor in kept:
+                    self.below[ancestor].append(oid)
+                    self.size[ancestor] += size
+                    if rows is not None:
+                        self.rows[ancestor] = (self.rows[ancestor] or 0.0) + rows
+                if ancestor not in above:
+                    break
+                ancestor = above[ancestor]
+            if oid not in kept:
+                self.roots[oid] = ancestor
+
+
+def _edges(
+    answers: Answers,
+    tables: Mapping[int, Table],
+    columns: Mapping[int, Mapping[int, Column]],
+    indexes: Mapping[int, Sequence[_IndexParts]],
+    operators: Mapping[int, Operator],
+) -> dict[int, Relationship]:
+    triggers = _triggers(answers)
+    comments = dict(answers["edge_comments"])
+    families = set(answers["families"])
+    collations = {(row[0], row[1]): row[9] for row in answers["columns"]}
+    mixed = {row[0] for row in answers["collations"] if not row[3]}
+    edges: dict[int, Relationship] = {}
+    for row in answers["edges"]:
+        oid, name, child, parent, conkey, confkey, match, on_delete, on_update, set_columns = row[:10]
+        deferrable, deferred, validated, enforced, period, equals, finds = row[10:]
+        equals = equals or [0] * len(conkey)
+        wanted: dict[int, tuple[int, int]] = {}
+        for number, parent_number, operator in zip(conkey, confkey, finds or [0] * len(conkey), strict=True):
+            collation = collations[parent, parent_number]
+            wanted[number] = (operator, collation if collation in mixed else collations[child, number])
+        index = _supporting(indexes.get(child, ()), wanted, families)
+        edges[oid] = Relationship(
+            oid=oid,
+            name=name,
+            kind=EdgeKind.DECLARED,
+            child=child,
+            parent=parent,
+            pairs=tuple(
+                ColumnPair(columns[child][number], columns[parent][parent_number], operators.get(operator))
+                for number, parent_number, operator in zip(conkey, confkey, equals, strict=True)
+            ),
+            match=_MATCHES[match],
+            on_delete=_ACTIONS[on_delete],
+            on_update=_ACTIONS[on_update],
+            set_columns=tuple(set_columns or ()),
+            deferrable=deferrable,
+            deferred=deferred,
+            validated=validated,
+            enforced=enforced,
+            period=period,
+            triggers=triggers.get(oid, _ALL_FIRE),
+            index=qualified(tables[child].schema, index) if index else None,
+            comment=comments.get(oid),
+        )
+    return edges
+
+
+def _triggers(answers: Answers) -> dict[int, Triggers]:
+    child_off: dict[int, int] = defaultdict(int)
+    parent_off: dict[int, int] = defaultdict(int)
+    missing: dict[int, int] = defaultdict(int)
+    places: dict[int, set[str]] = defaultdict(set)
+    for edge, on_child, schema, name in answers["triggers_off"]:
+        (child_off if on_child else parent_off)[edge] += 1
+        places[edge].add(qualified(schema, name))
+    for edge, schema, name in answers["unprotected"]:
+        missing[edge] += 1
+        places[edge].add(qualified(schema, name))
+    return {
+        edge: Triggers(child_off[edge], parent_off[edge], missing[edge], tuple(sorted(names)))
+        for edge, names in places.items()
+    }
+
+
+def _supporting(
+    indexes: Sequence[_IndexParts], wanted: Mapping[int, tuple[int, int]], families: set[tuple[int, int]]
+) -> str | None:
+    """The name of the smallest index that finds a child's rows by the whole key; None if there is none.
+
+    Args:
+        indexes: those of the child.
+        wanted: for each column of the key the operator (`conffeqop`) and the collation that PostgreSQL's own lookup
+            compares it with; the index has to have that operator in its family, and the same collation.
+        families: pairs of an operator class and an operator in its family.
+    """
+    best: tuple[bool, int, str] | None = None
+    for each in indexes:
+        index = each.index
+        leading = each.numbers[: len(wanted)]
+        if not index.valid or set(leading) != wanted.keys():
+            continue
+        if index.partial and index.not_null_predicate not in wanted:
+            continue
+        keys = zip(leading, each.classes, each.collations, strict=False)
+        if all(
+            (opclass, wanted[n][0]) in families and collation in {0, wanted[n][1]} for n, opclass, collation in keys
+        ):
+            rank = (index.partial, len(index.columns), index.name)
+            best = rank if best is None else min(best, rank)
+    return best[2] if best else None

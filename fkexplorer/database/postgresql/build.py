@@ -241,7 +241,7 @@ def _edges(
     operators: Mapping[int, Operator],
 ) -> dict[int, Relationship]:
     triggers = _triggers(answers)
-    comments = dict(answers["edge_comments"])
+    comments: dict[int, str] = dict(answers["edge_comments"])
     families = set(answers["families"])
     collations = {(row[0], row[1]): row[9] for row in answers["columns"]}
     mixed = {row[0] for row in answers["collations"] if not row[3]}

@@ -23,6 +23,8 @@ HUB = 20
 """A table with as many incoming edges is a hub: most pairs of tables meet there, which says little about them."""
 HUB_WEIGHT = 10.0
 """What a path pays for passing a hub; any other table costs 1."""
+# So many cycles of one length are put in order before the first are taken; of more it is any so many.
+_SORTED = 1000
 
 
 class Graph:
@@ -93,9 +95,9 @@ class Graph:
         # One length after the other: a group of 57 tables can have millions of cycles of 8, and a few of 2.
         for exactly in range(1, length + 1):
             level = (self._turned(cycle) for cycle in nx.simple_cycles(plain, exactly) if len(cycle) == exactly)
-            for cycle in sorted(islice(level, limit - len(found)), key=self._places):
+            for cycle in sorted(islice(level, _SORTED), key=self._places):
                 steps = zip(cycle, [*cycle[1:], cycle[0]], strict=True)
-                found += map(list, islice(product(*(hops[step] for step in steps)), limit - len(found)))
+                found += map(list, islice(product(*(hops[step] for step in steps)), max(limit - len(found), 0)))
             if len(found) >= limit:
                 break
         return found

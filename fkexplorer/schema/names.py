@@ -136,7 +136,7 @@ def _similar(text: str, named: Iterable[tuple[str, tuple[str, ...]]], limit: int
     wanted = text.replace('"', "").casefold()
     matcher = difflib.SequenceMatcher(autojunk=False)
     matcher.set_seq2(wanted)
-    scored: list[tuple[float, str]] = []
+    scored: list[tuple[float, int, str]] = []
     for label, spellings in named:
         best = 0.0
         for spelling in spellings:
@@ -145,8 +145,8 @@ def _similar(text: str, named: Iterable[tuple[str, tuple[str, ...]]], limit: int
             if matcher.real_quick_ratio() > 0.6 and matcher.quick_ratio() > 0.6:
                 best = max(best, matcher.ratio())
         if best >= 0.6:
-            scored.append((-best, label))
-    return [label for _, label in sorted(scored)[:limit]]
+            scored.append((-best, len(label), label))
+    return [label for _, _, label in sorted(scored)[:limit]]
 
 
 def _split(text: str) -> list[_Part]:

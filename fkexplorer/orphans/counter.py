@@ -1,0 +1,217 @@
+"""Counts one edge: one exact statement in a READ ONLY transaction, and an honest word where there is no number."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import SmallInteger, cast, func, select
+from sqlalchemy.dialects.postgresql import OID
+from sqlalchemy.exc import DBAPIError
+
+from fkexplorer.database.connection import Limits
+from fkexplorer.orphans.model import Count, Status
+from fkexplorer.orphans.predicate import EdgePredicate, Incomparable, count_statement, totals_statement
+from fkexplorer.schema.model import Match
+from fkexplorer.schema.names import quote, table_label
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sqlalchemy import ColumnElement
+
+    from fkexplorer.database.connection import Database
+    from fkexplorer.schema.model import Column, Relationship, Schema, Table
+
+INSUFFICIENT_PRIVILEGE = "42501"
+QUERY_CANCELED = "57014"
+LOCK_NOT_AVAILABLE = "55P03"
+UNDEFINED_FUNCTION = "42883"
+
+
+async def count_edge(
+    database: Database,
+    schema: Schema,
+    edge: Relationship,
+    *,
+    full: bool = False,
+    timeout_seconds: float = 30.0,
+    trust_catalogue: bool = True,
+) -> Count:
+    """Count the orphans of an edge.
+
+    Args:
+        database: where to count.
+        schema: the schema that the edge is of.
+        edge: the edge.
+        full: whether to count rows, NULLs, missing keys and childless parents too, of the same snapshot. Without it
+            they are None where they would cost another scan; childless parents are counted for 1:1 edges always.
+        timeout_seconds: the server stops the statement after this time.
+        trust_catalogue: whether the privileges and row security that the schema was loaded with decide beforehand
+            that the server would refuse, so that its log stays quiet. If not, the server is asked.
+
+    Returns:
+        The count; a status in place of a number when the statement fails or may not be asked.
+
+    Raises:
+        Trouble: the connection is lost.
+    """
+    try:
+        predicate = EdgePredicate(schema, edge)
+        one_to_one = is_one_to_one(schema.child_of(edge), edge)
+        version = database.facts.version_number
+        statement = (
+            totals_statement(predicate, version) if full else count_statement(predicate, version, childless=one_to_one)
+        )
+    except Incomparable:
+        return _without_number(edge, Status.INCOMPARABLE, _incomparable(edge))
+    if trust_catalogue and (refusal := _refusal(schema, edge, _catalogued(schema, edge), database.facts.user)):
+        return _without_number(edge, *refusal)
+    limits = Limits(statement_timeout_ms=max(1, round(timeout_seconds * 1000)))
+    started = time.perf_counter()
+    try:
+        async with database.read(limits) as connection:
+            started = time.perf_counter()
+            row = (await connection.execute(statement)).one()._mapping  # noqa: SLF001 - its public name
+            seconds = time.perf_counter() - started
+    except DBAPIError as error:
+        seconds = time.perf_counter() - started
+        status, reason = await _failed(database, schema, edge, error, timed_out=seconds >= timeout_seconds)
+        return _without_number(edge, status, reason, seconds)
+    return _counted(edge, row, seconds)
+
+
+def is_one_to_one(child: Table, edge: Relationship) -> bool:
+    """Whether the child's key is unique: every parent has one child row at most."""
+    own = {pair.child.number for pair in edge.pairs}
+    return any(
+        index.unique
+        and index.valid
+        and not index.has_expressions
+        and (not index.partial or index.not_null_predicate in own)
+        and own >= {column.number for column in index.columns}
+        for index in child.indexes
+    )
+
+
+def _counted(edge: Relationship, row: Mapping[str, Any], seconds: float) -> Count:
+    orphans: int = row["orphans"]
+    total = row if "rows" in row else {}
+    never_partly = len(edge.pairs) == 1 or edge.match is Match.FULL
+    return Count(
+        edge=edge.oid,
+        status=Status.ORPHANS if orphans else Status.CLEAN,
+        as_of=row["as_of"].astimezone(UTC),
+        seconds=seconds,
+        orphans=orphans,
+        snapshot=row["snapshot"],
+        rows=total.get("rows"),
+        nulls=total.get("nulls"),
+        unchecked=0 if never_partly else total.get("unchecked"),
+        missing_keys=total.get("missing_keys") if orphans else 0,
+        childless=row["childless"],
+    )
+
+
+def _without_number(edge: Relationship, status: Status, reason: str, seconds: float = 0.0) -> Count:
+    return Count(edge=edge.oid, status=status, as_of=datetime.now(UTC), seconds=seconds, error=reason)
+
+
+def _incomparable(edge: Relationship) -> str:
+    without = next(pair for pair in edge.pairs if pair.equals is None)
+    return f"no operator compares {without.parent.type_text} with {without.child.type_text}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Access:
+    """What the role may read of an edge's two tables."""
+
+    schemas: dict[str, bool]
+    """USAGE on each schema that the statement names."""
+    columns: dict[tuple[int, int], bool]
+    """SELECT on each column of the key, by table and column number."""
+    hidden: dict[int, bool]
+    """Whether policies hide rows of the table from the role."""
+
+
+def _columns(schema: Schema, edge: Relationship) -> list[tuple[Table, Column]]:
+    child, parent = schema.child_of(edge), schema.parent_of(edge)
+    return [(child, pair.child) for pair in edge.pairs] + [(parent, pair.parent) for pair in edge.pairs]
+
+
+def _catalogued(schema: Schema, edge: Relationship) -> _Access:
+    tables = (schema.child_of(edge), schema.parent_of(edge))
+    return _Access(
+        schemas={table.schema: table.privileges.usage for table in tables},
+        columns={(table.oid, column.number): column.may_select for table, column in _columns(schema, edge)},
+        hidden={table.oid: table.row_security_active for table in tables},
+    )
+
+
+async def _asked(database: Database, schema: Schema, edge: Relationship) -> _Access:
+    """The same from the server, which knows what was granted since the catalogue was read."""
+    tables = {table.oid: table for table in (schema.child_of(edge), schema.parent_of(edge))}
+    names = {table.schema for table in tables.values()} | set(_other_schemas(edge))
+    columns = dict.fromkeys((table.oid, column.number) for table, column in _columns(schema, edge))
+    functions = func.pg_catalog
+    asked: list[ColumnElement[bool]] = [
+        *(functions.has_schema_privilege(name, "USAGE") for name in names),
+        *(
+            functions.has_column_privilege(cast(oid, OID), cast(number, SmallInteger), "SELECT")
+            for oid, number in columns
+        ),
+        *(functions.row_security_active(cast(oid, OID)) for oid in tables),
+    ]
+    async with database.read(Limits()) as connection:
+        answers = iter((await connection.execute(select(*(each.label(f"a{n}") for n, each in enumerate(asked))))).one())
+    return _Access(
+        schemas={name: next(answers) for name in names},
+        columns={column: next(answers) for column in columns},
+        hidden={oid: next(answers) for oid in tables},
+    )
+
+
+def _other_schemas(edge: Relationship) -> Iterator[str]:
+    """Schemas of the operators, types and collations that the statement names: each needs USAGE."""
+    for pair in edge.pairs:
+        for named in (pair.equals, pair.child_cast, pair.parent_cast, pair.collate):
+            if named is not None and named.schema != "pg_catalog":
+                yield named.schema
+
+
+def _refusal(schema: Schema, edge: Relationship, access: _Access, user: str) -> tuple[Status, str] | None:
+    """The status and the one line of reason with which the server would refuse a count, or None."""
+    role = quote(user)
+    for name, usable in access.schemas.items():
+        if not usable:
+            return Status.DENIED, f"no USAGE on schema {quote(name)}: GRANT USAGE ON SCHEMA {quote(name)} TO {role}"
+    for table, column in _columns(schema, edge):
+        if not access.columns[table.oid, column.number]:
+            label = table_label(table)
+            return Status.DENIED, f"no SELECT on {label}: GRANT SELECT ON {label} TO {role}"
+    for table in (schema.child_of(edge), schema.parent_of(edge)):
+        if access.hidden[table.oid]:
+            reason = f"row security hides rows of {table_label(table)} from {role}: count as a role with BYPASSRLS"
+            return Status.UNRELIABLE, reason
+    return None
+
+
+async def _failed(
+    database: Database, schema: Schema, edge: Relationship, error: DBAPIError, *, timed_out: bool
+) -> tuple[Status, str]:
+    """The word and the one line of reason for a statement that the server did not answer."""
+    sqlstate = getattr(error.orig, "sqlstate", None)
+    said = " ".join(str(error.orig).split())
+    if sqlstate == INSUFFICIENT_PRIVILEGE:
+        # One sqlstate for a missing privilege and for hidden rows, and a text that may be translated: ask which.
+        refusal = _refusal(schema, edge, await _asked(database, schema, edge), database.facts.user)
+        return refusal or (Status.DENIED, said)
+    if sqlstate == QUERY_CANCELED and timed_out:
+        return Status.TIMED_OUT, "the server stopped the count at its time limit"
+    if sqlstate == LOCK_NOT_AVAILABLE:
+        return Status.TIMED_OUT, "the count waited too long for a lock that somebody else holds"
+    if sqlstate == UNDEFINED_FUNCTION:
+        return Status.INCOMPARABLE, said
+    return Status.FAILED, said

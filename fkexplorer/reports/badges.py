@@ -47,7 +47,7 @@ STATUS_WORDS: Mapping[Status, str] = {
 
 
 def trusted(edge: Relationship) -> bool:
-    """Whether PostgreSQL itself calls the constraint valid (`convalidated`, `conenforced`); orphans are corruption then."""
+    """Whether PostgreSQL itself calls the constraint valid (`convalidated`, `conenforced`): orphans are damage then."""
     return edge.validated and edge.enforced
 
 

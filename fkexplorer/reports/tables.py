@@ -1,0 +1,176 @@
+"""The table of tables, worst first: the home screen, and a picture of a schema that still works at 1,000 tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fkexplorer.reports.badges import Severity, severity, tags, total
+from fkexplorer.reports.style import Line, Span
+from fkexplorer.reports.values import exact, fit, human, inert, size
+from fkexplorer.schema.model import TableKind
+from fkexplorer.schema.names import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from fkexplorer.orphans.model import Count
+    from fkexplorer.schema.model import Relationship, Schema, Table
+
+WIDE = 56
+"""From this width on a line says rows, keys and size too; below it is the name and the badge."""
+
+_KINDS = {TableKind.PARTITIONED: "partitioned", TableKind.FOREIGN: "foreign table"}
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """The edges at a table: as the child (references) and as the parent (referenced by)."""
+
+    own: tuple[Relationship, ...]
+    into: tuple[Relationship, ...]
+
+
+def edges_by_table(schema: Schema) -> dict[int, Edges]:
+    """For each table its edges on either side; a self-reference is on both."""
+    own: dict[int, list[Relationship]] = {oid: [] for oid in schema.tables}
+    into: dict[int, list[Relationship]] = {oid: [] for oid in schema.tables}
+    for edge in schema.edges.values():
+        own[edge.child].append(edge)
+        into[edge.parent].append(edge)
+    return {oid: Edges(tuple(own[oid]), tuple(into[oid])) for oid in schema.tables}
+
+
+def short_name(table: Table) -> str:
+    """`table`, with its schema unless that is `public`; quoted as SQL does."""
+    name = quote(table.name)
+    return name if table.schema == "public" else f"{quote(table.schema)}.{name}"
+
+
+def order_of_tables(schema: Schema, edges: Mapping[int, Edges], counts: Mapping[int, Count]) -> tuple[int, ...]:
+    """OIDs of the tables: those with the worst edge of their own first, then the larger, then by name.
+
+    Before anything is counted that is suspicion (off, NOT VALID), then size.
+    """
+    nothing: Severity = (9, 0, 9, 0.0, "", "")
+
+    def key(table: Table) -> tuple[object, ...]:
+        own = edges[table.oid].own
+        worst = min((severity(schema, edge, counts.get(edge.oid)) for edge in own), default=nothing)
+        orphans = sum(count.orphans or 0 for edge in own if (count := counts.get(edge.oid)))
+        alone = not own and not edges[table.oid].into
+        return (worst[0], -orphans, worst[2], alone, -table.estimated_bytes, short_name(table))
+
+    return tuple(table.oid for table in sorted(schema.tables.values(), key=key))
+
+
+def worst_edge(schema: Schema, edges: Iterable[Relationship], counts: Mapping[int, Count]) -> Relationship | None:
+    """The edge to look at first; None where there is none."""
+    return min(edges, key=lambda edge: severity(schema, edge, counts.get(edge.oid)), default=None)
+
+
+def headings(width: int) -> Line:
+    """The titles of the columns."""
+    if width < WIDE:
+        return (Span(" " + fit("table", width - 9) + fit("orphans", 8, right=True), "heading"),)
+    left = width - 42
+    return (
+        Span(
+            " "
+            + fit("table", left - 1)
+            + fit("orphans", 9, right=True)
+            + fit("keys to", 9, right=True)
+            + fit("from", 6, right=True)
+            + fit("rows", 8, right=True)
+            + fit("size", 10, right=True),
+            "heading",
+        ),
+    )
+
+
+def table_line(
+    schema: Schema,
+    table: Table,
+    edges: Edges,
+    counts: Mapping[int, Count],
+    checking: Collection[int],
+    *,
+    width: int,
+    ascii: bool = False,  # noqa: A002 - the word for the mode everywhere
+) -> Line:
+    """One table on one line of `width` cells.
+
+    The badge stands for the table's own foreign keys, since the rows that break one live in the child.
+    """
+    badge = total(schema, edges.own, counts, checking).worst
+    name_style = badge.style if badge.style in ("problem", "severe") else ""
+    if width < WIDE:
+        room = width - 9
+        name = Span(" " + fit(short_name(table), room, ascii=ascii), name_style)
+        return (name, Span(fit(badge.text, 8, right=True), badge.style))
+    room = width - 43
+    rows = human(table.estimated_rows) if table.estimated_rows is not None else "?"
+    return (
+        Span(" " + fit(short_name(table), room, ascii=ascii), name_style),
+        Span(fit(badge.text, 9, right=True), badge.style),
+        Span(
+            fit(str(len(edges.own) or ""), 9, right=True)
+            + fit(str(len(edges.into) or ""), 6, right=True)
+            + fit(rows, 8, right=True)
+            + fit(size(table.estimated_bytes), 10, right=True),
+            "dim",
+        ),
+    )
+
+
+def table_detail(
+    schema: Schema,
+    table: Table,
+    edges: Edges,
+    counts: Mapping[int, Count],
+    *,
+    width: int,
+    ascii: bool = False,  # noqa: A002
+) -> Sequence[Line]:
+    """Four lines about a table: what it is, its comment, its worst foreign keys."""
+    what = [f"{schema_of(table)}{_KINDS.get(table.kind, 'table')}"]
+    if table.partitions:
+        what.append(f"{len(table.partitions)} partitions")
+    rows = f"about {exact(round(table.estimated_rows))} rows" if table.estimated_rows is not None else "never analysed"
+    what += [rows, size(table.estimated_bytes)]
+    if table.row_security_active:
+        what.append("row security hides rows from this role")
+    if not (table.privileges.usage and table.privileges.select):
+        what.append("no SELECT privilege")
+    own = total(schema, edges.own, counts)
+    lines: list[Line] = [
+        (
+            Span(" " + inert(quote(table.name), ascii=ascii), "title"),
+            Span("  " + inert("  ".join(what), ascii=ascii), "dim"),
+        )
+    ]
+    if table.comment:
+        lines.append((Span(" " + fit(table.comment, width - 1, middle=False, ascii=ascii)),))
+    if own.edges:
+        said = f" {own.edges} foreign keys, {own.checked} counted, "
+        found = (
+            f"{own.with_orphans} with orphans ({exact(own.orphans)} rows)" if own.with_orphans else "none with orphans"
+        )
+        lines.append((Span(said), Span(found, own.worst.style if own.orphans else "")))
+        worst = worst_edge(schema, edges.own, counts)
+        if worst is not None:
+            parent = schema.parent_of(worst)
+            columns = ", ".join(quote(pair.child.name) for pair in worst.pairs)
+            labels = " ".join(tag.text for tag in tags(worst))
+            text = f" worst: {columns} -> {short_name(parent)}  {labels}"
+            lines.append((Span(fit(text, width, ascii=ascii), "dim"),))
+    else:
+        lines.append((Span(" It refers to no table."),))
+    if not edges.own and edges.into:
+        lines.append((Span(f" {len(edges.into)} foreign keys refer to it.", "dim"),))
+    return lines
+
+
+def schema_of(table: Table) -> str:
+    """`in schema x, ` for another schema than public, else nothing."""
+    return "" if table.schema == "public" else f"in schema {quote(table.schema)}, "

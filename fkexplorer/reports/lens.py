@@ -59,7 +59,7 @@ def build_lens(
     counts: Mapping[int, Count],
     *,
     width: int,
-    ascii: bool = False,  # noqa: A002 - the word for the mode everywhere
+    ascii: bool = False,
     checking: Collection[int] = (),
     fold_clean: bool = True,
     hub: int = HUB,

@@ -75,7 +75,7 @@ def _heading(word: str, known: Total) -> list[Span]:
     return spans
 
 
-def _clipped(spans: Sequence[Span], room: int, *, ascii: bool) -> Line:  # noqa: A002
+def _clipped(spans: Sequence[Span], room: int, *, ascii: bool) -> Line:
     """The spans cut and padded to the room."""
     line: list[Span] = []
     for span in spans:

@@ -94,7 +94,7 @@ class Entries:
         checking: Collection[int],
         cycles: Mapping[int, int],
         *,
-        ascii: bool,  # noqa: A002 - the word for the mode everywhere
+        ascii: bool,
     ) -> None:
         self.schema = schema
         self.focus = schema.tables[table_oid]

@@ -96,7 +96,7 @@ def table_line(
     checking: Collection[int],
     *,
     width: int,
-    ascii: bool = False,  # noqa: A002 - the word for the mode everywhere
+    ascii: bool = False,
 ) -> Line:
     """One table on one line of `width` cells.
 
@@ -130,7 +130,7 @@ def table_detail(
     counts: Mapping[int, Count],
     *,
     width: int,
-    ascii: bool = False,  # noqa: A002
+    ascii: bool = False,
 ) -> Sequence[Line]:
     """Four lines about a table: what it is, its comment, its worst foreign keys."""
     what = [f"{schema_of(table)}{_KINDS.get(table.kind, 'table')}"]

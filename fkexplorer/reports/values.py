@@ -31,7 +31,7 @@ MOST_MARKS = 3
 """Combining marks that one letter may carry; more of them climb into the lines above and below."""
 
 
-def inert(text: str, *, ascii: bool = False) -> str:  # noqa: A002 - the word for the mode everywhere
+def inert(text: str, *, ascii: bool = False) -> str:
     r"""The text with everything that a terminal would obey, or a reader could not see, made visible.
 
     Control characters become their pictures (`␊` for a line break, `␛` for ESC); C1 controls, formats (bidirectional
@@ -53,7 +53,7 @@ def inert(text: str, *, ascii: bool = False) -> str:  # noqa: A002 - the word fo
 
 
 @lru_cache(maxsize=4096)
-def _visible(character: str, *, ascii: bool) -> str:  # noqa: A002
+def _visible(character: str, *, ascii: bool) -> str:
     if character == " " or (character.isascii() and character.isprintable()):
         return character
     if ascii:
@@ -93,7 +93,7 @@ def fit(
     cells: int,
     *,
     middle: bool = True,
-    ascii: bool = False,  # noqa: A002
+    ascii: bool = False,
     right: bool = False,
     pad: bool = True,
 ) -> str:

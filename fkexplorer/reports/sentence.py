@@ -1,0 +1,232 @@
+"""An edge in plain English: one sentence of what it promises, and the lines that describe it in full."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fkexplorer.orphans.model import Bound, Status
+from fkexplorer.reports.badges import STATUS_WORDS, edge_badge, rows_of, tags
+from fkexplorer.reports.style import Line, Span
+from fkexplorer.reports.values import age, duration, exact, inert, percent
+from fkexplorer.reports.words import article, implied, one, several
+from fkexplorer.schema.model import Action, EdgeState, Match
+from fkexplorer.schema.names import quote, table_label
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from fkexplorer.orphans.model import Count
+    from fkexplorer.schema.model import Relationship, Schema, Table
+
+
+def columns_of(edge: Relationship, *, parent: bool = False) -> str:
+    """`user_id`, or `(org_id, mr_id)`, quoted as SQL does; of the referenced side with `parent`."""
+    names = [quote((pair.parent if parent else pair.child).name) for pair in edge.pairs]
+    return names[0] if len(names) == 1 else f"({', '.join(names)})"
+
+
+def required(edge: Relationship) -> bool:
+    """Whether every child row must name a parent: all its columns are NOT NULL, or one of a MATCH FULL key is."""
+    must = [pair.child.not_null for pair in edge.pairs]
+    return any(must) if edge.match is Match.FULL else all(must)
+
+
+def one_to_one(schema: Schema, edge: Relationship) -> bool:
+    """Whether no two child rows can name one parent: a valid unique index covers nothing but the key's columns.
+
+    A partial index counts where it leaves out only rows whose key is NULL.
+    """
+    own = {pair.child.number for pair in edge.pairs}
+    return any(
+        index.unique
+        and index.valid
+        and not index.has_expressions
+        and {column.number for column in index.columns} <= own
+        and (not index.partial or index.not_null_predicate in own)
+        for index in schema.child_of(edge).indexes
+    )
+
+
+def sentence(schema: Schema, edge: Relationship, *, ascii: bool = False) -> str:
+    """One plain sentence: what each child row names, and what becomes of it when the parent goes.
+
+    "each workspace member belongs to exactly one workspace; deleting a workspace deletes its workspace members"
+    """
+    child, parent = schema.child_of(edge), schema.parent_of(edge)
+    text = f"{_belonging(schema, edge, child, parent)}; {_deleting(edge, child, parent)}"
+    return inert(text, ascii=ascii)
+
+
+def _belonging(schema: Schema, edge: Relationship, child: Table, parent: Table) -> str:
+    must, held = required(edge), edge.state not in (EdgeState.NOT_ENFORCED, EdgeState.DISABLED)
+    own, other = one(child.name), one(parent.name)
+    told = len(edge.pairs) == 1 and implied(edge.pairs[0].child.name, parent.name, edge.pairs[0].parent.name)
+    if edge.self_referencing:
+        told, other = False, f"{other} of the same table"
+    verb = "belong to" if told else "refer to"
+    if not must:
+        text = f"{article(own)} may {verb} one {other}"
+    elif not held:
+        text = f"each {own} should {verb} exactly one {other}"
+    else:
+        text = f"each {own} {verb.replace(' to', 's to')} exactly one {other}"
+    if not told:
+        text += f" by {columns_of(edge)}"
+    if edge.period:
+        text += " for its whole period"
+    if one_to_one(schema, edge):
+        text += ", and no two to the same one"
+    return text
+
+
+def _deleting(edge: Relationship, child: Table, parent: Table) -> str:
+    gone = article(one(parent.name))
+    theirs = f"its {several(child.name)}" if not edge.self_referencing else "the rows that refer to it"
+    if edge.state is EdgeState.NOT_ENFORCED:
+        return f"PostgreSQL does not enforce it: deleting {gone} leaves {theirs} behind"
+    if edge.state is EdgeState.DISABLED:
+        off = edge.triggers
+        if off.parent_off or off.missing:
+            return f"a trigger is off, so deleting {gone} may leave {theirs} behind"
+        return f"the check of new rows is off; {_action(edge, gone, theirs)}"
+    return _action(edge, gone, theirs)
+
+
+def _action(edge: Relationship, gone: str, theirs: str) -> str:
+    numbers = set(edge.set_columns)
+    touched = [pair.child for pair in edge.pairs if not numbers or pair.child.number in numbers]
+    columns = " and ".join(quote(column.name) for column in touched)
+    match edge.on_delete:
+        case Action.CASCADE:
+            return f"deleting {gone} deletes {theirs}"
+        case Action.SET_NULL:
+            return f"deleting {gone} sets {columns} of {theirs} to NULL"
+        case Action.SET_DEFAULT:
+            return f"deleting {gone} sets {columns} of {theirs} to the default"
+        case Action.RESTRICT:
+            return f"{gone} with such rows cannot be deleted" if edge.self_referencing else _refused(gone, theirs)
+        case Action.NO_ACTION:
+            when = " once the transaction commits" if edge.deferred else ""
+            text = f"{gone} that is referred to cannot be deleted" if edge.self_referencing else _refused(gone, theirs)
+            return text + (f" (checked{when})" if when else "")
+
+
+def _refused(gone: str, theirs: str) -> str:
+    return f"{gone} cannot be deleted while it has {theirs.removeprefix('its ')}"
+
+
+def state_words(edge: Relationship) -> str:
+    """How far PostgreSQL vouches for it: `enforced, validated`, `triggers off, NOT VALID`."""
+    if edge.state is EdgeState.UNDECLARED:
+        return "not declared"
+    if not edge.enforced:
+        return "NOT ENFORCED"
+    held = "enforced" if edge.triggers.all_fire else "triggers off"
+    return f"{held}, {'validated' if edge.validated else 'NOT VALID'}"
+
+
+def pairing(schema: Schema, edge: Relationship) -> str:
+    """`merge_requests.project_id -> projects.id`; pairs for a composite key; schemas where the two differ."""
+    child, parent = schema.child_of(edge), schema.parent_of(edge)
+    same = child.schema == parent.schema
+    left, right = (quote(table.name) if same else table_label(table) for table in (child, parent))
+    if len(edge.pairs) == 1:
+        return f"{left}.{columns_of(edge)} -> {right}.{columns_of(edge, parent=True)}"
+    pairs = ", ".join(f"{quote(pair.child.name)}->{quote(pair.parent.name)}" for pair in edge.pairs)
+    return f"{left} -> {right} ({pairs})"
+
+
+def count_words(schema: Schema, edge: Relationship, count: Count | None, *, checking: bool = False) -> str:
+    """What is known of the rows, exactly: `16,004 orphans of 2,104,551 (0.76%)`, `not counted yet`, `timed out`."""
+    if checking and count is None:
+        return "counting"
+    if count is None:
+        return "not counted yet"
+    again = ", counting again" if checking else ""
+    if count.orphans is None:
+        return STATUS_WORDS[count.status] + (f" ({count.error})" if count.error else "") + again
+    bound = {Bound.EXACT: "", Bound.LOWER: "at least ", Bound.UPPER: "at most ", Bound.ESTIMATE: "about "}[count.bound]
+    words = f"{bound}{exact(count.orphans)} orphan{'' if count.orphans == 1 else 's'}"
+    rows = rows_of(schema, edge, count)
+    if rows is None:
+        return words + again
+    about = "" if count.rows is not None else "about "
+    share = f" ({percent(count.orphans, rows)})" if count.orphans and rows else ""
+    return f"{words} of {about}{exact(round(rows))} row{'' if round(rows) == 1 else 's'}{share}{again}"
+
+
+def edge_detail(
+    schema: Schema,
+    edge: Relationship,
+    count: Count | None,
+    *,
+    now: datetime,
+    checking: bool = False,
+    cycle: int | None = None,
+    ascii: bool = False,
+) -> tuple[Line, ...]:
+    """The edge in full, most important line first; every line is inert, none is cut.
+
+    Args:
+        schema: the model.
+        edge: the edge.
+        count: its last count.
+        now: the server's clock, for the age of the count.
+        checking: it is being counted.
+        cycle: the length of the shortest cycle through it.
+        ascii: write nothing beyond ASCII.
+    """
+    badge = edge_badge(schema, edge, count)
+    style = "" if badge.style == "ok" else badge.style
+    actions = f"ON DELETE {edge.on_delete.upper()}"
+    if edge.set_columns:
+        names = [quote(pair.child.name) for pair in edge.pairs if pair.child.number in edge.set_columns]
+        actions += f" ({', '.join(names)})"
+    if edge.on_update is not Action.NO_ACTION:
+        actions += f"  ON UPDATE {edge.on_update.upper()}"
+    if edge.match is Match.FULL:
+        actions += "  MATCH FULL"
+    if edge.deferrable:
+        actions += "  DEFERRABLE" + (" INITIALLY DEFERRED" if edge.deferred else "")
+    suspicious = edge.state not in (EdgeState.ENFORCED, EdgeState.UNDECLARED)
+    head = (
+        Span(quote(edge.name), "key"),
+        Span(f"  {actions}  "),
+        Span(state_words(edge), "unknown" if suspicious else ""),
+    )
+    looked = ""
+    if count is not None and count.status not in (Status.SKIPPED, Status.STOPPED):
+        elapsed = max(0.0, (now - count.as_of).total_seconds())
+        looked = f"  looked at {age(elapsed)} in {duration(count.seconds)}"
+    body = (
+        Span(f"{pairing(schema, edge)}  "),
+        Span(count_words(schema, edge, count, checking=checking), style),
+        Span(f"  indexed: {'yes' if edge.index else 'no'}", "" if edge.index else "tag"),
+        Span(looked, "dim"),
+    )
+    lines = [head, body, *_more(edge, count, cycle)]
+    return tuple(tuple(Span(inert(span.text, ascii=ascii), span.style) for span in line) for line in lines)
+
+
+def _more(edge: Relationship, count: Count | None, cycle: int | None) -> list[Line]:
+    lines: list[Line] = []
+    if edge.triggers.places:
+        lines.append((Span("triggers off on " + ", ".join(edge.triggers.places), "unknown"),))
+    numbers: list[str] = []
+    if count is not None:
+        if count.missing_keys:
+            numbers.append(f"{exact(count.missing_keys)} missing key{'' if count.missing_keys == 1 else 's'}")
+        if count.nulls:
+            numbers.append(f"{exact(count.nulls)} rows without a key (NULL)")
+        if count.unchecked:
+            numbers.append(f"{exact(count.unchecked)} rows that MATCH SIMPLE lets pass: a part of the key is NULL")
+        if count.childless:
+            numbers.append(f"{exact(count.childless)} parents without a child")
+    if numbers:
+        lines.append((Span("  ".join(numbers)),))
+    words = [span.text for span in tags(edge, cycle=cycle) if span.text.startswith("c")]
+    if words:
+        lines.append((Span(f"on a cycle of {cycle} keys", "dim"),))
+    if edge.comment:
+        lines.append((Span(edge.comment, "dim"),))
+    return lines

@@ -53,16 +53,21 @@ def sentence(schema: Schema, edge: Relationship, *, ascii: bool = False) -> str:
     "each workspace member belongs to exactly one workspace; deleting a workspace deletes its workspace members"
     """
     child, parent = schema.child_of(edge), schema.parent_of(edge)
-    text = f"{_belonging(schema, edge, child, parent)}; {_deleting(edge, child, parent)}"
-    return inert(text, ascii=ascii)
+    return inert(f"{_belonging(schema, edge, child, parent)}; {_deleting(edge, child, parent)}", ascii=ascii)
+
+
+def _told(edge: Relationship, parent: Table) -> bool:
+    """Whether the column's name alone says that the child belongs to the parent, as `user_id` does."""
+    single = len(edge.pairs) == 1 and not edge.self_referencing
+    return single and implied(edge.pairs[0].child.name, parent.name, edge.pairs[0].parent.name)
 
 
 def _belonging(schema: Schema, edge: Relationship, child: Table, parent: Table) -> str:
     must, held = required(edge), edge.state not in (EdgeState.NOT_ENFORCED, EdgeState.DISABLED)
     own, other = one(child.name), one(parent.name)
-    told = len(edge.pairs) == 1 and implied(edge.pairs[0].child.name, parent.name, edge.pairs[0].parent.name)
+    told = _told(edge, parent)
     if edge.self_referencing:
-        told, other = False, f"{other} of the same table"
+        other += " of the same table"
     verb = "belong to" if told else "refer to"
     if not must:
         text = f"{article(own)} may {verb} one {other}"
@@ -81,18 +86,21 @@ def _belonging(schema: Schema, edge: Relationship, child: Table, parent: Table) 
 
 def _deleting(edge: Relationship, child: Table, parent: Table) -> str:
     gone = article(one(parent.name))
-    theirs = f"its {several(child.name)}" if not edge.self_referencing else "the rows that refer to it"
+    many = "rows" if edge.self_referencing else several(child.name)
+    told = _told(edge, parent)
+    theirs = f"its {many}" if told else f"the {many} that refer to it"
+    kept = f"{gone} cannot be deleted while {f'it has {many}' if told else f'{many} refer to it'}"
     if edge.state is EdgeState.NOT_ENFORCED:
         return f"PostgreSQL does not enforce it: deleting {gone} leaves {theirs} behind"
     if edge.state is EdgeState.DISABLED:
         off = edge.triggers
         if off.parent_off or off.missing:
             return f"a trigger is off, so deleting {gone} may leave {theirs} behind"
-        return f"the check of new rows is off; {_action(edge, gone, theirs)}"
-    return _action(edge, gone, theirs)
+        return f"the check of new rows is off; {_action(edge, gone, theirs, kept)}"
+    return _action(edge, gone, theirs, kept)
 
 
-def _action(edge: Relationship, gone: str, theirs: str) -> str:
+def _action(edge: Relationship, gone: str, theirs: str, kept: str) -> str:
     numbers = set(edge.set_columns)
     touched = [pair.child for pair in edge.pairs if not numbers or pair.child.number in numbers]
     columns = " and ".join(quote(column.name) for column in touched)
@@ -104,15 +112,9 @@ def _action(edge: Relationship, gone: str, theirs: str) -> str:
         case Action.SET_DEFAULT:
             return f"deleting {gone} sets {columns} of {theirs} to the default"
         case Action.RESTRICT:
-            return f"{gone} with such rows cannot be deleted" if edge.self_referencing else _refused(gone, theirs)
+            return kept
         case Action.NO_ACTION:
-            when = " once the transaction commits" if edge.deferred else ""
-            text = f"{gone} that is referred to cannot be deleted" if edge.self_referencing else _refused(gone, theirs)
-            return text + (f" (checked{when})" if when else "")
-
-
-def _refused(gone: str, theirs: str) -> str:
-    return f"{gone} cannot be deleted while it has {theirs.removeprefix('its ')}"
+            return kept + (" (checked when the transaction commits)" if edge.deferred else "")
 
 
 def state_words(edge: Relationship) -> str:

@@ -1,0 +1,329 @@
+"""The Textual app: it owns the session and the world, starts the workers and carries their messages to the screen."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import work
+from textual.app import App, SystemCommand
+
+from fkexplorer.database.model import Trouble
+from fkexplorer.tui.dialogs import PasswordScreen, RowScreen
+from fkexplorer.tui.keys import KEYS, bindings
+from fkexplorer.tui.main import MainScreen
+from fkexplorer.tui.session import Session
+from fkexplorer.tui.theme import DARK, palette
+from fkexplorer.tui.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from textual import events
+    from textual.binding import BindingType
+    from textual.screen import Screen
+    from textual.worker import Worker
+
+    from fkexplorer.database.source import Source
+    from fkexplorer.tui import messages as said
+    from fkexplorer.tui.theme import Palette
+    from fkexplorer.tui.world import RowsQuery
+
+FLUSH = 0.1
+"""Seconds that arriving counts are gathered before they are painted: ten repaints a second are enough for eyes, and
+on a slow line hundreds of single ones would queue up before the answer to a key."""
+TICK = 5.0
+"""Seconds between looks at the ages in the header; only a changed line is sent."""
+
+
+class ExplorerApp(App[int]):
+    """One database on one screen."""
+
+    TITLE = "fkexplorer"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("app")
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    CSS = """
+    Screen { layers: base; }
+    * { scrollbar-size: 1 1; }
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        ascii_only: bool = False,
+        max_bytes: int = 1 << 30,
+        now: Callable[[], datetime] | None = None,
+    ) -> None:
+        super().__init__()
+        self.world = World()
+        self.ascii_only = ascii_only
+        self.source = source
+        self.session = Session(source, self.post_message, max_bytes=max_bytes)
+        self.fault: BaseException | None = None
+        """An error that nobody foresaw; the command line writes it to a private file."""
+        self.trouble: Trouble | None = None
+        """Why the app ended without having shown anything."""
+        self._now = now
+        self._dirty: set[int] = set()
+        self._flushing = False
+        self._interrupted_at = float("-inf")
+        self.palette = self._palette_now()
+
+    def now(self) -> datetime:
+        """The clock that ages are told by, local time."""
+        return self._now() if self._now else datetime.now(UTC).astimezone()
+
+    def _palette_now(self) -> Palette:
+        colours = {"standard": 16, "windows": 16, "256": 256, "truecolor": 1 << 24}.get(
+            self.console.color_system or "standard", 16
+        )
+        self.register_theme(DARK)
+        self.theme = "ansi-dark" if colours <= 16 else DARK.name
+        return palette(colours=colours, no_color=self.console.no_color)
+
+    def get_default_screen(self) -> Screen[Any]:
+        """The only screen that is not a dialog."""
+        self.main = MainScreen(self.world, self.source.label())
+        return self.main
+
+    def on_mount(self) -> None:
+        """The first frame is painted; then the database is looked for."""
+        self.call_after_refresh(self._connect)
+        self.set_interval(TICK, self._tick)
+
+    def _tick(self) -> None:
+        if self.world.schema is not None and self.screen is self.main:
+            self.main.show_header()
+
+    # Connecting
+
+    @work(exclusive=True, group="connect", exit_on_error=False, description="connect")
+    async def _connect(self, password: str | None = None) -> None:
+        await self.session.connect(password)
+
+    def on_connected(self, event: said.Connected) -> None:
+        """Say where we are."""
+        self.world.facts, self.world.lost = event.facts, None
+        self.main.show_header()
+
+    def on_connect_failed(self, event: said.ConnectFailed) -> None:
+        """Ask for a password, or end with the reason; a reconnect that failed leaves what is on screen."""
+        trouble = event.trouble
+        if trouble.needs_password:
+            self.push_screen(PasswordScreen(self.source.label(), None), self._take_password)
+        elif self.world.schema is not None:
+            self.world.lost = trouble.reason
+            self.main.show_header()
+            self.main.say(f"{trouble.reason} {trouble.hint}", severity="error")
+        else:
+            self._give_up(trouble)
+
+    def _take_password(self, password: str | None) -> None:
+        if password is None:
+            self._give_up(Trouble("no password was given", "put it into ~/.pgpass or PGPASSWORD", code="no_password"))
+        else:
+            self._connect(password)
+
+    def _give_up(self, trouble: Trouble) -> None:
+        self.trouble = trouble
+        self.exit(2)
+
+    # Schema and counts
+
+    def on_schema_loaded(self, event: said.SchemaLoaded) -> None:
+        """Show the graph, then count."""
+        self.world.take(event.schema, event.graph)
+        self.main.take_schema()
+        self._count()
+
+    @work(exclusive=True, group="counts", exit_on_error=False, description="count")
+    async def _count(self) -> None:
+        if self.world.schema is not None:
+            await self.session.count(self.world.schema)
+
+    def on_edge_started(self, event: said.EdgeStarted) -> None:
+        """A count began."""
+        if event.generation == self.session.generation:
+            self.world.checking.add(event.edge)
+            self._changed(event.edge)
+
+    def on_edge_counted(self, event: said.EdgeCounted) -> None:
+        """A count came."""
+        if event.generation == self.session.generation:
+            self.world.checking.discard(event.count.edge)
+            self.world.counts[event.count.edge] = event.count
+            self._changed(event.count.edge)
+
+    def _changed(self, edge: int) -> None:
+        self._dirty.add(edge)
+        if not self._flushing:
+            self._flushing = True
+            self.set_timer(FLUSH, self._paint_counts)
+
+    def _paint_counts(self) -> None:
+        self._flushing = False
+        edges, self._dirty = self._dirty, set()
+        self.main.repaint_edges(edges)
+
+    def on_counting_ended(self, event: said.CountingEnded) -> None:
+        """The first pass is over."""
+        if event.generation == self.session.generation:
+            self._paint_counts()
+            self.world.first_pass_done = True
+            self.main.first_pass_ended()
+
+    def on_connection_lost(self, event: said.ConnectionLost) -> None:
+        """What is known stays, with its age."""
+        if event.generation == self.session.generation:
+            self.world.lost = event.trouble.reason
+            self.world.checking.clear()
+            self.main.repaint_edges(self.world.edges and self.world.schema.edges if self.world.schema else ())
+            self.main.say(f"{event.trouble.reason} R reconnects.", severity="error")
+
+    def on_main_screen_count_wanted(self, event: MainScreen.CountWanted) -> None:
+        """Count again; everything also means: the catalogue, and the connection if it is lost."""
+        if event.edges is not None:
+            self.session.recount(event.edges)
+        elif self.world.lost or self.session.database is None:
+            self._connect()
+        else:
+            self.session.recount_all()
+
+    def on_main_screen_stop_wanted(self, event: MainScreen.StopWanted) -> None:
+        """Stop one count."""
+        self.session.stop(event.edge)
+
+    # Rows
+
+    def on_main_screen_rows_wanted(self, event: MainScreen.RowsWanted) -> None:
+        """Fetch a page."""
+        self._fetch(event.query, event.after)
+
+    @work(exclusive=True, group="rows", exit_on_error=False, description="rows")
+    async def _fetch(self, query: RowsQuery, after: tuple[str | None, ...] | None) -> None:
+        if self.world.schema is not None:
+            await self.session.page(self.world.schema, query, after)
+
+    def on_page_loaded(self, event: said.PageLoaded) -> None:
+        """Show it."""
+        self.main.add_page(event.query, event.page)
+
+    def on_page_failed(self, event: said.PageFailed) -> None:
+        """Say why not."""
+        self.main.rows.fail(event.query, f"{event.trouble.reason}: {event.trouble.hint}")
+
+    def on_main_screen_row_wanted(self, event: MainScreen.RowWanted) -> None:
+        """Show one row in full."""
+        self._whole_row(event.query, event.title, event.key)
+
+    @work(exclusive=True, group="row", exit_on_error=False, description="row")
+    async def _whole_row(self, query: RowsQuery, title: str, key: tuple[str | None, ...]) -> None:
+        if self.world.schema is None:
+            return
+        try:
+            page = await self.session.whole_row(self.world.schema, query, key)
+        except Trouble as trouble:
+            self.main.say(f"{trouble.reason} {trouble.hint}", severity="error")
+            return
+        if page.rows:
+            self.push_screen(RowScreen(title, page))
+        else:
+            self.main.say("The row is gone.")
+
+    def on_main_screen_sql_wanted(self, event: MainScreen.SqlWanted) -> None:
+        """Copy the query that lists the orphans."""
+        self._copy_sql(event.edge)
+
+    @work(exclusive=True, group="sql", exit_on_error=False, description="sql")
+    async def _copy_sql(self, edge: int) -> None:
+        if self.world.schema is not None and edge in self.world.schema.edges:
+            self.copy_to_clipboard(await self.session.sql_of(self.world.schema, edge))
+            self.main.say("The query was sent to the terminal's clipboard.")
+
+    # Keys that always work
+
+    def action_interrupt(self) -> None:
+        """Ctrl+C: stop what reads; again within two seconds: quit."""
+        now = time.monotonic()
+        if now - self._interrupted_at < 2:
+            self.exit(130)
+            return
+        self._interrupted_at = now
+        stopped = self.session.stop_all()
+        rows = [worker for worker in self.workers if worker.group in ("rows", "row") and worker.is_running]
+        for worker in rows:
+            worker.cancel()
+        if rows:
+            self.main.rows.stopped()
+        self.main.say(("Stopped. " if stopped or rows else "") + "Ctrl+C again quits.")
+
+    def action_redraw(self) -> None:
+        """Draw everything again."""
+        self.refresh(repaint=True, layout=True)
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:  # noqa: ARG002 - Textual's signature
+        """The palette holds the actions of the key table, and nothing of Textual's that would not fit."""
+        for key in KEYS:
+            if key.group in ("main", "app") and key.action != "palette":
+                yield SystemCommand(f"{key.label} ({key.shown})", key.tooltip, self._runner(key.action))
+
+    def _runner(self, action: str) -> Callable[[], object]:
+        target = self if action in ("interrupt", "redraw") else self.main
+
+        async def run() -> None:
+            await self.run_action(action, default_namespace=target)
+
+        return run
+
+    def on_paste(self, event: events.Paste) -> None:
+        """A paste runs no key."""
+        event.stop()
+        self.main.say("A paste does nothing here.")
+
+    # Ends
+
+    async def action_quit(self) -> None:
+        """Quit."""
+        self.exit(0)
+
+    async def on_unmount(self) -> None:
+        """Leave nothing on the server; the session closes within a second."""
+        self.workers.cancel_all()
+        await self.session.close()
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """An error in a worker that nobody foresaw ends the app like any other."""
+        error = event.worker.error
+        if event.state.name == "ERROR" and isinstance(error, Exception):
+            self._handle_exception(error)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Textual's own prints a traceback with the locals of every frame, the password among them."""
+        self._return_code = 3
+        if self._exception is None:
+            self._exception = self.fault = error
+            self._exception_event.set()
+        self._close_messages_no_wait()
+
+
+def run_app(
+    source: Source,
+    *,
+    ascii: bool = False,
+    mouse: bool = True,
+    max_bytes: int = 1 << 30,
+) -> int:
+    """Run the app until it is closed; the exit code of the process.
+
+    Raises:
+        Trouble: nothing could be shown, and why.
+    """
+    app = ExplorerApp(source, ascii_only=ascii, max_bytes=max_bytes)
+    code = app.run(mouse=mouse)
+    if app.fault is not None:
+        raise app.fault
+    if app.trouble is not None:
+        raise app.trouble
+    return code if code is not None else (app.return_code or 0)

@@ -1,0 +1,149 @@
+"""Why a key does nothing just now. What cannot be done is greyed with this reason, never hidden."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fkexplorer.tui.world import RowsKind, View
+
+if TYPE_CHECKING:
+    from fkexplorer.tui.world import RowsQuery, World
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What the keys would act on."""
+
+    view: View
+    table: int | None
+    edge: int | None
+    rows: RowsQuery | None
+    secrets: bool
+    """The rows shown have secret columns."""
+    filtering: bool
+
+
+_NEEDS_CONNECTION = frozenset(
+    ["orphans", "table_orphans", "group", "childless", "unmask", "recount", "stop_count"],
+)
+
+
+def why_not(action: str, world: World, moment: Moment) -> str | None:
+    """One short reason why this action does nothing now; None where it does something."""
+    name = action.partition("(")[0]
+    if world.schema is None and name not in (
+        "quit",
+        "close_or_quit",
+        "interrupt",
+        "redraw",
+        "help",
+        "palette",
+        "close",
+    ):
+        return "the catalogue is not read yet"
+    if world.lost and name in _NEEDS_CONNECTION:
+        return "the connection is lost: R reconnects"
+    check = _CHECKS.get(name)
+    return check(world, moment) if check else None
+
+
+def _edge_needed(_world: World, moment: Moment) -> str | None:
+    return None if moment.edge is not None else "no foreign key under the cursor"
+
+
+def _rows_of_edge(world: World, moment: Moment) -> str | None:
+    edge = world.edge(moment.edge)
+    if edge is None:
+        return "no foreign key under the cursor"
+    if any(pair.equals is None for pair in edge.pairs):
+        return "the types of its columns can't be compared"
+    for oid in (edge.child, edge.parent):
+        reason = _unreadable(world, oid)
+        if reason:
+            return reason
+    return None
+
+
+def _unreadable(world: World, oid: int) -> str | None:
+    table = world.table(oid)
+    if table is None:
+        return None
+    if not table.privileges.usage:
+        return f"no USAGE on schema {table.schema}"
+    if not table.privileges.select and not any(column.may_select for column in table.columns):
+        return f"no SELECT on {table.name}"
+    return None
+
+
+def _rows_of_table(world: World, moment: Moment) -> str | None:
+    if moment.table is None:
+        return "no table under the cursor"
+    if not world.edges_of(moment.table).own:
+        return "this table has no foreign key"
+    return _unreadable(world, moment.table)
+
+
+def _group(world: World, moment: Moment) -> str | None:
+    if moment.view is View.ROWS and moment.rows and moment.rows.kind in (RowsKind.TABLE, RowsKind.CHILDLESS):
+        return "only the orphans of one foreign key can be grouped"
+    return _rows_of_edge(world, moment)
+
+
+def _unmask(_world: World, moment: Moment) -> str | None:
+    if moment.view is not View.ROWS:
+        return "only in rows"
+    return None if moment.secrets else "no secret column here"
+
+
+def _stop(world: World, moment: Moment) -> str | None:
+    if moment.edge is None:
+        return "no foreign key under the cursor"
+    return None if moment.edge in world.checking else "it is not being counted"
+
+
+def _has_edges(world: World, _moment: Moment) -> str | None:
+    return None if world.schema and world.schema.edges else "this database has no foreign key"
+
+
+def _table_needed(_world: World, moment: Moment) -> str | None:
+    return None if moment.table is not None else "no table under the cursor"
+
+
+def _match(_world: World, moment: Moment) -> str | None:
+    return None if moment.filtering else "no filter is set: / sets one"
+
+
+def _back(world: World, _moment: Moment) -> str | None:
+    return None if world.trail.at > 0 else "the trail begins here"
+
+
+def _forward(world: World, _moment: Moment) -> str | None:
+    return None if world.trail.at + 1 < len(world.trail.places) else "the trail ends here"
+
+
+def _sort(_world: World, moment: Moment) -> str | None:
+    return "rows keep the order of their key" if moment.view is View.ROWS else None
+
+
+def _fold(_world: World, moment: Moment) -> str | None:
+    return None if moment.view is View.LENS else "only in the Lens"
+
+
+_CHECKS = {
+    "orphans": _rows_of_edge,
+    "table_orphans": _rows_of_table,
+    "group": _group,
+    "childless": _rows_of_edge,
+    "unmask": _unmask,
+    "recount": _edge_needed,
+    "stop_count": _stop,
+    "problem": _has_edges,
+    "lens": _table_needed,
+    "match": _match,
+    "back": _back,
+    "forward": _forward,
+    "sort": _sort,
+    "fold": _fold,
+    "copy_sql": _edge_needed,
+}

@@ -1,0 +1,114 @@
+"""The lines at the edge of the screen: where we are connected and what is known, the trail, the keys of this moment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fkexplorer.reports.badges import total
+from fkexplorer.reports.style import Span
+from fkexplorer.reports.tables import short_name
+from fkexplorer.reports.values import age, fit, human, inert, width
+from fkexplorer.tui.world import View
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from fkexplorer.reports.style import Line
+    from fkexplorer.tui.world import World
+
+
+def header(
+    world: World,
+    label: str,
+    *,
+    now: datetime,
+    cells: int,
+    stale: bool,
+    ascii: bool,
+) -> Line:
+    """Who and where, what was found, how old it is, and that nothing can be written.
+
+    What does not fit goes from the least needed; where we are connected and RO stay.
+    """
+    right = Span(" RO ", "readonly")
+    parts: list[Span] = []
+    if world.lost:
+        parts.append(Span("LOST (R reconnects)", "severe"))
+    elif world.schema is None:
+        parts.append(Span("reading the catalogue" if world.facts else "connecting", "unknown"))
+    if world.schema is not None:
+        parts += _findings(world, now=now, stale=stale)
+    if world.facts is not None:
+        marks = [word for word, holds in (("standby", world.facts.standby), ("pooled", world.facts.pooled)) if holds]
+        if world.facts.replication_role != "origin":
+            marks.append(f"replication role {world.facts.replication_role}")
+        parts += [Span(word, "unknown") for word in marks]
+        parts.append(Span(world.facts.version, "dim"))
+    room = cells - width(right.text)
+    name = fit(label, min(width(inert(label, ascii=ascii)), max(12, room - 1)), ascii=ascii)
+    line = [Span(" " + name, "title")]
+    room -= width(name) + 1
+    for part in parts:
+        if width(part.text) + 2 <= room:
+            line += [Span("  "), part]
+            room -= width(part.text) + 2
+    return (*line, Span(" " * max(0, room)), right)
+
+
+def _findings(world: World, *, now: datetime, stale: bool) -> list[Span]:
+    schema = world.schema
+    assert schema is not None
+    sums = total(schema, schema.edges.values(), world.counts, world.checking)
+    parts: list[Span] = []
+    if sums.with_orphans:
+        parts.append(Span(f"{sums.with_orphans} FKs with orphans", sums.worst.style))
+    elif sums.edges and sums.checked == sums.edges:
+        parts.append(Span("no orphans", "ok"))
+    unknown = sums.edges - sums.checked
+    if unknown:
+        parts.append(Span(f"{unknown} not known", "unknown"))
+    known = [count.as_of for count in world.counts.values() if count.known]
+    if known:
+        oldest = min(known)
+        passed = max(0.0, (now - oldest).total_seconds())
+        parts.append(Span(f"counted {oldest.astimezone(now.tzinfo):%H:%M} ({age(passed)})", "dim"))
+    if stale:
+        parts.append(Span("order stale (s)", "dim"))
+    parts.append(Span(f"{human(len(schema.tables))} tables {human(len(schema.edges))} FKs", "dim"))
+    return parts
+
+
+def trail(world: World, view: View, *, cells: int, ascii: bool) -> Line:
+    """The tables on the way here at the left, the views at the right."""
+    names = ["tables"]
+    names += [short_name(table) for oid in world.trail.behind() if (table := world.table(oid))]
+    tabs: list[Span] = []
+    for number, (which, name) in enumerate(((View.TABLES, "Tables"), (View.LENS, "Lens")), start=1):
+        here = view is which or (view is View.ROWS and which is View.LENS)
+        tabs.append(Span(f"[{number} {name}]" if here else f" {number} {name} ", "key" if here else "dim"))
+    tabs.append(Span(" "))
+    room = cells - sum(width(tab.text) for tab in tabs) - 2
+    kept: list[str] = []
+    for name in reversed(names):
+        text = inert(name, ascii=ascii)
+        if kept and sum(width(part) + 3 for part in kept) + width(text) > room:
+            kept.append("~" if ascii else "…")
+            break
+        kept.append(text)
+    text = fit(" > ".join(reversed(kept)), max(1, room), ascii=ascii)
+    return (Span(" " + text, "dim"), Span(" "), *tabs)
+
+
+def key_line(keys: Sequence[tuple[str, str, str]], why_not: Callable[[str], str | None], *, cells: int) -> Line:
+    """The keys that matter here, as (key, action, label); those that can't do anything now are greyed."""
+    line: list[Span] = []
+    room = cells - 1
+    for shown, action, label in keys:
+        text = f"{shown} {label}"
+        if len(text) + 2 > room:
+            continue
+        off = why_not(action) is not None
+        line += [Span(f" {shown}", "off" if off else "key"), Span(f" {label} ", "off" if off else "dim")]
+        room -= len(text) + 2
+    return tuple(line)

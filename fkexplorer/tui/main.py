@@ -1,0 +1,429 @@
+"""The main screen: what the keys do to the panes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.message import Message
+from textual.widgets import Input
+
+from fkexplorer.orphans.model import Status
+from fkexplorer.reports import sentence
+from fkexplorer.schema.names import edge_label, table_label
+from fkexplorer.tui.dialogs import HelpScreen
+from fkexplorer.tui.find import FindScreen, Place, places
+from fkexplorer.tui.keys import KEYS, bindings
+from fkexplorer.tui.lens import LensView
+from fkexplorer.tui.panes import Panes
+from fkexplorer.tui.rows import RowsView
+from fkexplorer.tui.tables import TablesView
+from fkexplorer.tui.world import RowsKind, RowsQuery, View
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from textual import events
+    from textual.binding import BindingType
+
+    from fkexplorer.orphans.model import Page
+    from fkexplorer.schema.model import Relationship
+    from fkexplorer.tui.lines import LineList
+    from fkexplorer.tui.panel import Detail
+    from fkexplorer.tui.world import World
+
+_JUMPS = {"t": "tables", "l": "lens", "d": "detail", "r": "rows"}
+
+
+class MainScreen(Panes):
+    """The panes with their keys. What needs the database is asked for by a message to the app."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("main")
+
+    @dataclass
+    class RowsWanted(Message):
+        """A page is to be fetched; `after` is None for the first."""
+
+        query: RowsQuery
+        after: tuple[str | None, ...] | None
+
+    @dataclass
+    class RowWanted(Message):
+        """A row is to be shown in full."""
+
+        query: RowsQuery
+        title: str
+        key: tuple[str | None, ...]
+
+    @dataclass
+    class CountWanted(Message):
+        """These edges are to be counted again; None means everything."""
+
+        edges: tuple[int, ...] | None
+
+    @dataclass
+    class StopWanted(Message):
+        """The count of this edge is to stop."""
+
+        edge: int
+
+    @dataclass
+    class SqlWanted(Message):
+        """The query behind these orphans is to be copied."""
+
+        edge: int
+
+    def __init__(self, world: World, label: str) -> None:
+        super().__init__(world, label)
+        self._numbers = 0
+        self._revealed = False
+        self._jumping = False
+
+    # Views
+
+    def action_tables(self) -> None:
+        """To the table of tables."""
+        self.switch(View.TABLES)
+
+    def action_lens(self) -> None:
+        """To the Lens of the table under the cursor."""
+        if not self.may("lens"):
+            return
+        if self.view is View.TABLES and (table := self.tables.current) is not None:
+            self.focus_table(table)
+        else:
+            self.switch(View.LENS)
+
+    def focus_table(self, table: int, *, edge: int | None = None) -> None:
+        """Put a table into the Lens, on the trail and under the list's cursor."""
+        self.world.trail.go(table)
+        self.lens.show_table(table, edge=edge)
+        self.tables.go_to(table)
+        self.switch(View.LENS)
+
+    def on_line_list_chosen(self, event: LineList.Chosen) -> None:
+        """Enter: focus the table, or show the row in full."""
+        if isinstance(event.lines, TablesView):
+            self.action_lens()
+        elif isinstance(event.lines, LensView):
+            self._enter_lens()
+        elif isinstance(event.lines, RowsView):
+            self._enter_row()
+
+    def _enter_lens(self) -> None:
+        if self.lens.folded:
+            self.lens.toggle_fold()
+            return
+        edge = self.world.edge(self.lens.current)
+        if edge is None:
+            return
+        if edge.self_referencing:
+            self.say("It refers to its own table.")
+            return
+        here = self.lens.table
+        self.focus_table(edge.parent if here == edge.child else edge.child, edge=edge.oid)
+
+    def _enter_row(self) -> None:
+        query, at = self.rows.query_shown, self.rows.current
+        if query is None or at is None:
+            return
+        if query.kind is RowsKind.KEYS:
+            self.say("v shows the rows behind these keys.")
+        elif at < len(self.rows.keys):
+            self.post_message(self.RowWanted(query, self.rows.title, self.rows.keys[at]))
+
+    def on_detail_chosen(self, _event: Detail.Chosen) -> None:
+        """Enter on the detail: the rows of the edge that it describes."""
+        self.action_orphans()
+
+    def action_back(self) -> None:
+        """Back along the trail."""
+        self._step(-1)
+
+    def action_forward(self) -> None:
+        """Forward along the trail."""
+        self._step(1)
+
+    def _step(self, by: int) -> None:
+        if self.view is View.ROWS and by < 0:
+            self.switch(View.LENS if self.world.trail.here is not None else View.TABLES)
+            return
+        if by < 0 and self.world.trail.at <= 0:
+            self.switch(View.TABLES)
+            return
+        if not self.may("back" if by < 0 else "forward"):
+            return
+        table = self.world.trail.step(by)
+        if table is not None:
+            self.lens.show_table(table)
+            self.tables.go_to(table)
+            self.switch(View.LENS)
+
+    def action_close(self) -> None:
+        """Esc: the filter, then the rows, then the zoom, then the Lens."""
+        listed = self.listed()
+        if listed.filter_text:
+            listed.set_filter("")
+            self.query_one("#filter", Input).value = ""
+            self.show_all()
+        elif self.zoomed:
+            self.action_zoom()
+        elif self.view is View.ROWS:
+            self.switch(View.LENS if self.world.trail.here is not None else View.TABLES)
+        elif self.view is View.LENS:
+            self.switch(View.TABLES)
+
+    def action_close_or_quit(self) -> None:
+        """`q`: like Esc, and at home the end."""
+        if self.view is View.TABLES and not self.zoomed and not self.tables.filter_text:
+            self.app.exit(0)
+        else:
+            self.action_close()
+
+    def action_zoom(self) -> None:
+        """The pane alone, and back."""
+        self.zoomed = not self.zoomed
+        self.arrange_panes()
+        self.show_all()
+
+    def action_pane(self, by: str | int) -> None:
+        """Next or previous pane."""
+        panes = self.panes()
+        focused = self.focused
+        if not panes:
+            return
+        at = panes.index(focused) if focused in panes else 0
+        panes[(at + int(by)) % len(panes)].focus()
+
+    def action_jump(self) -> None:
+        """The next letter names a pane."""
+        self._jumping = True
+        shown = {pane.id for pane in self.panes()}
+        self.say("jump to: " + "  ".join(f"{key} {name}" for key, name in _JUMPS.items() if name in shown))
+
+    def on_key(self, event: events.Key) -> None:
+        """The letter after a jump."""
+        if not self._jumping or event.key == "semicolon":
+            return
+        self._jumping = False
+        name = _JUMPS.get(event.key)
+        if name is not None:
+            event.stop()
+            event.prevent_default()
+            for pane in self.panes():
+                if pane.id == name:
+                    pane.focus()
+
+    # Rows
+
+    def action_orphans(self) -> None:
+        """Orphan rows of the edge under the cursor."""
+        edge = self._edge_for("orphans")
+        if edge is not None:
+            self.ask_rows(RowsKind.ORPHANS, table=edge.child, edge=edge.oid)
+
+    def action_table_orphans(self) -> None:
+        """Rows of the table that break any of its foreign keys."""
+        moment = self.moment()
+        if self.may("table_orphans") and moment.table is not None:
+            self.ask_rows(RowsKind.TABLE, table=moment.table, edge=None)
+
+    def action_group(self) -> None:
+        """Missing keys, or back to the rows."""
+        edge = self._edge_for("group")
+        if edge is not None:
+            query = self.rows.query_shown
+            grouped = self.view is View.ROWS and query is not None and query.kind is RowsKind.KEYS
+            self.ask_rows(RowsKind.ORPHANS if grouped else RowsKind.KEYS, table=edge.child, edge=edge.oid)
+
+    def action_childless(self) -> None:
+        """Parents that no child refers to."""
+        edge = self._edge_for("childless")
+        if edge is not None:
+            self.ask_rows(RowsKind.CHILDLESS, table=edge.parent, edge=edge.oid)
+
+    def action_unmask(self) -> None:
+        """Show or hide secret values: they are fetched anew."""
+        query = self.rows.query_shown
+        if self.may("unmask") and query is not None:
+            self._revealed = not self._revealed
+            self.ask_rows(query.kind, table=query.table, edge=query.edge)
+
+    def _edge_for(self, action: str) -> Relationship | None:
+        return self.world.edge(self.moment().edge) if self.may(action) else None
+
+    def ask_rows(self, kind: RowsKind, *, table: int, edge: int | None) -> None:
+        """Show rows; the first page is asked for."""
+        self._numbers += 1
+        known = self.world.edge(edge)
+        sides = (known.child, known.parent) if known else (table,)
+        limited = self.world.limited_by_row_security(*sides)
+        query = RowsQuery(kind, table, edge, as_role=limited, reveal=self._revealed, number=self._numbers)
+        count = self.world.counts.get(edge) if edge is not None else None
+        exact = count.orphans if count is not None and kind is RowsKind.ORPHANS else None
+        self.rows.begin(query, self._title_of(kind, table, known), total=exact)
+        self.switch(View.ROWS)
+        self.post_message(self.RowsWanted(query, None))
+
+    def _title_of(self, kind: RowsKind, table: int, edge: Relationship | None) -> str:
+        schema = self.world.schema
+        assert schema is not None
+        if edge is None:
+            return f"orphans of {table_label(schema.tables[table])}"
+        word = {RowsKind.KEYS: "missing keys", RowsKind.CHILDLESS: "childless"}.get(kind, "orphans")
+        return f"{word}  {sentence.pairing(schema, edge)}"
+
+    def add_page(self, query: RowsQuery, page: Page) -> None:
+        """Rows arrived."""
+        self.rows.add_page(query, page)
+        self.show_keys()
+
+    def on_rows_view_wanted(self, event: RowsView.Wanted) -> None:
+        """The cursor came near the end of the rows that are there."""
+        self.post_message(self.RowsWanted(event.query, event.after))
+
+    # Counts
+
+    def action_recount(self) -> None:
+        """Count the edge again; on a table, its edges."""
+        moment = self.moment()
+        if not self.may("recount"):
+            return
+        if self.view is View.TABLES and moment.table is not None and self.focused is self.tables:
+            own = self.world.edges_of(moment.table).own
+            self.post_message(self.CountWanted(tuple(edge.oid for edge in own)))
+        elif moment.edge is not None:
+            self.post_message(self.CountWanted((moment.edge,)))
+
+    def action_recount_all(self) -> None:
+        """Count everything again, or reconnect."""
+        self.post_message(self.CountWanted(None))
+
+    def action_stop_count(self) -> None:
+        """Stop counting the edge."""
+        moment = self.moment()
+        if self.may("stop_count") and moment.edge is not None:
+            self.post_message(self.StopWanted(moment.edge))
+
+    # Finding
+
+    def action_filter(self) -> None:
+        """Type a text that lines must hold."""
+        if not self.may("filter"):
+            return
+        field = self.query_one("#filter", Input)
+        field.value = self.listed().filter_text
+        field.display = True
+        self._filtered = self.listed()
+        field.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Filter while it is typed."""
+        if event.input.id == "filter" and event.input.display:
+            self._filtered.set_filter(event.value)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Keep the filter."""
+        if event.input.id == "filter":
+            self._leave_filter()
+
+    def key_escape(self) -> None:
+        """Esc in the filter clears it."""
+        if self.focused is self.query_one("#filter", Input):
+            self._filtered.set_filter("")
+            self._leave_filter()
+
+    def _leave_filter(self) -> None:
+        self._filtered.focus()
+        self.query_one("#filter", Input).display = False
+        self.show_all()
+
+    def action_match(self, by: str | int) -> None:
+        """Next or previous line that holds the filter's text, around the end."""
+        if not self.may("match"):
+            return
+        listed = self.listed()
+        count = listed.line_count()
+        if count:
+            listed.move_to((listed.cursor + int(by)) % count)
+
+    def action_find(self) -> None:
+        """Find by letters."""
+        if self.may("find"):
+            self.app.push_screen(FindScreen(places(self.world, self.tables.order)), self._go_to)
+
+    def _go_to(self, place: Place | None) -> None:
+        if place is not None:
+            self.focus_table(place.table, edge=place.edge)
+
+    def action_problem(self, by: str | int) -> None:
+        """Next or previous edge with a problem, in the order of the list."""
+        if not self.may("problem"):
+            return
+        problems = [oid for oid in self._edges_in_order() if self._is_problem(oid)]
+        if not problems:
+            self.say("No problem found so far." if self.world.checking else "No problem found.")
+            return
+        here = self.moment().edge if self.view is not View.TABLES else None
+        step = int(by)
+        at = problems.index(here) + step if here in problems else (0 if step > 0 else -1)
+        edge = self.world.edge(problems[at % len(problems)])
+        if edge is not None:
+            self.focus_table(edge.child, edge=edge.oid)
+
+    def _edges_in_order(self) -> Iterable[int]:
+        for table in self.tables.order:
+            for edge in self.world.edges_of(table).own:
+                yield edge.oid
+
+    def _is_problem(self, edge: int) -> bool:
+        count = self.world.counts.get(edge)
+        return count is not None and count.status not in (Status.CLEAN, Status.SKIPPED, Status.STOPPED)
+
+    # The rest
+
+    def action_sort(self) -> None:
+        """Worst first."""
+        if self.may("sort"):
+            listed = self.listed()
+            if isinstance(listed, TablesView | LensView):
+                listed.sort()
+            self.show_header()
+
+    def action_fold(self) -> None:
+        """Fold or unfold clean children."""
+        if self.may("fold"):
+            self.lens.toggle_fold()
+
+    def action_copy_name(self) -> None:
+        """Copy what the cursor is on."""
+        schema, moment = self.world.schema, self.moment()
+        value = self.rows.current_value
+        if self.view is View.ROWS and value is not None:
+            if value.text is None or value.cut:
+                self.say("Enter shows it in full; y copies it there." if value.cut else "There is no value to copy.")
+                return
+            text = value.text
+        elif schema is None or moment.table is None:
+            return
+        elif self.view is View.LENS and (edge := self.world.edge(moment.edge)) is not None:
+            text = edge_label(schema, edge)
+        else:
+            text = table_label(schema.tables[moment.table])
+        self.app.copy_to_clipboard(text)
+        self.say("Sent to the terminal's clipboard.")
+
+    def action_copy_sql(self) -> None:
+        """Copy the query."""
+        moment = self.moment()
+        if self.may("copy_sql") and moment.edge is not None:
+            self.post_message(self.SqlWanted(moment.edge))
+
+    def action_help(self) -> None:
+        """Keys and badges."""
+        reasons = {key.action: reason for key in KEYS if (reason := self.reason(key.action)) is not None}
+        self.app.push_screen(HelpScreen(reasons))
+
+    def action_palette(self) -> None:
+        """Textual's palette over the same actions."""
+        self.app.action_command_palette()

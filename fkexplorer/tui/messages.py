@@ -1,0 +1,84 @@
+"""What workers tell the screen. They never touch a widget: they post one of these, and a handler does the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from textual.message import Message
+
+if TYPE_CHECKING:
+    from fkexplorer.database.model import ServerFacts, Trouble
+    from fkexplorer.orphans.model import Count, Page
+    from fkexplorer.schema.graph import Graph
+    from fkexplorer.schema.model import Schema
+    from fkexplorer.tui.world import RowsQuery
+
+
+@dataclass
+class Connected(Message):
+    """The server answered."""
+
+    facts: ServerFacts
+
+
+@dataclass
+class ConnectFailed(Message):
+    """It did not, or not as we need it."""
+
+    trouble: Trouble
+
+
+@dataclass
+class SchemaLoaded(Message):
+    """The catalogue has been read."""
+
+    schema: Schema
+    graph: Graph
+
+
+@dataclass
+class EdgeStarted(Message):
+    """A count of this edge began."""
+
+    generation: int
+    edge: int
+
+
+@dataclass
+class EdgeCounted(Message):
+    """A count ended; `generation` is the connection that it was asked on."""
+
+    generation: int
+    count: Count
+
+
+@dataclass
+class CountingEnded(Message):
+    """Nothing waits to be counted."""
+
+    generation: int
+
+
+@dataclass
+class ConnectionLost(Message):
+    """The server went away while the app ran."""
+
+    generation: int
+    trouble: Trouble
+
+
+@dataclass
+class PageLoaded(Message):
+    """A page of rows arrived for this query."""
+
+    query: RowsQuery
+    page: Page
+
+
+@dataclass
+class PageFailed(Message):
+    """It did not."""
+
+    query: RowsQuery
+    trouble: Trouble

@@ -1,0 +1,334 @@
+"""The panes of the main screen: which of them is shown at which size, and what each says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.widgets import Input
+
+from fkexplorer.reports import sentence, tables
+from fkexplorer.reports.style import Span
+from fkexplorer.tui import bars
+from fkexplorer.tui.availability import Moment, why_not
+from fkexplorer.tui.keys import BY_ACTION
+from fkexplorer.tui.lens import LensView
+from fkexplorer.tui.panel import Detail, Panel, wrapped
+from fkexplorer.tui.rows import RowsView
+from fkexplorer.tui.tables import TablesView
+from fkexplorer.tui.theme import painted
+from fkexplorer.tui.world import View, World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from textual import events
+    from textual.app import ComposeResult
+    from textual.widget import Widget
+
+    from fkexplorer.tui.lines import LineList
+
+SIDE_BY_SIDE = 110
+"""From this width on the tables stay beside the Lens."""
+DOCKED = (130, 36)
+"""From this size on rows stand below the Lens instead of in its place."""
+SHORT = 14
+"""Below this height the detail and the trail make room."""
+SMALLEST = (40, 10)
+LIST_WIDTH = 34
+
+_KEYS_OF_VIEW: dict[View, tuple[str, ...]] = {
+    View.TABLES: ("choose", "orphans", "filter", "find", "problem(1)", "recount", "sort", "help", "close_or_quit"),
+    View.LENS: (
+        "choose", "orphans", "childless", "back", "recount", "stop_count", "problem(1)", "fold", "find", "help",
+    ),
+    View.ROWS: ("choose", "group", "childless", "unmask", "copy_name", "copy_sql", "filter", "close", "help"),
+}  # fmt: skip
+
+
+class Panes(Screen[None]):
+    """Tables, Lens, detail and rows of one database, without the keys that act on them."""
+
+    AUTO_FOCUS = "#tables"
+    DEFAULT_CSS = f"""
+    Panes {{ layout: vertical; }}
+    #body {{ height: 1fr; }}
+    #main {{ width: 1fr; }}
+    #tables.-beside {{ width: {LIST_WIDTH}; }}
+    #edge {{ width: 1; height: 1fr; }}
+    #filter {{ border: none; height: 1; padding: 0 1; display: none; background: $panel; }}
+    #small {{ display: none; height: 1fr; content-align: center middle; }}
+    """
+
+    def __init__(self, world: World, label: str) -> None:
+        super().__init__()
+        self.world = world
+        self._label = label
+        self.view = View.TABLES
+        self.zoomed = False
+
+    def compose(self) -> ComposeResult:
+        """All panes; `_arrange` shows those that there is room for."""
+        yield Panel(id="header")
+        yield Panel(id="trail")
+        with Horizontal(id="body"):
+            yield TablesView(self.world, id="tables")
+            yield Panel(id="edge")
+            with Vertical(id="main"):
+                yield LensView(self.world, id="lens")
+                yield Detail(id="detail")
+                yield RowsView(id="rows")
+        yield Panel(id="small")
+        yield Input(id="filter", placeholder="text; Enter keeps it, Esc clears it", select_on_focus=False)
+        yield Panel(id="keys")
+
+    def on_mount(self) -> None:
+        """Find the panes once."""
+        self.tables = self.query_one("#tables", TablesView)
+        self.lens = self.query_one("#lens", LensView)
+        self.rows = self.query_one("#rows", RowsView)
+        self.detail = self.query_one("#detail", Detail)
+        self.arrange_panes()
+        self.show_header()
+
+    # Which panes there are
+
+    def on_resize(self) -> None:
+        """Another size may have room for other panes."""
+        self.arrange_panes()
+        self.call_after_refresh(self.show_all)
+
+    @property
+    def beside(self) -> bool:
+        """Whether tables and Lens stand side by side."""
+        return self.size.width >= SIDE_BY_SIDE and not self.zoomed
+
+    @property
+    def _docked(self) -> bool:
+        return self.size.width >= DOCKED[0] and self.size.height >= DOCKED[1] and not self.zoomed
+
+    def arrange_panes(self) -> None:
+        """Show the panes that there is room for."""
+        width, height = self.size
+        small = width < SMALLEST[0] or height < SMALLEST[1]
+        roomy = height >= SHORT
+        home = self.view is View.TABLES
+        show = {
+            "#header": not small,
+            "#trail": not small and roomy,
+            "#body": not small,
+            "#keys": not small,
+            "#small": small,
+            "#tables": self.beside or home,
+            "#edge": self.beside,
+            "#main": self.beside or not home or roomy,
+            "#lens": self._lens_shown,
+            "#rows": self.view is View.ROWS,
+            "#detail": roomy and not self.zoomed,
+        }
+        for selector, wanted in show.items():
+            widget = self.query_one(selector)
+            if widget.display != wanted:
+                widget.display = wanted
+        self.tables.set_class(self.beside, "-beside")
+        # With one pane the detail lies below the tables, side by side it lies below the Lens.
+        self.query_one("#body").styles.layout = "horizontal" if self.beside else "vertical"
+        self.query_one("#main").styles.height = "auto" if home and not self.beside else "1fr"
+        if small:
+            self.query_one("#small", Panel).show(
+                [[Span(f"{width}x{height} is too small: {SMALLEST[0]}x{SMALLEST[1]} is the least.", "unknown")]]
+            )
+        if self.beside:
+            self.query_one("#edge", Panel).show([[Span("|" if painted(self.app).ascii_only else "│", "off")]] * height)
+
+    @property
+    def _lens_shown(self) -> bool:
+        if self.view is View.LENS:
+            return True
+        return (self.beside and self.view is View.TABLES) or (self._docked and self.view is View.ROWS)
+
+    def panes(self) -> list[Widget]:
+        """The panes that can be focused, in reading order."""
+        panes: list[Widget] = [self.tables, self.lens, self.detail, self.rows]
+        return [pane for pane in panes if pane.display and (pane.parent is None or pane.parent.display)]
+
+    def switch(self, view: View, *, focus: bool = True) -> None:
+        """Show another view and put the keys there."""
+        self.view = view
+        self.arrange_panes()
+        if focus:
+            {View.TABLES: self.tables, View.LENS: self.lens, View.ROWS: self.rows}[view].focus()
+        self.show_trail()
+        self.show_detail()
+
+    # What the bars and the detail say
+
+    def show_all(self) -> None:
+        """Bring every line around the lists up to date."""
+        self.show_header()
+        self.show_trail()
+        self.show_detail()
+
+    def show_header(self) -> None:
+        """Where, what is known, how old it is."""
+        theirs = painted(self.app)
+        line = bars.header(
+            self.world,
+            self._label,
+            now=theirs.now(),
+            cells=self.size.width,
+            stale=self.world.first_pass_done and self.tables.stale,
+            ascii=theirs.ascii_only,
+        )
+        self.query_one("#header", Panel).show([line])
+
+    def show_trail(self) -> None:
+        """The way here, the views, the keys."""
+        ascii_only = painted(self.app).ascii_only
+        cells = self.size.width
+        self.query_one("#trail", Panel).show([bars.trail(self.world, self.view, cells=cells, ascii=ascii_only)])
+        self.show_keys()
+
+    def show_keys(self) -> None:
+        """The keys of this view, greyed where they do nothing."""
+        keys = [(BY_ACTION[action].shown, action, BY_ACTION[action].label) for action in _KEYS_OF_VIEW[self.view]]
+        line = bars.key_line(keys, self.reason, cells=self.size.width)
+        self.query_one("#keys", Panel).show([line])
+
+    def show_detail(self) -> None:
+        """The lines about what is under the cursor."""
+        schema = self.world.schema
+        if schema is None:
+            self.detail.show([])
+            return
+        theirs = painted(self.app)
+        width = max(20, self.detail.size.width)
+        moment = self.moment()
+        if self.view is View.TABLES and not (self.beside and self.focused is not self.tables):
+            table = self.world.table(moment.table)
+            if table is not None:
+                edges = self.world.edges_of(table.oid)
+                self.detail.show(
+                    tables.table_detail(schema, table, edges, self.world.counts, width=width, ascii=theirs.ascii_only)
+                )
+            return
+        edge = self.world.edge(moment.edge)
+        if edge is None:
+            self.detail.show([(Span(" No foreign key here.", "dim"),)] if moment.table else [])
+            return
+        count = self.world.counts.get(edge.oid)
+        told = sentence.edge_detail(
+            schema,
+            edge,
+            count,
+            now=theirs.now(),
+            checking=edge.oid in self.world.checking,
+            cycle=self.lens.cycles.get(edge.oid),
+            ascii=theirs.ascii_only,
+        )
+        plainly = (Span(sentence.sentence(schema, edge, ascii=theirs.ascii_only)),)
+        self.detail.show(wrapped([*told[:2], plainly, *told[2:]], width))
+
+    # What the keys act on
+
+    def moment(self) -> Moment:
+        """What is under the cursors now."""
+        query = self.rows.query_shown if self.view is View.ROWS else None
+        table: int | None
+        edge: int | None
+        listed = self.listed()
+        if self.view is View.ROWS and query is not None:
+            table, edge = query.table, query.edge
+        elif self.view is View.LENS or (self.beside and self.focused is self.lens):
+            table, edge = self.lens.table, self.lens.current
+        else:
+            table = self.tables.current
+            edge = self._worst_of(table)
+        secrets = any(field.secret for field in self.rows.fields)
+        return Moment(self.view, table, edge, query, secrets, bool(listed.filter_text))
+
+    def _worst_of(self, table: int | None) -> int | None:
+        schema = self.world.schema
+        if schema is None or table is None:
+            return None
+        worst = tables.worst_edge(schema, self.world.edges_of(table).own, self.world.counts)
+        return worst.oid if worst else None
+
+    def listed(self) -> TablesView | LensView | RowsView:
+        """The list that keys and the filter act on."""
+        focused = self.focused
+        if isinstance(focused, TablesView | LensView | RowsView):
+            return focused
+        lists: dict[View, TablesView | LensView | RowsView]
+        lists = {View.TABLES: self.tables, View.LENS: self.lens, View.ROWS: self.rows}
+        return lists[self.view]
+
+    def reason(self, action: str) -> str | None:
+        """Why an action does nothing now."""
+        return why_not(action, self.world, self.moment())
+
+    def may(self, action: str) -> bool:
+        """Whether an action does something now; says why where it does not."""
+        reason = self.reason(action)
+        if reason is not None:
+            self.say(f"{BY_ACTION[action].label}: {reason}" if action in BY_ACTION else reason)
+        return reason is None
+
+    def say(self, text: str, *, severity: str = "information") -> None:
+        """A line that goes away by itself; never markup."""
+        self.app.notify(text, markup=False, timeout=4, severity=severity)  # type: ignore[arg-type]
+
+    # Messages
+
+    def take_schema(self) -> None:
+        """A catalogue was read."""
+        self.tables.take_schema()
+        self.lens.take_schema()
+        if self.lens.table is None and (first := self.tables.current) is not None:
+            self.lens.show_table(first)
+        if self.view is View.ROWS and self.rows.query_shown and self.world.table(self.rows.query_shown.table) is None:
+            self.switch(View.TABLES)
+        self.show_all()
+
+    def repaint_edges(self, edges: Iterable[int]) -> None:
+        """Counts changed: repaint what shows these edges, and nothing else."""
+        changed = set(edges)
+        touched = {edge.child for oid in changed if (edge := self.world.edge(oid))}
+        self.tables.repaint_tables(touched)
+        self.lens.repaint_edges(changed)
+        self.show_header()
+        self.show_keys()
+        self.show_detail()
+
+    def first_pass_ended(self) -> None:
+        """Every edge has been looked at: the worst goes first, unless somebody works in the list."""
+        if not self.tables.touched:
+            self.tables.sort()
+            if self.view is View.TABLES and not self.lens.touched and (first := self.tables.current) is not None:
+                self.lens.show_table(first)
+        self.show_all()
+
+    def on_line_list_moved(self, event: LineList.Moved) -> None:
+        """The cursor rests on another line."""
+        if event.lines is self.tables and self.beside and self.view is View.TABLES:
+            # The Lens beside follows once the cursor rests: repainting it costs 5 KB on a slow line.
+            self.set_timer(0.12, self._follow)
+        self.show_detail()
+        self.show_keys()
+
+    def _follow(self) -> None:
+        table = self.tables.current
+        if table is not None and self.view is View.TABLES and table != self.lens.table:
+            self.lens.show_table(table)
+            self.show_detail()
+
+    def on_descendant_focus(self, _event: events.DescendantFocus) -> None:
+        """Side by side the view follows the focus."""
+        if self.focused is self.tables and self.beside and self.view is View.LENS:
+            self.view = View.TABLES
+            self.show_trail()
+        elif self.focused is self.lens and self.view is View.TABLES:
+            self.view = View.LENS
+            self.show_trail()
+        self.show_detail()

@@ -1,0 +1,91 @@
+"""The text of the commands, for people: lines that are inert and end without a line break."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from fkexplorer.orphans.model import Status
+from fkexplorer.reports.badges import STATUS_WORDS, edge_badge, tags
+from fkexplorer.reports.document import UNCOUNTED
+from fkexplorer.reports.sentence import count_words, pairing
+from fkexplorer.reports.values import duration, exact, fit, inert, width
+from fkexplorer.schema.model import EdgeState
+from fkexplorer.schema.names import edge_label
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fkexplorer.reports.document import Check
+    from fkexplorer.schema.model import Relationship
+
+
+def number(count: int, one: str, many: str = "") -> str:
+    """`1 foreign key`, `2,104 foreign keys`."""
+    return f"{exact(count)} {one if count == 1 else many or one + 's'}"
+
+
+def check_text(check: Check, *, ascii: bool = False) -> list[str]:
+    """What `check` prints: orphans worst first, what has no number and why, clean ones nobody holds, a summary."""
+    lines = _section(check, "", [Status.ORPHANS], ascii=ascii)
+    lines += _section(check, "not counted", [*UNCOUNTED, Status.SKIPPED], ascii=ascii)
+    loose = [
+        edge for edge in check.with_status(Status.CLEAN) if edge.state not in (EdgeState.ENFORCED, EdgeState.UNDECLARED)
+    ]
+    lines += _listed(check, "clean now, but PostgreSQL does not vouch for it", loose, ascii=ascii)
+    return [*lines, summary_line(check)]
+
+
+def summary_line(check: Check) -> str:
+    """`14 foreign keys checked, 2 with orphans: 31 orphans; 1 denied, 1 skipped (1.2 s)`."""
+    if not check.edges:
+        return f"no foreign keys in {number(check.tables, 'table')}"
+    checked = check.with_status(Status.CLEAN, Status.ORPHANS)
+    broken = check.with_status(Status.ORPHANS)
+    found = f"{exact(len(broken))} with orphans: {number(check.orphans, 'orphan')}" if broken else "no orphans"
+    rest = "; " + ", ".join(uncounted(check)) if uncounted(check) else ""
+    whole = f"{exact(len(checked))} of {number(len(check.edges), 'foreign key')} checked"
+    return f"{whole}, {found}{rest} ({duration(check.seconds)})"
+
+
+def uncounted(check: Check) -> list[str]:
+    """`2 denied`, `1 timed out`: how many have no number, by reason."""
+    words = {
+        Status.SKIPPED: "skipped",
+        Status.TIMED_OUT: "timed out",
+        Status.DENIED: "denied",
+        Status.UNRELIABLE: "hidden by row security",
+        Status.INCOMPARABLE: "not comparable",
+        Status.FAILED: "failed",
+    }
+    found = Counter(check.count(edge).status for edge in check.edges)
+    return [f"{exact(found[status])} {word}" for status, word in words.items() if found[status]]
+
+
+def _section(check: Check, title: str, statuses: Sequence[Status], *, ascii: bool) -> list[str]:
+    return _listed(check, title, check.with_status(*statuses), ascii=ascii)
+
+
+def _listed(check: Check, title: str, edges: Sequence[Relationship], *, ascii: bool) -> list[str]:
+    """Three columns: badge, constraint, what is known; a second line with the columns."""
+    if not edges:
+        return []
+    lines = [f"{title}:"] if title else []
+    labels = [inert(edge_label(check.schema, edge), ascii=ascii) for edge in edges]
+    wide = min(max(map(width, labels)), 72)
+    for edge, label in zip(edges, labels, strict=True):
+        count = check.count(edge)
+        badge = edge_badge(check.schema, edge, count).text
+        words = count_words(check.schema, edge, count) if count.known else count.error or STATUS_WORDS[count.status]
+        if count.missing_keys:
+            words += f", {number(count.missing_keys, 'missing key')}"
+        marks = "".join(f"  {span.text}" for span in tags(edge))
+        padded = label + " " * (wide - width(label))
+        lines.append(f"{badge:>6}  {padded}  {inert(words, ascii=ascii)}{marks}".rstrip())
+        lines.append(f"{'':6}  {inert(pairing(check.schema, edge), ascii=ascii)}")
+    return [*lines, ""]
+
+
+def clipped(line: str, cells: int, *, ascii: bool = False) -> str:
+    """A line for a terminal of this width: cut at its end."""
+    return fit(line, cells, middle=False, ascii=ascii, pad=False)

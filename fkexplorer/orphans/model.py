@@ -113,3 +113,7 @@ class Page:
     """Row security was left on: these are the rows that this role sees, not all there are."""
     keys: tuple[tuple[str | None, ...], ...] = ()
     """For each row what identifies it (its key's values or its ctid, as text), to fetch it again in full."""
+    order: str = ""
+    """How the rows are ordered, for people: `by id`, `newest created_at first`."""
+    left_out: tuple[str, ...] = ()
+    """Columns that the role may not read, and that are therefore no fields."""

@@ -1,0 +1,145 @@
+"""What the command line accepts: a parser for the app and one for each command.
+
+argparse, since `--help` and `--version` have to answer in some 50 ms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from typing import NoReturn
+
+from fkexplorer.database.model import Trouble
+
+COMMANDS = ("check", "show", "rows")
+
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+_ABOUT = "Find the foreign keys that are broken, the rows that break them, and why. Nothing is written to the database."
+
+_EPILOG = """\
+The database: the URL, else -d, else --demo, else $DATABASE_URL, else libpq's own (PGHOST, PGSERVICE, ~/.pgpass).
+A URL begins with postgresql://; `host=... dbname=...` and `service=NAME` work too.
+
+commands (each has --help):
+  check [URL]    count orphans on every foreign key; exit code 1 if there are any
+  show TABLE     one table with its parents and children, as text
+  rows EDGE      the rows that break a foreign key
+
+exit codes: 0 nothing wrong, 1 orphans found, 2 could not do it, 3 a fault of fkexplorer
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in a line of reason and a line of hint, as everything that ends with exit code 2."""
+
+    def print_help(self, file: object = None) -> None:  # noqa: ARG002 - argparse's own signature
+        """Print the help; a reader that has gone, as `head` does, is no fault."""
+        from fkexplorer.console import Console  # noqa: PLC0415
+
+        Console(os.environ).data(self.format_help())
+
+    def error(self, message: str) -> NoReturn:
+        raise Trouble(message, f"{self.prog} --help lists what there is", code="usage")
+
+
+def command_of(argv: list[str]) -> tuple[str, list[str]]:
+    """The command's name, "" for the app, and the other arguments: options may stand before the command too."""
+    skip = False
+    for index, argument in enumerate(argv):
+        if skip or (argument.startswith("-") and argument != "-"):
+            if argument == "--" and not skip:
+                break
+            skip = not skip and argument in ("-d", "--database", "--max-bytes")
+            continue
+        if argument in COMMANDS:
+            return argument, argv[:index] + argv[index + 1 :]
+        break
+    return "", argv
+
+
+def parsers() -> dict[str, argparse.ArgumentParser]:
+    """A parser for the app ("") and for each command."""
+    app = _parser("", _ABOUT, _EPILOG)
+    app.add_argument("url", nargs="?", metavar="URL", help="the database")
+    app.add_argument("--version", action="store_true", help="print the version")
+    app.add_argument("--ascii", action="store_true", help="draw with ASCII only")
+    app.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
+    _add_max_bytes(app)
+
+    check = _parser("check", "Count orphans on every foreign key. Exit code 1 if there are any.")
+    check.add_argument("url", nargs="?", metavar="URL", help="the database")
+    check.add_argument("--format", choices=["text", "json"], default="text", help="what to print (text)")
+    check.add_argument(
+        "--table",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only foreign keys of and to this table; repeatable",
+    )
+    check.add_argument(
+        "--schema", action="append", default=[], metavar="NAME", help="only those of and to its tables; repeatable"
+    )
+    _add_max_bytes(check)
+    check.add_argument("--fail-on-skipped", action="store_true", help="exit code 2 if a foreign key was skipped")
+    check.add_argument("--full", action="store_true", help="count rows, NULLs and childless parents too")
+    check.add_argument("--jobs", type=int, choices=[1, 2], default=2, help="counts that run at once (2)")
+
+    show = _parser("show", "Print one table with its parents and children, one line per foreign key, with orphans.")
+    show.add_argument("table", metavar="TABLE", help="schema.table, or table where that is unambiguous")
+    show.add_argument("--ascii", action="store_true", help="draw with ASCII only")
+    show.add_argument("--width", type=_width, metavar="CELLS", help="cells of a line (the terminal's, else 80)")
+
+    rows = _parser("rows", "Print the rows that break a foreign key.")
+    rows.add_argument("edge", metavar="EDGE", help="schema.table.constraint, constraint, or table(column, ...)")
+    kinds = rows.add_mutually_exclusive_group()
+    kinds.add_argument("--keys", action="store_true", help="the missing keys and how many rows name each")
+    kinds.add_argument("--childless", action="store_true", help="parents that no row refers to, newest first")
+    rows.add_argument("--limit", type=_positive, default=200, metavar="N", help="at most so many (200)")
+    rows.add_argument("--format", choices=["text", "csv", "json"], default="text", help="what to print (text)")
+    rows.add_argument("--reveal", action="store_true", help="show the values of columns named like secrets")
+    rows.add_argument("--ascii", action="store_true", help="draw with ASCII only")
+    return {"": app, "check": check, "show": show, "rows": rows}
+
+
+def _parser(command: str, about: str, epilog: str | None = None) -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=f"fkexplorer {command}".strip(),
+        description=about,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("-d", "--database", metavar="URL", help="the database")
+    parser.add_argument("--demo", action="store_true", help="on an embedded PostgreSQL with broken schemas in it")
+    return parser
+
+
+def _add_max_bytes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--max-bytes",
+        type=_bytes,
+        default=1 << 30,
+        metavar="SIZE",
+        help="do not count a foreign key whose tables are larger, as 500M or 2G (1G)",
+    )
+
+
+def _bytes(text: str) -> int:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:I?B)?", text.strip().upper())
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; write 500M or 2G")
+    return int(float(found[1]) * _UNITS[found[2]])
+
+
+def _positive(text: str) -> int:
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+
+
+def _width(text: str) -> int:
+    if text.isdecimal() and 20 <= int(text) <= 1000:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number from 20 to 1000")

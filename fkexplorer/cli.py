@@ -1,0 +1,283 @@
+"""The command line: calls, prints, exits.
+
+Everything heavy is imported inside the functions that need it: `--help` and `--version` answer in some 50 ms.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+from fkexplorer.arguments import COMMANDS, command_of, parsers
+from fkexplorer.database.model import Trouble
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from types import FrameType
+
+    from fkexplorer.console import Console
+    from fkexplorer.database.connection import Database
+    from fkexplorer.database.source import Source
+
+COULD_NOT, FAULT, INTERRUPTED = 2, 3, 130
+PASSWORD_TRIES = 3
+CONNECT_SECONDS = 10.0
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+class Ended(BaseException):
+    """A signal asked the process to end; what was begun is closed on the way out."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What this run knows that must appear in no message: where it connected, and the passwords that were typed."""
+
+    sources: list[Source]
+    typed: list[str]
+
+    def secrets(self) -> list[str]:
+        """Every password as it is and as a URL writes it; where a conninfo cannot be read, all of it."""
+        from urllib.parse import quote  # noqa: PLC0415
+
+        found = [*self.typed, os.environ.get("PGPASSWORD", ""), os.environ.get("PGSSLPASSWORD", "")]
+        for source in self.sources:
+            found += _passwords(source.conninfo)
+        return [word for each in found if each for word in (each, quote(each, safe=""), quote(each))]
+
+
+def _passwords(conninfo: str) -> list[str]:
+    from psycopg import ProgrammingError  # noqa: PLC0415
+    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
+
+    try:
+        parts = conninfo_to_dict(conninfo)
+    except ProgrammingError:
+        return [conninfo]
+    return [str(parts[name]) for name in ("password", "sslpassword") if parts.get(name)]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code of the process."""
+    from fkexplorer.console import Console  # noqa: PLC0415
+
+    argv = list(sys.argv[1:] if arguments is None else arguments)
+    console = Console(os.environ)
+    known = _Known([], [])
+    try:
+        for number in SIGNALS:
+            signal.signal(number, _end)
+        return _run(argv, console, known)
+    except Trouble as trouble:
+        console.trouble(trouble)
+        return COULD_NOT
+    except KeyboardInterrupt:
+        console.finish()
+        return INTERRUPTED
+    except Ended as ended:
+        console.finish()
+        return 128 + ended.number
+    except Exception as error:  # noqa: BLE001 - the last place that can tell anybody
+        return _fault(error, console, known.secrets())
+
+
+def _end(number: int, _frame: FrameType | None) -> NoReturn:
+    raise Ended(number)
+
+
+def _fault(error: Exception, console: Console, secrets: list[str]) -> int:
+    from fkexplorer.crash import masked, summary, write_crash  # noqa: PLC0415
+
+    words = masked(summary(error), secrets)
+    try:
+        console.say(f"a fault of fkexplorer: {words}; details for a report are in {write_crash(error, secrets)}")
+    except OSError as problem:
+        console.say(f"a fault of fkexplorer: {words}; no file could be written about it ({problem.strerror})")
+    return FAULT
+
+
+def _run(argv: list[str], console: Console, known: _Known) -> int:
+    command, rest = command_of(argv)
+    parser = parsers()[command]
+    options = parser.parse_args(rest)
+    if command == "" and options.version:
+        from fkexplorer.version import version  # noqa: PLC0415
+
+        console.data(f"fkexplorer {version()}\n")
+        return 0
+    console.ascii = console.ascii or getattr(options, "ascii", False)
+    url = getattr(options, "url", None)
+    if url is not None and url.isidentifier():
+        raise Trouble(
+            f"{url} is neither a command nor a database URL",
+            f"commands are {', '.join(COMMANDS)}; a database of that name is dbname={url}",
+            code="usage",
+        )
+    if command == "":
+        _needs_terminal(os.environ)
+    with _source(options) as source:
+        known.sources.append(source)
+        _hide_password(argv, options, source)
+        if command == "":
+            return _app(options, source)
+        console.say(f"database {source.label()} ({source.origin})")
+        return _headless(command, options, source, console, known)
+
+
+def _needs_terminal(environ: Mapping[str, str]) -> None:
+    from fkexplorer.console import dumb  # noqa: PLC0415
+
+    hint = "`fkexplorer check` counts orphans without a screen"
+    if not (sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty()):
+        raise Trouble("the app needs a terminal and there is none", hint, code="no_terminal")
+    if dumb(environ):
+        raise Trouble(
+            f"the app cannot draw on a terminal of TERM={environ.get('TERM', '')!s}", hint, code="no_terminal"
+        )
+
+
+def _source(options: argparse.Namespace) -> AbstractContextManager[Source]:
+    from contextlib import contextmanager  # noqa: PLC0415
+
+    from fkexplorer.database.source import Source, find_source  # noqa: PLC0415
+
+    url, option = getattr(options, "url", None), options.database
+
+    @contextmanager
+    def found() -> Iterator[Source]:
+        if options.demo and url is None and option is None:
+            from fkexplorer.demo.database import demo  # noqa: PLC0415
+
+            with demo() as conninfo:
+                yield Source(conninfo, "--demo")
+            return
+        yield find_source(url, option, os.environ)
+
+    return found()
+
+
+def _hide_password(argv: list[str], options: argparse.Namespace, source: Source) -> None:
+    """Replace the command line that other users see (`ps`) if there is a password in it.
+
+    From the start of the process until here, some 50 ms, it can be seen; after that it cannot.
+    """
+    given = getattr(options, "url", None) or options.database
+    if not given or source.masked() == source.conninfo:
+        return
+    import setproctitle  # noqa: PLC0415
+
+    words = [argument.replace(given, source.masked()) for argument in argv]
+    setproctitle.setproctitle(" ".join(["fkexplorer", *words]))
+
+
+def _app(options: argparse.Namespace, source: Source) -> int:
+    from fkexplorer.console import speaks_unicode  # noqa: PLC0415
+    from fkexplorer.tui.app import run_app  # noqa: PLC0415
+
+    ascii_only = options.ascii or not speaks_unicode(sys.stderr, os.environ)
+    return run_app(source, ascii=ascii_only, mouse=not options.no_mouse, max_bytes=options.max_bytes)
+
+
+def _headless(command: str, options: argparse.Namespace, source: Source, console: Console, known: _Known) -> int:
+    from fkexplorer import headless  # noqa: PLC0415
+
+    def body(database: Database) -> Awaitable[int]:
+        if command == "check":
+            wanted = headless.CheckOptions(
+                format=options.format,
+                tables=tuple(options.table),
+                schemas=tuple(options.schema),
+                max_bytes=options.max_bytes,
+                fail_on_skipped=options.fail_on_skipped,
+                full=options.full,
+                jobs=options.jobs,
+            )
+            return headless.check(database, console, wanted)
+        if command == "show":
+            return headless.show(database, console, options.table, options.width or console.width)
+        kind = "keys" if options.keys else "childless" if options.childless else "orphans"
+        asked = headless.RowsOptions(options.edge, kind, options.limit, options.format, options.reveal)
+        return headless.rows(database, console, asked)
+
+    return _with_password(source, body, console, known)
+
+
+def _with_password(source: Source, body: Callable[[Database], Awaitable[int]], console: Console, known: _Known) -> int:
+    """Run the command; where the server wants a password and a terminal is there, ask for it and run it again."""
+    password: str | None = None
+    for attempt in range(PASSWORD_TRIES + 1):
+        try:
+            return _run_loop(source, password, body)
+        except Trouble as trouble:
+            wrong = password is not None and trouble.code == "wrong_password"
+            if attempt == PASSWORD_TRIES or not (trouble.needs_password or wrong) or not _terminal():
+                raise
+            if wrong:
+                console.say(trouble.reason)
+        import getpass  # noqa: PLC0415
+
+        try:
+            password = getpass.getpass(f"Password for {source.label()}: ")
+        except EOFError:
+            raise KeyboardInterrupt from None
+        known.typed.append(password)
+    raise AssertionError  # the last attempt returns or raises
+
+
+def _terminal() -> bool:
+    """Whether a person can be asked: getpass reads from the controlling terminal itself."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+def _run_loop(source: Source, password: str | None, body: Callable[[Database], Awaitable[int]]) -> int:
+    """One event loop from connecting to closing; a signal cancels what runs on the server, then raises.
+
+    Raises:
+        Trouble: it could not connect, or the command could not be done.
+        Ended: SIGTERM or SIGHUP.
+        KeyboardInterrupt: Ctrl-C.
+    """
+    import asyncio  # noqa: PLC0415
+
+    from fkexplorer.database.connection import Database  # noqa: PLC0415
+
+    received: list[int] = []
+
+    async def session() -> int:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+        def end(number: int) -> None:
+            received.append(number)
+            if task is not None:
+                task.cancel()
+
+        for number in SIGNALS:
+            loop.add_signal_handler(number, end, number)
+        database = await Database.connect(source, password=password, timeout=CONNECT_SECONDS)
+        try:
+            return await body(database)
+        finally:
+            await database.close()
+
+    try:
+        return asyncio.run(session())
+    except asyncio.CancelledError:
+        if received:
+            raise Ended(received[0]) from None
+        raise
+    finally:
+        for number in SIGNALS:
+            signal.signal(number, _end)

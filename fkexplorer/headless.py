@@ -1,0 +1,280 @@
+"""The commands without a screen: `check`, `show`, `rows`, each on one connected database."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from fkexplorer.database.model import Trouble
+from fkexplorer.database.postgresql.reader import read_schema
+from fkexplorer.orphans.model import Status
+from fkexplorer.orphans.queue import CountQueue
+from fkexplorer.orphans.rows import childless_parents, missing_keys, orphan_rows
+from fkexplorer.reports import pages as page_reports
+from fkexplorer.reports.badges import cycle_lengths
+from fkexplorer.reports.document import UNCOUNTED, Check, check_json, worst_first
+from fkexplorer.reports.lens import build_lens
+from fkexplorer.reports.text import check_text, number, uncounted
+from fkexplorer.schema.graph import Graph
+from fkexplorer.schema.model import EdgeState
+from fkexplorer.schema.names import (
+    edge_label,
+    find_edges,
+    find_tables,
+    qualified,
+    similar_edges,
+    similar_tables,
+    table_label,
+)
+from fkexplorer.version import version
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from fkexplorer.console import Console
+    from fkexplorer.database.connection import Database
+    from fkexplorer.orphans.model import Count, Page
+    from fkexplorer.schema.model import Relationship, Schema, Table
+
+CLEAN, FOUND, COULD_NOT = 0, 1, 2
+PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOptions:
+    """What `check` was asked."""
+
+    format: str = "text"
+    tables: tuple[str, ...] = ()
+    schemas: tuple[str, ...] = ()
+    max_bytes: int = 1 << 30
+    fail_on_skipped: bool = False
+    full: bool = False
+    jobs: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RowsOptions:
+    """What `rows` was asked; `kind` is orphans, keys or childless."""
+
+    edge: str
+    kind: str = "orphans"
+    limit: int = PAGE
+    format: str = "text"
+    reveal: bool = False
+
+
+async def check(database: Database, console: Console, options: CheckOptions) -> int:
+    """Count orphans on every edge that was asked for and report; the exit code.
+
+    Raises:
+        Trouble: a table or schema is not there, or the connection was lost.
+    """
+    started, clock = datetime.now(UTC), time.monotonic()
+    console.progress("reading the catalogue")
+    schema = await read_schema(database)
+    tables, edges = _scope(schema, options)
+    counts = await _count(database, schema, edges, console, options)
+    result = Check(
+        version=version(),
+        facts=database.facts,
+        schema=schema,
+        edges=worst_first(schema, edges, counts),
+        tables=len(tables),
+        counts=counts,
+        started=started,
+        seconds=time.monotonic() - clock,
+    )
+    if options.format == "json":
+        console.data(check_json(result) + "\n")
+    else:
+        console.lines(check_text(result, ascii=console.ascii))
+    return _verdict(result, console, options)
+
+
+def _verdict(result: Check, console: Console, options: CheckOptions) -> int:
+    if result.with_status(Status.ORPHANS):
+        return FOUND
+    failed, skipped = result.with_status(*UNCOUNTED), result.with_status(Status.SKIPPED)
+    if not failed and not (skipped and options.fail_on_skipped):
+        return CLEAN
+    missing = len(failed) + (len(skipped) if options.fail_on_skipped else 0)
+    console.trouble(
+        Trouble(
+            f"{number(missing, 'foreign key')} could not be checked: {', '.join(uncounted(result))}",
+            _HINTS[result.count((failed or skipped)[0]).status],
+            code="uncounted",
+        )
+    )
+    return COULD_NOT
+
+
+_HINTS = {
+    Status.DENIED: "connect as a role that has SELECT on both tables and USAGE on their schemas",
+    Status.TIMED_OUT: "run it on a replica or at a quieter time, or check single tables with --table",
+    Status.UNRELIABLE: "connect as a role with BYPASSRLS, or as the owner of the tables",
+    Status.INCOMPARABLE: "no operator compares the types of the two columns: one of them has to change its type",
+    Status.FAILED: "the reason is with each of them above; `fkexplorer rows` on one of them says it again",
+    Status.SKIPPED: "raise --max-bytes, or ask for single tables with --table",
+}
+
+
+async def show(database: Database, console: Console, table: str, width: int) -> int:
+    """Count the edges of one table and print its Lens; the exit code.
+
+    Raises:
+        Trouble: the table is not there, or the connection was lost.
+    """
+    console.progress("reading the catalogue")
+    schema = await read_schema(database)
+    found = _one_table(schema, table)
+    edges = [edge for edge in schema.edges.values() if found.oid in (edge.child, edge.parent)]
+    counts = await _count(database, schema, edges, console, CheckOptions())
+    cycles = cycle_lengths(Graph(schema).cycles())
+    lens = build_lens(schema, found.oid, counts, width=width, ascii=console.ascii, cycles=cycles)
+    console.data(lens.text + "\n")
+    return CLEAN
+
+
+async def rows(database: Database, console: Console, options: RowsOptions) -> int:
+    """Print the rows of one edge; the exit code.
+
+    Raises:
+        Trouble: the edge is not there, the rows cannot be read, or the connection was lost.
+    """
+    console.progress("reading the catalogue")
+    schema = await read_schema(database)
+    edge = _one_edge(schema, options.edge)
+    label = edge_label(schema, edge)
+    pages: list[Page] = []
+    printed = 0
+    async for page in _pages(database, schema, edge, options):
+        if options.format == "csv":
+            lines = list(page_reports.csv_lines([page], tame=console.to_terminal))
+            if not console.data("".join(lines[1:] if pages else lines)):
+                return CLEAN
+        pages.append(page)
+        printed += len(page.rows)
+        console.progress(f"{printed} rows")
+    if options.format == "json":
+        console.data(page_reports.rows_json(pages, edge=label, kind=options.kind) + "\n")
+    elif options.format == "text" and printed:
+        console.lines(page_reports.table_text(pages, ascii=console.ascii))
+    more = bool(pages) and pages[-1].more
+    what = {"orphans": "orphan", "keys": "missing key", "childless": "parent without a child"}[options.kind]
+    many = {"parent without a child": "parents without a child"}.get(what, f"{what}s")
+    console.say(f"{label}: {number(printed, what, many)}" + (", and there are more (--limit)" if more else ""))
+    if names := page_reports.masked_names(pages):
+        console.say(f"masked: {', '.join(names)} (--reveal shows them)")
+    return CLEAN
+
+
+async def _pages(database: Database, schema: Schema, edge: Relationship, options: RowsOptions) -> AsyncIterator[Page]:
+    """Pages up to the limit; the texts for people are cut on the server, the others whole."""
+    after: tuple[str | None, ...] | None = None
+    left = options.limit
+    width = 200 if options.format == "text" else None
+    while left > 0:
+        limit = min(PAGE, left)
+        if options.kind == "keys":
+            page = await missing_keys(database, schema, edge, after=after, limit=limit, reveal=options.reveal)
+        else:
+            read = childless_parents if options.kind == "childless" else orphan_rows
+            page = await read(database, schema, edge, after=after, limit=limit, width=width, reveal=options.reveal)
+        yield page
+        left -= len(page.rows)
+        after = page.after
+        if not page.more or after is None:
+            return
+
+
+async def _count(
+    database: Database, schema: Schema, edges: Iterable[Relationship], console: Console, options: CheckOptions
+) -> dict[int, Count]:
+    """Count these edges, what is suspicious or small first; those over the cost limit are skipped."""
+    wanted = sorted(edges, key=lambda edge: (edge.state is EdgeState.ENFORCED, _bytes(schema, edge), edge.oid))
+    counts: dict[int, Count] = {}
+
+    def told() -> None:
+        console.progress(f"{len(counts)} of {len(wanted)} foreign keys counted")
+
+    def on_start(_: int) -> None:
+        told()
+
+    def on_count(count: Count) -> None:
+        counts[count.edge] = count
+        told()
+
+    queue = CountQueue(
+        database,
+        schema,
+        max_bytes=options.max_bytes,
+        full=options.full,
+        connections=options.jobs,
+        on_start=on_start,
+        on_count=on_count,
+    )
+    queue.add((edge.oid for edge in wanted), first=False, whatever_the_cost=False)
+    runner = asyncio.create_task(queue.run())
+    try:
+        await queue.idle()
+    finally:
+        runner.cancel()
+        await asyncio.gather(runner, return_exceptions=True)
+        console.finish()
+    return counts
+
+
+def _bytes(schema: Schema, edge: Relationship) -> int:
+    return schema.child_of(edge).estimated_bytes + schema.parent_of(edge).estimated_bytes
+
+
+def _scope(schema: Schema, options: CheckOptions) -> tuple[set[int], list[Relationship]]:
+    """The tables that were asked for and the edges that touch one of them: all where nothing was asked."""
+    if not options.tables and not options.schemas:
+        return set(schema.tables), list(schema.edges.values())
+    chosen = {_one_table(schema, text).oid for text in options.tables}
+    known = sorted({table.schema for table in schema.tables.values()})
+    for text in options.schemas:
+        name = next((name for name in known if text in (name, qualified(name))), None)
+        if name is None:
+            raise Trouble(
+                f"there is no schema {text} with tables in it",
+                f"schemas here: {', '.join(map(qualified, known)) or 'none'}",
+                code="no_schema",
+            )
+        chosen |= {table.oid for table in schema.tables.values() if table.schema == name}
+    return chosen, [edge for edge in schema.edges.values() if edge.child in chosen or edge.parent in chosen]
+
+
+def _one_table(schema: Schema, text: str) -> Table:
+    found = find_tables(schema, text)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise Trouble(
+            f"{text} is the name of {len(found)} tables",
+            f"say which: {', '.join(table_label(table) for table in found[:5])}",
+            code="ambiguous",
+        )
+    near = similar_tables(schema, text)
+    hint = f"did you mean {' or '.join(near)}?" if near else "`fkexplorer check` lists foreign keys with their tables"
+    raise Trouble(f"there is no table {text}", hint, code="no_table")
+
+
+def _one_edge(schema: Schema, text: str) -> Relationship:
+    found = find_edges(schema, text)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise Trouble(
+            f"{text} is the name of {len(found)} foreign keys",
+            f"say which: {', '.join(edge_label(schema, edge) for edge in found[:5])}",
+            code="ambiguous",
+        )
+    near = similar_edges(schema, text)
+    hint = f"did you mean {' or '.join(near)}?" if near else "a foreign key is schema.table.constraint or table(column)"
+    raise Trouble(f"there is no foreign key {text}", hint, code="no_edge")

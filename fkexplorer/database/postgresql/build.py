@@ -112,51 +112,59 @@ def _columns(
     comments: Mapping[tuple[int, int], str],
 ) -> dict[int, dict[int, Column]]:
     """The columns of each table by attnum."""
-    names = {oid: TypeName(intern(schema), intern(name)) for oid, schema, name, _, _ in answers["types"]}
-    categories = {row[0]: intern(row[3]) for row in answers["types"]}
-    under = {row[0]: row[4] for row in answers["types"] if row[4] is not None}
-    texts = {(oid, modifier): text for oid, modifier, text in answers["type_texts"]}
+    names, categories, under, texts = _types(answers["types"])
     bases: dict[int, TypeName] = {}
     for oid in under:
         base = oid
         while base in under:
             base = under[base]
         bases[oid] = names[base]
-        categories[oid] = categories[base]
+    made: dict[tuple[Any, ...], Column] = {}
     found: dict[int, dict[int, Column]] = defaultdict(dict)
-    for row in answers["columns"]:
-        (
-            relation,
-            number,
-            name,
-            type_oid,
-            modifier,
-            not_null,
-            default,
-            identity,
-            generated,
-            collation,
-            select,
-            update,
-        ) = row
+    for relation, *row, select, update in answers["columns"]:
         of_table = privileges[relation]
-        found[relation][number] = Column(
-            number=number,
-            name=intern(name),
-            type=names[type_oid],
-            type_text=texts[type_oid, modifier],
-            category=categories[type_oid],
-            not_null=not_null,
-            has_default=default,
-            identity=intern(identity),
-            generated=generated != "",
-            collation=collations.get(collation),
-            may_select=of_table.select if select is None else select,
-            may_update=of_table.update if update is None else update,
-            comment=comments.get((relation, number)),
-            base_type=bases.get(type_oid),
-        )
+        may_select = of_table.select if select is None else select
+        may_update = of_table.update if update is None else update
+        number, name, type_oid, modifier, not_null, default, identity, generated, collation = row
+        # Many tables begin alike (id, created_at, …): one value serves them all.
+        key = (*row, may_select, may_update, comments.get((relation, number)))
+        column = made.get(key)
+        if column is None:
+            column = made[key] = Column(
+                number=number,
+                name=intern(name),
+                type=names[type_oid],
+                type_text=texts[type_oid, modifier],
+                category=categories[type_oid],
+                not_null=not_null,
+                has_default=default,
+                identity=intern(identity),
+                generated=generated != "",
+                collation=collations.get(collation),
+                may_select=may_select,
+                may_update=may_update,
+                comment=key[-1],
+                base_type=bases.get(type_oid),
+            )
+        found[relation][number] = column
     return found
+
+
+def _types(
+    rows: Rows,
+) -> tuple[dict[int, TypeName], dict[int, str], dict[int, int], dict[tuple[int, int | None], str]]:
+    """By OID the name, category and (of a domain) the type under it; by OID and modifier the text."""
+    names: dict[int, TypeName] = {}
+    categories: dict[int, str] = {}
+    under: dict[int, int] = {}
+    texts: dict[tuple[int, int | None], str] = {}
+    for oid, modifier, text, schema, name, category, base in rows:
+        names.setdefault(oid, TypeName(intern(schema), intern(name)))
+        categories[oid] = intern(category)
+        texts[oid, modifier] = text
+        if base is not None:
+            under[oid] = base
+    return names, categories, under, texts
 
 
 @dataclass(frozen=True, slots=True)

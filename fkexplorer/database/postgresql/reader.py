@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
@@ -47,4 +48,5 @@ async def read_schema(database: Database) -> Schema:
             with contextlib.suppress(psycopg.Error):
                 await connection.rollback()
             raise
-    return build_schema(answers)
+    # Thousands of tables take some 100 ms to build; a screen must not stand still meanwhile.
+    return await asyncio.to_thread(build_schema, answers)

@@ -73,14 +73,14 @@ def headings(width: int) -> Line:
     """The titles of the columns."""
     if width < WIDE:
         return (Span(" " + fit("table", width - 9) + fit("orphans", 8, right=True), "heading"),)
-    left = width - 42
+    left = width - 46
     return (
         Span(
             " "
             + fit("table", left - 1)
             + fit("orphans", 9, right=True)
-            + fit("keys to", 9, right=True)
-            + fit("from", 6, right=True)
+            + fit("parents", 9, right=True)
+            + fit("children", 10, right=True)
             + fit("rows", 8, right=True)
             + fit("size", 10, right=True),
             "heading",
@@ -108,14 +108,14 @@ def table_line(
         room = width - 9
         name = Span(" " + fit(short_name(table), room, ascii=ascii), name_style)
         return (name, Span(fit(badge.text, 8, right=True), badge.style))
-    room = width - 43
+    room = width - 47
     rows = human(table.estimated_rows) if table.estimated_rows is not None else "?"
     return (
         Span(" " + fit(short_name(table), room, ascii=ascii), name_style),
         Span(fit(badge.text, 9, right=True), badge.style),
         Span(
             fit(str(len(edges.own) or ""), 9, right=True)
-            + fit(str(len(edges.into) or ""), 6, right=True)
+            + fit(str(len(edges.into) or ""), 10, right=True)
             + fit(rows, 8, right=True)
             + fit(size(table.estimated_bytes), 10, right=True),
             "dim",
@@ -133,7 +133,7 @@ def table_detail(
     ascii: bool = False,
 ) -> Sequence[Line]:
     """Four lines about a table: what it is, its comment, its worst foreign keys."""
-    what = [f"{schema_of(table)}{_KINDS.get(table.kind, 'table')}"]
+    what = [_KINDS.get(table.kind, "table") + in_schema(table)]
     if table.partitions:
         what.append(f"{len(table.partitions)} partitions")
     rows = f"about {exact(round(table.estimated_rows))} rows" if table.estimated_rows is not None else "never analysed"
@@ -171,6 +171,6 @@ def table_detail(
     return lines
 
 
-def schema_of(table: Table) -> str:
-    """`in schema x, ` for another schema than public, else nothing."""
-    return "" if table.schema == "public" else f"in schema {quote(table.schema)}, "
+def in_schema(table: Table) -> str:
+    """` in schema x` for another schema than public, else nothing."""
+    return "" if table.schema == "public" else f" in schema {quote(table.schema)}"

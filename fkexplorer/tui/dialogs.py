@@ -195,7 +195,7 @@ class PasswordScreen(ModalScreen[str | None]):
     PasswordScreen > Vertical { width: 60; max-width: 90%; height: auto; padding: 1 2; }
     PasswordScreen > Vertical { border: round $primary; background: $surface; }
     PasswordScreen.-ascii > Vertical { border: ascii $primary; }
-    PasswordScreen Input { border: none; height: 1; background: $panel; margin: 1 0; }
+    PasswordScreen Input, PasswordScreen Input:focus { border: none; height: 1; background: $panel; margin: 1 0; }
     """
 
     def __init__(self, label: str, reason: str | None) -> None:

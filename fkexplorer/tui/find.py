@@ -64,7 +64,7 @@ class FindScreen(ModalScreen[Place | None]):
     FindScreen { align: center top; }
     FindScreen > Vertical { width: 90%; max-width: 100; height: 80%; background: $surface; border: round $primary; }
     FindScreen.-ascii > Vertical { border: ascii $primary; }
-    FindScreen Input { border: none; height: 1; background: $panel; }
+    FindScreen Input, FindScreen Input:focus { border: none; height: 1; background: $panel; }
     """
     LIMIT = 100
 

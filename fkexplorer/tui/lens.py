@@ -190,8 +190,10 @@ class LensView(LineList):
     def on_resize(self) -> None:
         """Draw for the new width."""
         if self._lens is not None and self._world.schema is not None:
+            edge, side = self.current, self.children_side
             self._build(self._lens.table)
-        super().on_resize()
+            self._return_to(edge, children=side)
+            self.refresh()
 
     def line_count(self) -> int:
         """Rows of the picture."""

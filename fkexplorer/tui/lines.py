@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from fkexplorer.reports.style import Span
 from fkexplorer.tui.keys import bindings
+from fkexplorer.tui.quiet import QuietWidget
 from fkexplorer.tui.theme import painted, strip_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
 
-class LineList(Widget, can_focus=True):
+class LineList(QuietWidget, can_focus=True):
     """Lines with a cursor; what they say is a subclass's `line()`.
 
     The headings stay where they are while the lines below them scroll. `cursor` is the index of the line that keys
@@ -201,12 +201,8 @@ class LineList(Widget, can_focus=True):
         """Keep the cursor's line in sight."""
         self._bring_in_sight(self.cursor)
 
-    def on_focus(self) -> None:
+    def repaint_focus(self) -> None:
         """The cursor's line shows where the keys go."""
-        self.repaint_line(self.cursor)
-
-    def on_blur(self) -> None:
-        """And where they went no more."""
         self.repaint_line(self.cursor)
 
     def on_click(self, event: events.Click) -> None:

@@ -193,7 +193,7 @@ class MainScreen(Panes):
         if not panes:
             return
         at = panes.index(focused) if focused in panes else 0
-        panes[(at + int(by)) % len(panes)].focus()
+        self.set_focus(panes[(at + int(by)) % len(panes)])
 
     def action_jump(self) -> None:
         """The next letter names a pane."""
@@ -212,7 +212,7 @@ class MainScreen(Panes):
             event.prevent_default()
             for pane in self.panes():
                 if pane.id == name:
-                    pane.focus()
+                    self.set_focus(pane)
 
     # Rows
 

@@ -12,6 +12,7 @@ from textual.widget import Widget
 
 from fkexplorer.reports.style import Line, Span, joined
 from fkexplorer.reports.values import width
+from fkexplorer.tui.quiet import QuietWidget
 from fkexplorer.tui.theme import painted, strip_of
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Panel(Widget):
         return strip_of(line, self.size.width, painted(self.app).palette)
 
 
-class Detail(Panel, can_focus=True):
+class Detail(Panel, QuietWidget, can_focus=True):
     """The lines about the edge or table under the cursor; a pane that can be focused, so that Enter opens its rows."""
 
     DEFAULT_CSS = "Detail { height: 6; }"
@@ -105,12 +106,8 @@ class Detail(Panel, can_focus=True):
             if old[y : y + 1] != new[y : y + 1]:
                 self.refresh(Region(0, y + 1, self.size.width, 1))
 
-    def on_focus(self) -> None:
+    def repaint_focus(self) -> None:
         """The rule changes."""
-        self.refresh(Region(0, 0, self.size.width, 1))
-
-    def on_blur(self) -> None:
-        """And changes back."""
         self.refresh(Region(0, 0, self.size.width, 1))
 
     def key_enter(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from textual.containers import Horizontal, Vertical
+from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widgets import Input
 
@@ -35,6 +36,8 @@ DOCKED = (130, 36)
 """From this size on rows stand below the Lens instead of in its place."""
 SHORT = 14
 """Below this height the detail and the trail make room."""
+LOW = 20
+"""Below this height the detail has two lines instead of five."""
 SMALLEST = (40, 10)
 LIST_WIDTH = 34
 
@@ -51,13 +54,15 @@ class Panes(Screen[None]):
     """Tables, Lens, detail and rows of one database, without the keys that act on them."""
 
     AUTO_FOCUS = "#tables"
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
+    """As Textual has it, but without a repaint of the whole screen (10 KB) each time."""
     DEFAULT_CSS = f"""
     Panes {{ layout: vertical; }}
     #body {{ height: 1fr; }}
     #main {{ width: 1fr; }}
     #tables.-beside {{ width: {LIST_WIDTH}; }}
     #edge {{ width: 1; height: 1fr; }}
-    #filter {{ border: none; height: 1; padding: 0 1; display: none; background: $panel; }}
+    #filter, #filter:focus {{ border: none; height: 1; padding: 0 1; display: none; background: $panel; }}
     #small {{ display: none; height: 1fr; content-align: center middle; }}
     """
 
@@ -131,6 +136,7 @@ class Panes(Screen[None]):
             widget = self.query_one(selector)
             if widget.display != wanted:
                 widget.display = wanted
+        self.detail.styles.height = 3 if height < LOW else 6
         self.tables.set_class(self.beside, "-beside")
         # With one pane the detail lies below the tables, side by side it lies below the Lens.
         self.query_one("#body").styles.layout = "horizontal" if self.beside else "vertical"
@@ -158,7 +164,7 @@ class Panes(Screen[None]):
         self.view = view
         self.arrange_panes()
         if focus:
-            {View.TABLES: self.tables, View.LENS: self.lens, View.ROWS: self.rows}[view].focus()
+            self.set_focus({View.TABLES: self.tables, View.LENS: self.lens, View.ROWS: self.rows}[view])
         self.show_trail()
         self.show_detail()
 

@@ -116,10 +116,10 @@ class Columns:
         right = max((cells(entry.label) for entry in self.children), default=0)
         if self.folded:
             right = max(right, cells(f"+ {self.folded} clean"))
-        left_rest = BADGE + 2 + (self.left_tags + 1 if self.left_tags else 0)
+        left_rest = BADGE + 2 + (self.left_tags + 1 if self.left_tags else 0) if self.parents else 0
         right_rest = BADGE + 1 + (self.right_tags + 1 if self.right_tags else 0)
         room = self.width - self.arrow - self.bus - 4 - left_rest - right_rest
-        left = max(left, min(12, room // 4))  # the title above it: `references 6  !16k`
+        left = max(left, min(12 if self.parents else 8, room // 4))  # the title above: `references 6  !16k`
         while left + inner + right > room and max(left, inner, right) > 4:
             if right >= max(left, inner):
                 right -= 1

@@ -136,6 +136,26 @@ async def test_an_error_ends_the_transaction(database_url: str, monkeypatch: pyt
         await database.close()
 
 
+async def test_a_cancelled_read_ends_its_transaction(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(database_url, *TABLES)
+    texts = statements(version(database_url))
+    database = await Database.connect(find_source(database_url, None, {}))
+    sleeping = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+    try:
+        with monkeypatch.context() as patch, psycopg.connect(database_url, autocommit=True) as other:
+            patch.setattr(reader, "statements", lambda _: {**texts, "keys": "SELECT pg_sleep(60)"})
+            task = asyncio.create_task(read_schema(database))
+            while other.execute(sleeping).fetchone() != (1,):
+                await asyncio.sleep(0.01)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert other.execute(sleeping).fetchone() == (0,)
+        assert len((await read_schema(database)).tables) == 3
+    finally:
+        await database.close()
+
+
 def test_no_statement_has_a_placeholder() -> None:
     for number in (120000, 130000, 140000, 150000, 160000, 170000, 180000):
         for name, text in statements(number).items():

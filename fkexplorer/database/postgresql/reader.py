@@ -7,6 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from fkexplorer.database.postgresql.build import build_schema
 from fkexplorer.database.postgresql.statements import statements
@@ -43,10 +44,10 @@ async def read_schema(database: Database) -> Schema:
                 await connection.execute("COMMIT")
             for name, cursor in cursors:
                 answers[name] = await cursor.fetchall()
-        except psycopg.Error:
-            # One Sync ends the batch, and a Sync does not end an explicit transaction that has failed.
-            with contextlib.suppress(psycopg.Error):
-                await connection.rollback()
-            raise
+        finally:
+            # One Sync ends the batch, and a Sync does not end an explicit transaction that has failed or was cancelled.
+            if connection.info.transaction_status is not TransactionStatus.IDLE:
+                with contextlib.suppress(psycopg.Error):
+                    await connection.rollback()
     # Thousands of tables take some 100 ms to build; a screen must not stand still meanwhile.
     return await asyncio.to_thread(build_schema, answers)

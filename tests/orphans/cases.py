@@ -362,7 +362,9 @@ def _multiranges(rows: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(row.replace("'[", "'{[").replace(")'", ")}'").replace("'empty'", "'{}'") for row in rows)
 
 
-_TEMPORAL = "CREATE TABLE p (id {0}, valid {1}, PRIMARY KEY (id, valid WITHOUT OVERLAPS)); CREATE TABLE c (pid {2}, during {3});"
+_TEMPORAL = (
+    "CREATE TABLE p (id {0}, valid {1}, PRIMARY KEY (id, valid WITHOUT OVERLAPS));CREATE TABLE c (pid {2}, during {3});"
+)
 
 TEMPORAL = (
     Case(

@@ -10,7 +10,6 @@ from tests.orphans.cases import Case
 
 if TYPE_CHECKING:
     import psycopg
-    from collections.abc import Iterator
 
 _INTEGERS = ("1", "2", "3", "4", "5", "6")
 _TEXTS = (
@@ -102,24 +101,24 @@ TYPES: dict[str, tuple[str, ...]] = {
 _BEYOND = {("int8", "oid"): "5000000000", ("macaddr8", "macaddr"): "08:00:2b:01:02:03:04:05"}
 """Values of the child that PostgreSQL cannot even compare with the parent's: its own check raises 22003 for them."""
 
-CREATE = """
-CREATE TYPE mood AS ENUM ('a', 'b', 'c', 'd');
-CREATE TYPE pair AS (n int, t text);
-CREATE DOMAIN d_int AS int;
-CREATE DOMAIN d_int2 AS int2;
-CREATE DOMAIN d_d_int AS d_int;
-CREATE DOMAIN d_text AS text;
-CREATE DOMAIN d_varchar AS varchar(9);
-CREATE DOMAIN d_char AS char(9);
-CREATE DOMAIN d_citext AS citext;
-CREATE DOMAIN d_uuid AS uuid;
-CREATE DOMAIN d_mood AS mood;
-CREATE DOMAIN d_array AS int4[];
-CREATE DOMAIN d_range AS int4range;
-CREATE DOMAIN d_numeric AS numeric;
-CREATE DOMAIN d_timestamptz AS timestamptz;
-CREATE DOMAIN d_pair AS pair;
-"""
+CREATE = (
+    "CREATE TYPE mood AS ENUM ('a', 'b', 'c', 'd')",
+    "CREATE TYPE pair AS (n int, t text)",
+    "CREATE DOMAIN d_int AS int",
+    "CREATE DOMAIN d_int2 AS int2",
+    "CREATE DOMAIN d_d_int AS d_int",
+    "CREATE DOMAIN d_text AS text",
+    "CREATE DOMAIN d_varchar AS varchar(9)",
+    "CREATE DOMAIN d_char AS char(9)",
+    "CREATE DOMAIN d_citext AS citext",
+    "CREATE DOMAIN d_uuid AS uuid",
+    "CREATE DOMAIN d_mood AS mood",
+    "CREATE DOMAIN d_array AS int4[]",
+    "CREATE DOMAIN d_range AS int4range",
+    "CREATE DOMAIN d_numeric AS numeric",
+    "CREATE DOMAIN d_timestamptz AS timestamptz",
+    "CREATE DOMAIN d_pair AS pair",
+)
 
 
 def accepted_pairs(connection: psycopg.Connection) -> list[tuple[str, str]]:

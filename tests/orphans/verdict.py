@@ -1,4 +1,5 @@
 """PostgreSQL's own verdict on a case: which rows it refuses, which keys they lack, which parents it lets go."""
+# ruff: noqa: S608 - the SQL is the tests' own
 
 from __future__ import annotations
 
@@ -115,7 +116,8 @@ def _columns(connection: psycopg.Connection, numbers: str, table: str) -> str:
     text = f"""
         SELECT string_agg(quote_ident(attname), ', ' ORDER BY n)
         FROM pg_constraint, unnest({numbers}) WITH ORDINALITY AS u (num, n), pg_attribute
-        WHERE contype = 'f' AND conparentid = 0 AND connamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
+        WHERE contype = 'f' AND conparentid = 0
+        AND connamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
         AND attrelid = {table} AND attnum = num"""
     found = connection.execute(text.encode()).fetchone()
     assert found is not None

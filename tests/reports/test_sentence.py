@@ -95,8 +95,8 @@ def members(columns: str = "workspace_id!", **others: Any) -> tuple[Builder, Rel
             "workspace_id!",
             {"triggers": Triggers(parent_off=1), "on_delete": Action.CASCADE},
             (
-                "each workspace member should belong to exactly one workspace; a trigger is off, so deleting a workspace"
-                " may leave its workspace members behind"
+                "each workspace member should belong to exactly one workspace; a trigger is off, so deleting"
+                " a workspace may leave its workspace members behind"
             ),
         ),
         (
@@ -195,8 +195,8 @@ def test_details() -> None:
         ),
         "triggers off on public.workspace_members",
         (
-            "3 missing keys  1,200 rows without a key (NULL)  2 rows that MATCH SIMPLE lets pass: a part of the key is NULL"
-            "  7 parents without a child"
+            "3 missing keys  1,200 rows without a key (NULL)  2 rows that MATCH SIMPLE lets pass:"
+            " a part of the key is NULL  7 parents without a child"
         ),
         "on a cycle of 2 keys",
         "who works where",

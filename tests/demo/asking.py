@@ -8,6 +8,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import psycopg
 
+ORPHANS = {
+    # constraint: orphans, missing keys. Every other constraint has none.
+    "workspaces_dangling.workspace_members_workspace_id_workspaces_id_fk": (1, 1),
+    "shop.orders_customer_id_fkey": (23, 7),
+    "shop.shipments_order_id_fkey": (7, 4),
+    "shop.reviews_product_id_fkey": (12, 5),
+    "shop.page_views_product_id_fkey": (8, 3),
+    "shop.pick_tasks_warehouse_bin_fkey": (5, 4),
+    "shop.wish_list_items_product_id_fkey": (6, 6),
+    "billing.payments_invoice_id_fkey": (4, 3),
+}
+NOT_ENFORCED = "shop.wish_list_items_product_id_fkey"  # from PostgreSQL 18
+SET_NULL_OF_ONE = "shop.tickets_department_id_assignee_id_fkey"  # from PostgreSQL 15
+
 EDGES = """
     SELECT n.nspname || '.' || k.conname AS id, k.oid, k.conrelid::regclass::text AS child,
         k.confrelid::regclass::text AS parent, k.convalidated, k.confmatchtype = 'f' AS match_full, k.confdeltype::text,

@@ -10,25 +10,10 @@ import pytest
 
 from fkexplorer.demo.database import demo
 from fkexplorer.schema.secrets import is_secret
-from tests.demo.asking import one
+from tests.demo.asking import NOT_ENFORCED, ORPHANS, SET_NULL_OF_ONE, one
 
 if TYPE_CHECKING:
     from tests.demo.asking import Edge
-
-
-ORPHANS = {
-    # constraint: orphans, missing keys. Every other constraint has none.
-    "workspaces_dangling.workspace_members_workspace_id_workspaces_id_fk": (1, 1),
-    "shop.orders_customer_id_fkey": (23, 7),
-    "shop.shipments_order_id_fkey": (7, 4),
-    "shop.reviews_product_id_fkey": (12, 5),
-    "shop.page_views_product_id_fkey": (8, 3),
-    "shop.pick_tasks_warehouse_bin_fkey": (5, 4),
-    "shop.wish_list_items_product_id_fkey": (6, 6),
-    "billing.payments_invoice_id_fkey": (4, 3),
-}
-NOT_ENFORCED = "shop.wish_list_items_product_id_fkey"  # from PostgreSQL 18
-SET_NULL_OF_ONE = "shop.tickets_department_id_assignee_id_fkey"  # from PostgreSQL 15
 
 
 def test_every_edge_has_the_orphans_it_is_there_to_show(connection: psycopg.Connection, edges: dict[str, Edge]) -> None:

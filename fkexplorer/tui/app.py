@@ -234,12 +234,9 @@ class ExplorerApp(App[int]):
 
     def on_main_screen_sql_wanted(self, event: MainScreen.SqlWanted) -> None:
         """Copy the query that lists the orphans."""
-        self._copy_sql(event.edge)
-
-    @work(exclusive=True, group="sql", exit_on_error=False, description="sql")
-    async def _copy_sql(self, edge: int) -> None:
-        if self.world.schema is not None and edge in self.world.schema.edges:
-            self.copy_to_clipboard(await self.session.sql_of(self.world.schema, edge))
+        schema = self.world.schema
+        if schema is not None and event.edge in schema.edges:
+            self.copy_to_clipboard(self.session.sql_of(schema, event.edge))
             self.main.say("The query was sent to the terminal's clipboard.")
 
     # Keys that always work

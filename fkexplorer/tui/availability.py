@@ -52,12 +52,18 @@ def _edge_needed(_world: World, moment: Moment) -> str | None:
     return None if moment.edge is not None else "no foreign key under the cursor"
 
 
-def _rows_of_edge(world: World, moment: Moment) -> str | None:
+def _comparable(world: World, moment: Moment) -> str | None:
     edge = world.edge(moment.edge)
     if edge is None:
         return "no foreign key under the cursor"
-    if any(pair.equals is None for pair in edge.pairs):
-        return "the types of its columns can't be compared"
+    return "the types of its columns can't be compared" if any(pair.equals is None for pair in edge.pairs) else None
+
+
+def _rows_of_edge(world: World, moment: Moment) -> str | None:
+    reason = _comparable(world, moment)
+    edge = world.edge(moment.edge)
+    if reason is not None or edge is None:
+        return reason
     for oid in (edge.child, edge.parent):
         reason = _unreadable(world, oid)
         if reason:
@@ -145,5 +151,5 @@ _CHECKS = {
     "forward": _forward,
     "sort": _sort,
     "fold": _fold,
-    "copy_sql": _edge_needed,
+    "copy_sql": _comparable,
 }

@@ -145,6 +145,7 @@ class RowScreen(ModalScreen[None]):
         """Wrap for the width."""
         lines = self.query_one(TextLines)
         lines.content, self._field_of_line = self._wrapped(max(20, int(self.size.width * 0.94) - 4))
+        lines.styles.height = min(len(lines.content), int(self.size.height * 0.9) - 2) + 2
         lines.refresh()
 
     def _wrapped(self, cells: int) -> tuple[list[Sequence[Span]], list[int]]:

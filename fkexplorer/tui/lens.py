@@ -81,8 +81,9 @@ class LensView(LineList):
         if place is not None:
             self.cursor, self.children_side = place
         else:
-            row = self._row(0)
-            self.children_side = row is not None and row.parent_edge is None
+            self.children_side = (
+                not any(row.parent_edge is not None for row in self._lens.rows) if self._lens else False
+            )
             self.cursor = self._nearest(0, forward=True) if self._shown else 0
         self._bring_in_sight(self.cursor)
         self.refresh()

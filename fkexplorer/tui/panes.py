@@ -110,7 +110,8 @@ class Panes(Screen[None]):
         return self.size.width >= SIDE_BY_SIDE and not self.zoomed
 
     @property
-    def _docked(self) -> bool:
+    def docked(self) -> bool:
+        """Whether rows stand below the Lens."""
         return self.size.width >= DOCKED[0] and self.size.height >= DOCKED[1] and not self.zoomed
 
     def arrange_panes(self) -> None:
@@ -137,6 +138,13 @@ class Panes(Screen[None]):
             if widget.display != wanted:
                 widget.display = wanted
         self.detail.styles.height = 3 if height < LOW else 6
+        # Docked rows belong to the edge that the detail above them describes; alone they come first.
+        main = self.query_one("#main", Vertical)
+        above = main.children.index(self.detail) < main.children.index(self.rows)
+        if self.docked and not above:
+            main.move_child(self.detail, before=self.rows)
+        elif above and not self.docked:
+            main.move_child(self.detail, after=self.rows)
         self.tables.set_class(self.beside, "-beside")
         # With one pane the detail lies below the tables, side by side it lies below the Lens.
         self.query_one("#body").styles.layout = "horizontal" if self.beside else "vertical"
@@ -152,11 +160,11 @@ class Panes(Screen[None]):
     def _lens_shown(self) -> bool:
         if self.view is View.LENS:
             return True
-        return (self.beside and self.view is View.TABLES) or (self._docked and self.view is View.ROWS)
+        return (self.beside and self.view is View.TABLES) or (self.docked and self.view is View.ROWS)
 
     def panes(self) -> list[Widget]:
         """The panes that can be focused, in reading order."""
-        panes: list[Widget] = [self.tables, self.lens, self.detail, self.rows]
+        panes: list[Widget] = [self.tables, *(pane for pane in self.query_one("#main").children)]
         return [pane for pane in panes if pane.display and (pane.parent is None or pane.parent.display)]
 
     def switch(self, view: View, *, focus: bool = True) -> None:

@@ -190,6 +190,13 @@ class Session:
         except Exception as error:  # noqa: BLE001 - as above
             raise trouble_of(error) from None
 
+    @staticmethod
+    def sql_of(schema: Schema, edge: int) -> str:
+        """The query that lists an edge's orphans, to be run by hand."""
+        from fkexplorer.orphans.query import orphan_query  # noqa: PLC0415
+
+        return orphan_query(schema, schema.edges[edge])
+
     async def close(self) -> None:
         """Drop the connection and everything that runs on it; within a second, the server gone or not."""
         self._queue = None

@@ -1,0 +1,102 @@
+"""The pictures in `screenshots/`: the app on the demo database, with a fixed clock. `python -m tests.screenshots` makes them.
+
+A test makes them again and compares, so that they show what the app shows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fkexplorer.database.source import Source
+from fkexplorer.tui.app import ExplorerApp
+
+if TYPE_CHECKING:
+    from fkexplorer.tui.messages import Connected, EdgeCounted
+
+FOLDER = Path(__file__).parent.parent / "screenshots"
+NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One picture: the keys that lead to it, at a size."""
+
+    name: str
+    size: tuple[int, int]
+    keys: tuple[str, ...]
+    ascii: bool = False
+
+
+SMALL, LARGE = (80, 24), (140, 40)
+SHOTS = (
+    Shot("tables-80x24", SMALL, ()),
+    Shot("tables-140x40", LARGE, ()),
+    Shot("lens-80x24", SMALL, ("enter",)),
+    Shot("lens-140x40", LARGE, ("enter", "l")),
+    Shot("lens-ascii-80x24", SMALL, ("enter",), ascii=True),
+    Shot("orphans-80x24", SMALL, ("enter", "o")),
+    Shot("orphans-140x40", LARGE, ("enter", "o", "down")),
+    Shot("missing-keys-80x24", SMALL, ("enter", "o", "v")),
+    Shot("childless-80x24", SMALL, ("enter", "b")),
+    Shot("row-80x24", SMALL, ("enter", "o", "enter")),
+    Shot("find-80x24", SMALL, ("f", "m", "e", "m", "b", "e", "r")),
+    Shot("help-140x40", LARGE, ("question_mark",)),
+)
+
+
+class StillApp(ExplorerApp):
+    """The app with its clock stopped: counts are of noon and took 4 ms."""
+
+    def __init__(self, source: Source, *, ascii_only: bool) -> None:
+        super().__init__(source, ascii_only=ascii_only, now=lambda: NOON + timedelta(minutes=3))
+
+    def on_connected(self, event: Connected) -> None:
+        """The server's minor version is not what a picture is about."""
+        event.facts = replace(event.facts, version="PostgreSQL 18")
+        super().on_connected(event)
+
+    def on_edge_counted(self, event: EdgeCounted) -> None:
+        """Noon."""
+        event.count = replace(event.count, as_of=NOON, seconds=0.004)
+        super().on_edge_counted(event)
+
+
+async def take(shot: Shot, conninfo: str) -> str:
+    """The picture as SVG."""
+    app = StillApp(Source(conninfo=conninfo, origin="--demo"), ascii_only=shot.ascii)
+    async with app.run_test(size=shot.size) as pilot:
+        while not app.world.first_pass_done:
+            await pilot.pause(0.05)
+        for key in shot.keys:
+            await pilot.press(key)
+            await app.workers.wait_for_complete([worker for worker in app.workers if worker.group in ("rows", "row")])
+            await pilot.pause()
+        await pilot.pause(0.3)
+        return app.export_screenshot(title="fkexplorer --demo")
+
+
+async def take_all(conninfo: str) -> dict[str, str]:
+    """Every picture by its name."""
+    return {shot.name: await take(shot, conninfo) for shot in SHOTS}
+
+
+def main() -> None:
+    """Make the pictures anew."""
+    from fkexplorer.demo.database import demo  # noqa: PLC0415 - the test brings its own server
+
+    with demo() as conninfo:
+        pictures = asyncio.run(take_all(conninfo))
+    FOLDER.mkdir(exist_ok=True)
+    for old in FOLDER.glob("*.svg"):
+        if old.stem not in pictures:
+            old.unlink()
+    for name, svg in pictures.items():
+        (FOLDER / f"{name}.svg").write_text(svg, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

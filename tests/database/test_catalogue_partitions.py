@@ -193,13 +193,17 @@ async def test_what_an_old_detach_leaves_unprotected(database_url: str) -> None:
         "ALTER TABLE c DETACH PARTITION c1",
     )
     schema = await load(database_url)
-    (kept,) = (edge for edge in schema.edges.values() if schema.child_of(edge).name == "c1")
+    kept = [edge for edge in schema.edges.values() if schema.child_of(edge).name == "c1"]
     if version(database_url) < 130000:
         # The proof that it is so: the parent's row goes although there is a child.
         run(database_url, "DELETE FROM p WHERE id = 1")
-        assert kept.triggers == Triggers(0, 0, 1, ("public.p1",))
-        assert kept.state is EdgeState.DISABLED
+        assert [(edge.triggers, edge.state) for edge in kept] == [
+            (Triggers(0, 0, 1, ("public.p1",)), EdgeState.DISABLED)
+        ]
+    elif version(database_url) < 150000:
+        # 13.17 and 14.14 drop the foreign key of the detached table altogether.
+        assert kept == []
     else:
-        assert kept.triggers == Triggers()
+        assert [edge.triggers for edge in kept] == [Triggers()]
     (other,) = (edge for edge in schema.edges.values() if schema.child_of(edge).name == "c")
     assert other.triggers == Triggers()

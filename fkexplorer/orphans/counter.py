@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import OID
 from sqlalchemy.exc import DBAPIError
 
 from fkexplorer.database.connection import Limits
+from fkexplorer.database.model import Trouble
 from fkexplorer.orphans.model import Count, Status
 from fkexplorer.orphans.predicate import EdgePredicate, Incomparable, count_statement, totals_statement
 from fkexplorer.schema.model import Match
@@ -77,6 +78,8 @@ async def count_edge(
             row = (await connection.execute(statement)).one()._mapping  # noqa: SLF001 - its public name
             seconds = time.perf_counter() - started
     except DBAPIError as error:
+        if error.connection_invalidated:
+            raise Trouble("the connection to the server is lost", "connect again", code="lost") from error
         seconds = time.perf_counter() - started
         status, reason = await _failed(database, schema, edge, error, timed_out=seconds >= timeout_seconds)
         return _without_number(edge, status, reason, seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import stat
 import sys
 from pathlib import Path
@@ -141,9 +142,9 @@ main()
 """
 
 
-async def test_a_fault_writes_one_line_and_a_private_file(tmp_path: Path) -> None:
+def test_a_fault_writes_one_line_and_a_private_file(tmp_path: Path) -> None:
     env = environment(XDG_STATE_HOME=str(tmp_path), PGPASSWORD="hunter2-sesame")
-    done = await run("check", code=FAULT, env=env)
+    done = asyncio.run(run("check", code=FAULT, env=env))
     assert done.code == 3
     assert done.out == ""
     (line,) = done.err.splitlines()
@@ -158,9 +159,9 @@ async def test_a_fault_writes_one_line_and_a_private_file(tmp_path: Path) -> Non
     assert "a row" not in text.replace('DETAIL: a row")', "")
 
 
-async def test_a_fault_without_a_home(tmp_path: Path) -> None:
+def test_a_fault_without_a_home(tmp_path: Path) -> None:
     env = environment(XDG_STATE_HOME="/dev/null", HOME="/dev/null", TMPDIR=str(tmp_path), PGPASSWORD="x-y-z")
-    done = await run("check", code=FAULT, env=env)
+    done = asyncio.run(run("check", code=FAULT, env=env))
     assert done.code == 3
     path = Path(done.err.strip().rpartition(" ")[2])
     assert path.parent.parent == tmp_path

@@ -122,11 +122,11 @@ def _run(argv: list[str], console: Console, known: _Known) -> int:
             f"commands are {', '.join(COMMANDS)}; a database of that name is dbname={url}",
             code="usage",
         )
+    _hide_password(argv, options)
     if command == "":
         _needs_terminal(os.environ)
     with _source(options) as source:
         known.sources.append(source)
-        _hide_password(argv, options, source)
         if command == "":
             return _app(options, source)
         console.say(f"database {source.label()} ({source.origin})")
@@ -165,18 +165,21 @@ def _source(options: argparse.Namespace) -> AbstractContextManager[Source]:
     return found()
 
 
-def _hide_password(argv: list[str], options: argparse.Namespace, source: Source) -> None:
+def _hide_password(argv: list[str], options: argparse.Namespace) -> None:
     """Replace the command line that other users see (`ps`) if there is a password in it.
 
     From the start of the process until here, some 50 ms, it can be seen; after that it cannot.
     """
-    given = getattr(options, "url", None) or options.database
-    if not given or source.masked() == source.conninfo:
-        return
-    import setproctitle  # noqa: PLC0415
+    from fkexplorer.database.source import Source  # noqa: PLC0415
 
-    words = [argument.replace(given, source.masked()) for argument in argv]
-    setproctitle.setproctitle(" ".join(["fkexplorer", *words]))
+    words = list(argv)
+    for given in (getattr(options, "url", None), options.database):
+        if given and (masked := Source(given, "").masked()) != given:
+            words = [word.replace(given, masked) for word in words]
+    if words != argv:
+        import setproctitle  # noqa: PLC0415
+
+        setproctitle.setproctitle(" ".join(["fkexplorer", *words]))
 
 
 def _app(options: argparse.Namespace, source: Source) -> int:

@@ -140,15 +140,15 @@ class _Keys:
             offset = _offset(how.after)
         found = ordered.order_by(literal_column("place")).limit(how.limit + 1).offset(offset).subquery("q")
         keys = list(zip((found.c[f"k{at}"] for at in range(len(self._keys))), self._types, strict=True))
-        texts = [
+        texts: list[ColumnElement[Any]] = [
             printed(key, of, how.width) if shown else literal_column("NULL::text")
             for (key, of), shown in zip(keys, self.shown, strict=True)
         ]
-        statement = select(*texts, printed(found.c.n, _BIGINT))
+        texts.append(printed(found.c.n, _BIGINT))
         if parts:
             last = found.c.place == how.limit
-            statement = statement.add_columns(*(case((last, printed(key, of))) for key, of in keys))
-        return statement.order_by(found.c.place)
+            texts += [case((last, printed(key, of))) for key, of in keys]
+        return select(*texts).order_by(found.c.place)
 
     def cursor(self, last: tuple[str | None, ...]) -> tuple[str | None, ...]:
         """Where the next page begins.

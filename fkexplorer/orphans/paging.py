@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, case, func, literal_column, null, select, text
@@ -37,7 +37,6 @@ from fkexplorer.schema.secrets import is_secret
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-    from datetime import datetime
 
     from sqlalchemy import ColumnElement, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -51,7 +50,8 @@ if TYPE_CHECKING:
 # German dates have ambiguous zones, extra_float_digits below 1 rounds, sql_standard intervals lose signs.
 _SETTINGS = text("""
 SELECT set_config('DateStyle', 'ISO, YMD', true), set_config('IntervalStyle', 'postgres', true),
- set_config('extra_float_digits', '1', true), set_config('bytea_output', 'hex', true), clock_timestamp() AS as_of
+ set_config('extra_float_digits', '1', true), set_config('bytea_output', 'hex', true),
+ extract(epoch FROM clock_timestamp())::float8 AS as_of
 """)
 _NOT_VALID_NOT_NULL = text("""
 SELECT unnest(k.conkey) FROM pg_catalog.pg_constraint k
@@ -102,8 +102,9 @@ async def reading(database: Database, how: How) -> AsyncIterator[tuple[AsyncConn
     """
     try:
         async with database.read(Limits(row_security=how.as_role)) as connection:
-            as_of: datetime = (await connection.execute(_SETTINGS)).one().as_of
-            yield connection, as_of.astimezone(UTC)
+            # Seconds: what a timestamp is read as depends on the DateStyle that the server last reported.
+            seconds: float = (await connection.execute(_SETTINGS)).one().as_of
+            yield connection, datetime.fromtimestamp(seconds, UTC)
     except SQLAlchemyError as error:
         raise trouble_of(error) from error
 
@@ -117,11 +118,13 @@ def printed(value: ColumnElement[Any], of: TypeName, width: int | None = None) -
         width: characters to bring at most, and one more to tell that there are more; None for all.
     """
     functions = func.pg_catalog
+    shown = value
     if of == _BYTES and width is not None:
         # Two digits a byte: of a large value only the beginning is read.
-        value = functions.substr(value, literal_column("1"), literal_column(str(width // 2 + 1)))
-    # left() reads only the beginning of a large text, and concat() copies all of it.
-    shown = value if of in _TEXTS else functions.concat(value)
+        shown = functions.substr(value, literal_column("1"), literal_column(str(width // 2 + 1)))
+    # left() reads only the beginning of a large text, and concat() would copy all of it.
+    if of not in _TEXTS:
+        shown = functions.concat(shown)
     if width is not None:
         shown = functions.left(shown, literal_column(str(width + 1)))
     return case((value.is_distinct_from(null()), shown))
@@ -203,9 +206,9 @@ class Layout:
     def printed(self, found: FromClause, how: How, *more: ColumnElement[Any]) -> Select[Any]:
         """The rows of a subquery that is made of `found`, in their order, as text."""
         parts = [part.over(found.c[f"k{at}"]) for at, part in enumerate(self.parts)]
-        texts = [printed(found.c[f"v{at}"], value_type(column), how.width) for at, column in self._read()]
-        keys = [printed(part.value, part.ordering.type) for part in parts]
-        return select(*keys, *texts, *more).select_from(found).order_by(*(part.order_by() for part in parts))
+        columns: list[ColumnElement[Any]] = [printed(part.value, part.ordering.type) for part in parts]
+        columns += [printed(found.c[f"v{at}"], value_type(column), how.width) for at, column in self._read()]
+        return select(*columns, *more).select_from(found).order_by(*(part.order_by() for part in parts))
 
     def values(self, row: Sequence[str | None], how: How) -> tuple[Value, ...]:
         """The fields' values of a row that the statement brought; a computed field's is its last."""

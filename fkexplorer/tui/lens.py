@@ -81,9 +81,7 @@ class LensView(LineList):
         if place is not None:
             self.cursor, self.children_side = place
         else:
-            self.children_side = (
-                not any(row.parent_edge is not None for row in self._lens.rows) if self._lens else False
-            )
+            self.children_side = not self._has_parents()
             self.cursor = self._nearest(0, forward=True) if self._shown else 0
         self._bring_in_sight(self.cursor)
         self.refresh()
@@ -171,6 +169,9 @@ class LensView(LineList):
 
     def _row(self, place: int) -> LensRow | None:
         return self._lens.rows[self._shown[place]] if self._lens and place < len(self._shown) else None
+
+    def _has_parents(self) -> bool:
+        return self._lens is not None and any(row.parent_edge is not None for row in self._lens.rows)
 
     def _place_of(self, edge: int) -> tuple[int, bool] | None:
         """Line and side of an edge; as the child first, since that is where its orphans are."""

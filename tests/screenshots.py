@@ -1,4 +1,4 @@
-"""The pictures in `screenshots/`: the app on the demo database, with a fixed clock. `python -m tests.screenshots` makes them.
+"""The pictures in `screenshots/`, which `python -m tests.screenshots` makes: the app on the demo, its clock stopped.
 
 A test makes them again and compares, so that they show what the app shows.
 """

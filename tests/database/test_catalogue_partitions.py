@@ -31,9 +31,9 @@ async def test_partitions_are_folded_at_every_level(database_url: str) -> None:
         "CREATE INDEX on_leaf ON n1 (pad)",
         "INSERT INTO root SELECT n, 'n' FROM generate_series(0, 149) n",
         "INSERT INTO root SELECT n, 's' FROM generate_series(1, 50) n",
-        "ANALYZE n1",
-        "ANALYZE n2",
-        "ANALYZE south",
+        # 14 and later then have an estimate of each partitioned table too: not to be counted twice.
+        "ANALYZE north",
+        "ANALYZE root",
     )
     (table,) = schema.tables.values()
     root = oid(database_url, "root")

@@ -31,6 +31,10 @@ QUERY_CANCELED = "57014"
 LOCK_NOT_AVAILABLE = "55P03"
 UNDEFINED_FUNCTION = "42883"
 
+# Each edge has a text of its own, and there may be thousands. To build one and compile it takes 0.36 ms; to look for
+# it in a cache of 500 that will not have it takes 0.14 ms more.
+_NOT_CACHED = {"compiled_cache": None}
+
 
 async def count_edge(
     database: Database,
@@ -75,7 +79,8 @@ async def count_edge(
     try:
         async with database.read(limits) as connection:
             started = time.perf_counter()
-            row = (await connection.execute(statement)).one()._mapping  # noqa: SLF001 - its public name
+            result = await connection.execute(statement, execution_options=_NOT_CACHED)
+            row = result.mappings().one()
             seconds = time.perf_counter() - started
     except DBAPIError as error:
         if error.connection_invalidated:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,8 +18,6 @@ from tests.orphans.typepairs import CREATE, accepted_pairs, pair_case
 from tests.orphans.verdict import SUPPORT, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from fkexplorer.orphans.model import Count
     from fkexplorer.schema.model import Relationship, Schema
     from tests.orphans.cases import Case
@@ -61,20 +57,6 @@ def _can_have(what: Case | Mutation, version: int, have: frozenset[str]) -> bool
     return what.since <= version // 10000 < what.before and (not what.extension or what.extension in have)
 
 
-@contextmanager
-def prepared(conninfo_of_postgres: str) -> Iterator[tuple[psycopg.Connection, str]]:
-    """A new database with a connection to it, and its conninfo; dropped in the end."""
-    name = f"cases_{uuid.uuid4().hex[:12]}"
-    conninfo = psycopg.conninfo.make_conninfo(conninfo_of_postgres, dbname=name)
-    with psycopg.connect(conninfo_of_postgres, autocommit=True) as admin:
-        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        try:
-            with psycopg.connect(conninfo, autocommit=True) as connection:
-                yield connection, conninfo
-        finally:
-            admin.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
-
-
 def _support(connection: psycopg.Connection) -> frozenset[str]:
     """Make the schema of extensions and common types, and say what the server has of what cases need."""
     connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(SUPPORT)))
@@ -96,13 +78,14 @@ def _support(connection: psycopg.Connection) -> frozenset[str]:
     return frozenset(have)
 
 
-def make_ground(connection: psycopg.Connection, conninfo: str) -> Ground:
-    """Load, judge and count every case."""
-    version = connection.info.server_version
-    have = _support(connection)
-    pairs = {pair: pair_case(*pair) for pair in accepted_pairs(connection)}
-    cases = [*(case for case in CASES if _can_have(case, version, have)), *pairs.values()]
-    verdicts = {case.name: judge(connection, case) for case in cases}
+def make_ground(conninfo: str) -> Ground:
+    """Load, judge and count every case in this empty database."""
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        version = connection.info.server_version
+        have = _support(connection)
+        pairs = {pair: pair_case(*pair) for pair in accepted_pairs(connection)}
+        cases = [*(case for case in CASES if _can_have(case, version, have)), *pairs.values()]
+        verdicts = {case.name: judge(connection, case) for case in cases}
     schema, counted = asyncio.run(_count_all(conninfo))
     return Ground(conninfo, version, have, schema, verdicts, counted, pairs)
 

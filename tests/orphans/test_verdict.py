@@ -12,16 +12,15 @@ from fkexplorer.orphans.model import Bound, Status
 from fkexplorer.orphans.predicate import EdgePredicate, count_statement, totals_statement
 from fkexplorer.schema.model import Match
 from tests.orphans.cases import CASES
-from tests.orphans.ground import Ground, make_ground, prepared
+from tests.orphans.ground import Ground, make_ground
 from tests.orphans.mutations import MUTATIONS, TOTALS
 from tests.orphans.verdict import TWIN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sqlalchemy import Select
 
-    from tests.conftest import Server
     from tests.orphans.cases import Case
     from tests.orphans.mutations import Mutation
 
@@ -40,9 +39,8 @@ EXPECTED_PAIRS = {(parent, child) for parent in INTEGERS for child in INTEGERS} 
 
 
 @pytest.fixture(scope="module")
-def ground(server: Server) -> Iterator[Ground]:
-    with prepared(server.conninfo("postgres")) as (connection, conninfo):
-        yield make_ground(connection, conninfo)
+def ground(make_database: Callable[[str], str]) -> Ground:
+    return make_ground(make_database("SELECT 1"))
 
 
 @pytest.fixture
@@ -137,6 +135,16 @@ def _caught(ground: Ground, connection: psycopg.Connection, mutation: Mutation, 
             assert _numbers(connection, text) == right
             return changed, name
     return changed, ""
+
+
+def test_a_statement_has_no_parameters(ground: Ground) -> None:
+    for counted in ground.counted.values():
+        predicate = EdgePredicate(ground.schema, counted.edge)
+        for statement in (
+            count_statement(predicate, ground.version, childless=True),
+            totals_statement(predicate, ground.version),
+        ):
+            assert statement.compile(dialect=PGDialect_psycopg()).params == {}
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)

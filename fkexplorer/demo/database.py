@@ -54,11 +54,11 @@ def demo() -> Iterator[str]:
     from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - as above
 
     with EmbeddedServer.start() as server:
-        with psycopg.connect(server.conninfo("postgres"), autocommit=True) as connection:
+        # The one database that is there gets the name: that takes 2 ms, and making another one 30 to 500.
+        with psycopg.connect(server.conninfo("template1"), autocommit=True) as connection:
             connection.execute(f"CREATE ROLE {NAME} SUPERUSER LOGIN")
-            connection.execute(
-                f"CREATE DATABASE {NAME} OWNER {NAME} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
-            )
+            connection.execute(f"ALTER DATABASE postgres RENAME TO {NAME}")
+            connection.execute(f"ALTER DATABASE {NAME} OWNER TO {NAME}")
             # Timestamps read the same wherever the demo runs.
             connection.execute(f"ALTER DATABASE {NAME} SET timezone TO 'UTC'")
         conninfo = make_conninfo(server.conninfo(NAME), user=NAME)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from fkexplorer.database.connection import Database
 from fkexplorer.database.postgresql.reader import read_schema
 from fkexplorer.database.source import Source
@@ -9,6 +11,8 @@ from fkexplorer.orphans.counter import count_edge
 from fkexplorer.schema.model import Action, EdgeState, TableKind
 from fkexplorer.schema.names import find_edges, find_tables
 from tests.demo.asking import NOT_ENFORCED, ORPHANS, SET_NULL_OF_ONE
+
+pytestmark = pytest.mark.matrix
 
 
 async def test_edges_as_read_and_counted(databases: tuple[str, str]) -> None:

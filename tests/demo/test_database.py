@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import psutil
@@ -14,6 +15,8 @@ from tests.demo.asking import NOT_ENFORCED, ORPHANS, SET_NULL_OF_ONE, one
 
 if TYPE_CHECKING:
     from tests.demo.asking import Edge
+
+pytestmark = pytest.mark.matrix
 
 
 def test_every_edge_has_the_orphans_it_is_there_to_show(connection: psycopg.Connection, edges: dict[str, Edge]) -> None:
@@ -156,10 +159,8 @@ def test_two_builds_hold_the_same(databases: tuple[str, str]) -> None:
     assert first == second
 
 
-def test_no_row_is_later_than_the_story() -> None:
-    """No clock is read: a script that did would make other rows tomorrow."""
-    from importlib.resources import files  # noqa: PLC0415 - of this test alone
-
+def test_no_script_reads_a_clock_or_throws_dice() -> None:
+    """One that did would make other rows tomorrow."""
     scripts = [path for path in (files("fkexplorer.demo") / "sql").iterdir() if path.name.endswith(".sql")]
     assert len(scripts) == 8
     for path in scripts:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 GITHUB_USER = "acb42b05-c3e7-4818-aedb-42f95a2f3b54"
 WORKSPACE = "a7189b92-ba75-4160-8fa0-426bfe8fa33a"
 
+pytestmark = pytest.mark.matrix
+
 
 def test_incident_1_the_user_is_not_there(connection: psycopg.Connection, edges: dict[str, Edge]) -> None:
     with pytest.raises(psycopg.errors.ForeignKeyViolation) as refused:

@@ -1,0 +1,351 @@
+"""One connected PostgreSQL: at most three connections, and nothing but short READ ONLY transactions on them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import weakref
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.adapt import Loader
+from psycopg.pq import TransactionStatus
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from fkexplorer.database.errors import Kind, translate, trouble_of
+from fkexplorer.database.limits import APPLICATION_NAME, DEFAULT, Limits
+from fkexplorer.database.model import ServerFacts, Trouble
+from fkexplorer.database.refusals import Attempt, explain, explain_code
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from psycopg.abc import Buffer
+    from sqlalchemy.engine import Connection
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from fkexplorer.database.source import Source
+
+__all__ = ["DEFAULT", "Database", "Limits"]
+
+CONNECTIONS = 3
+CANCEL_SECONDS = 0.4
+"""How long a request to cancel may take: about 4 ms where the server is well, and a second is all that quitting has."""
+DRAIN_SECONDS = 0.3
+OLDEST_VERSION = 120000
+
+_FACTS = """
+SELECT current_database() AS database, current_user::text AS "user",
+ current_setting('server_version_num')::int AS version_number, current_setting('server_version') AS version,
+ coalesce(r.rolsuper, false) AS superuser, coalesce(r.rolbypassrls, false) AS bypasses, pg_is_in_recovery() AS standby,
+ current_setting('session_replication_role') AS replication_role, pg_backend_pid() AS pid,
+ extract(epoch FROM clock_timestamp())::float8 AS clock
+FROM (SELECT 1) one LEFT JOIN pg_roles r ON r.rolname = current_user
+"""
+
+
+class _Driver(psycopg.AsyncConnection[tuple[Any, ...]]):
+    """psycopg's connection, with a request to cancel that gives up in time for a person to quit."""
+
+    async def cancel_safe(self, *, timeout: float = CANCEL_SECONDS) -> None:  # noqa: ASYNC109 - psycopg's signature
+        await super().cancel_safe(timeout=min(timeout, CANCEL_SECONDS))
+
+
+class _AnyText(Loader):
+    """Text of a SQL_ASCII database, where the server lets any byte in: what is no UTF-8 shows as an escape."""
+
+    def load(self, data: Buffer) -> str:
+        return bytes(data).decode("utf-8", "backslashreplace")
+
+
+class Database:
+    """A connected database; made by `connect`, ended by `close`.
+
+    Attributes:
+        facts: the server and the session, as of connecting.
+    """
+
+    facts: ServerFacts
+
+    def __init__(self, source: Source, password: str | None, seconds: float) -> None:
+        self._source = source
+        self._password = password
+        self._seconds = seconds
+        self._closed = False
+        self._drivers: weakref.WeakSet[_Driver] = weakref.WeakSet()
+        self._slots = asyncio.Semaphore(CONNECTIONS)
+        self._held = 0
+        self._returned = asyncio.Event()
+        self._engine = create_async_engine(
+            "postgresql+psycopg://",
+            async_creator=self._open,
+            pool_size=CONNECTIONS,
+            max_overflow=0,
+            use_native_hstore=False,
+            hide_parameters=True,
+        )
+        event.listen(self._engine.sync_engine, "before_cursor_execute", _only_in_a_transaction)
+
+    @classmethod
+    async def connect(cls, source: Source, *, password: str | None = None, timeout: float = 10.0) -> Database:  # noqa: ASYNC109
+        """Connect, and ask what server it is.
+
+        Args:
+            source: what libpq is to connect with.
+            password: typed by a person; it takes the place of any other.
+            timeout: seconds that each connection may take, over all hosts and addresses.
+
+        Raises:
+            Trouble: it could not; `code` says why, `needs_password` that a password would help.
+        """
+        database = cls(source, password, timeout)
+        try:
+            database.facts = await database._ask_facts()
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    @asynccontextmanager
+    async def read(self, limits: Limits = DEFAULT, *, snapshot: bool = False) -> AsyncIterator[AsyncConnection]:
+        """A READ ONLY transaction with these limits; it ends with the block.
+
+        Args:
+            limits: what it may take.
+            snapshot: whether all statements see one state (REPEATABLE READ).
+
+        Raises:
+            Trouble: the connection is lost (`lost`), could not be made again, or the transaction did not begin.
+            sqlalchemy.exc.DBAPIError: the server refused a statement of the block.
+        """
+        async with self._checkout() as (connection, driver):
+            await _begin(connection, driver, limits, snapshot=snapshot)
+            try:
+                yield connection
+                await connection.commit()
+            except DBAPIError as error:
+                if translate(error).kind is Kind.LOST:
+                    await connection.invalidate()
+                    raise trouble_of(error) from None
+                raise
+
+    @asynccontextmanager
+    async def raw(self) -> AsyncIterator[psycopg.AsyncConnection[tuple[Any, ...]]]:
+        """A connection of the driver's, for pipelines: in autocommit, nothing sent on it, nothing limited.
+
+        What runs on it must set its own READ ONLY transaction and end it. A connection that is left inside of one is
+        thrown away.
+
+        Raises:
+            Trouble: the connection is lost (`lost`) or could not be made.
+            psycopg.Error: the server refused a statement of the block.
+        """
+        async with self._checkout() as (connection, driver):
+            try:
+                yield driver
+            except BaseException as error:
+                await connection.invalidate()
+                if isinstance(error, psycopg.Error) and translate(error).kind is Kind.LOST:
+                    raise trouble_of(error) from None
+                raise
+            if driver.info.transaction_status is not TransactionStatus.IDLE:
+                await connection.invalidate()
+
+    async def close(self) -> None:
+        """End all connections within a second, whatever runs on them and however dead the server is.
+
+        What runs on the server is cancelled. Whoever waits for it gets an error.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        busy = [driver for driver in self._drivers if _is_active(driver)]
+        if busy:
+            requests = [asyncio.ensure_future(_cancel(driver)) for driver in busy]
+            await asyncio.wait(requests, timeout=CANCEL_SECONDS)
+        await self._drained(DRAIN_SECONDS)
+        for driver in self._drivers:
+            if self._held:
+                # Who waits on the socket sees its end; closing the descriptor under it would leave it waiting.
+                _hang_up(driver)
+        await self._drained(DRAIN_SECONDS / 3)
+        for driver in list(self._drivers):
+            await driver.close()
+        await self._engine.dispose(close=False)
+
+    async def _drained(self, seconds: float) -> None:
+        """Wait until nobody holds a connection."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._held:
+                    self._returned.clear()
+                    await self._returned.wait()
+
+    async def _ask_facts(self) -> ServerFacts:
+        async with self._checkout() as (connection, driver):
+            await _begin(connection, driver, DEFAULT, snapshot=False)
+            try:
+                row = (await connection.exec_driver_sql(_FACTS)).one()
+                await connection.commit()
+            except DBAPIError as error:
+                await connection.invalidate()
+                raise trouble_of(error) from None
+            info = driver.info
+            if row.version_number < OLDEST_VERSION:
+                raise Trouble(
+                    f"{info.host} runs PostgreSQL {row.version}, which is too old",
+                    "PostgreSQL 12 and later can be read",
+                    code="too_old",
+                )
+            return ServerFacts(
+                database=row.database,
+                user=row.user,
+                host=info.host or info.hostaddr,
+                port=info.port,
+                version_number=row.version_number,
+                version=f"PostgreSQL {row.version.split()[0]}",
+                superuser=row.superuser,
+                bypasses_row_security=row.bypasses,
+                standby=row.standby,
+                pooled=row.pid != info.backend_pid,
+                replication_role=row.replication_role,
+                connected_at=datetime.fromtimestamp(row.clock, UTC),
+            )
+
+    @asynccontextmanager
+    async def _checkout(self) -> AsyncIterator[tuple[AsyncConnection, _Driver]]:
+        connection, driver = await self._take()
+        try:
+            yield connection, driver
+        finally:
+            # A cancelled task does not wait for it, and yet it goes on: the slot is free when the connection is.
+            returning = asyncio.ensure_future(connection.close())
+            returning.add_done_callback(lambda _: self._release())
+            await asyncio.shield(returning)
+
+    async def _take(self) -> tuple[AsyncConnection, _Driver]:
+        """A live connection and its slot. The pool itself never waits: it would give up after 30 s."""
+        while True:
+            await self._slots.acquire()
+            self._held += 1
+            try:
+                connection = await self._engine.connect()
+            except Trouble as trouble:
+                if trouble.code == "too_many_connections" and self._held > 1:
+                    # The server, or a limit of the role, allows fewer than three: those that are there must do.
+                    self._held -= 1
+                    continue
+                self._release()
+                raise
+            except BaseException:
+                self._release()
+                raise
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert isinstance(driver, _Driver)  # noqa: S101 - `_open` makes no other
+            if _is_alive(driver):
+                return connection, driver
+            await connection.invalidate()
+            await connection.close()
+            self._release()
+
+    def _release(self) -> None:
+        self._held -= 1
+        self._slots.release()
+        self._returned.set()
+
+    async def _open(self) -> _Driver:
+        """A new connection, for the pool. The password stays out of whatever is raised."""
+        if self._closed:
+            raise _gone()
+        try:
+            async with asyncio.timeout(self._seconds):
+                driver = await _Driver.connect(
+                    self._source.conninfo,
+                    autocommit=True,
+                    prepare_threshold=None,
+                    client_encoding="UTF8",
+                    fallback_application_name=APPLICATION_NAME,
+                    password=self._password,
+                )
+        except TimeoutError:
+            trouble = explain_code("timeout", self._source.label())
+        except UnicodeError:
+            trouble = explain_code("unknown_host", self._source.label())
+        except psycopg.ProgrammingError:
+            trouble = explain_code("malformed_url", self._source.label())
+        except psycopg.Error as error:
+            trouble = explain(Attempt.of(error, self._source.label()))
+        else:
+            self._drivers.add(driver)
+            if driver.info.parameter_status("server_encoding") == "SQL_ASCII":
+                for name in ("text", "varchar", "bpchar", "name", '"char"', 0):
+                    driver.adapters.register_loader(name, _AnyText)
+            return driver
+        # Outside of the handler, so that libpq's error, which holds the password, is not the context of this one.
+        raise trouble
+
+
+async def _begin(connection: AsyncConnection, driver: _Driver, limits: Limits, *, snapshot: bool) -> None:
+    """Begin and set all limits in one message, and make sure that nothing can be written."""
+    isolation = "ISOLATION LEVEL REPEATABLE READ " if snapshot else ""
+    settings = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in limits.settings().items())
+    message = f"BEGIN {isolation}READ ONLY; SELECT current_setting('transaction_read_only'), {settings}"
+    try:
+        cursor = await driver.execute(message.encode())
+        cursor.nextset()
+        row = await cursor.fetchone()
+    except psycopg.Error as error:
+        await connection.invalidate()
+        raise trouble_of(error) from None
+    except BaseException:
+        await connection.invalidate()
+        raise
+    if row is None or row[0] != "on":
+        await connection.invalidate()
+        raise Trouble(
+            "the server did not begin a READ ONLY transaction",
+            "what stands between may rewrite statements: connect to the server itself",
+            code="not_read_only",
+        )
+
+
+def _only_in_a_transaction(connection: Connection, *_: object) -> None:
+    """Refuse a statement that would run outside of the READ ONLY transaction, as one after a commit would."""
+    driver = connection.connection.driver_connection
+    if isinstance(driver, _Driver) and driver.info.transaction_status is TransactionStatus.IDLE:
+        raise RuntimeError("a statement outside of a READ ONLY transaction")
+
+
+def _is_active(driver: _Driver) -> bool:
+    return not driver.closed and driver.info.transaction_status is TransactionStatus.ACTIVE
+
+
+def _is_alive(driver: _Driver) -> bool:
+    """Whether the server has not hung up on an idle connection, as far as this machine knows: no round trip."""
+    if driver.closed:
+        return False
+    try:
+        driver.pgconn.consume_input()
+    except psycopg.Error:
+        return False
+    return not driver.closed
+
+
+async def _cancel(driver: _Driver) -> None:
+    with contextlib.suppress(psycopg.Error, OSError):
+        await driver.cancel_safe()
+
+
+def _hang_up(driver: _Driver) -> None:
+    with contextlib.suppress(psycopg.Error, OSError), socket.socket(fileno=os.dup(driver.fileno())) as end:
+        end.shutdown(socket.SHUT_RDWR)
+
+
+def _gone() -> Trouble:
+    return Trouble("the connection was closed", "connect again", code=Kind.LOST.value)

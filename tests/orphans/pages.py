@@ -31,9 +31,10 @@ def run(conninfo: str, script: str) -> None:
         connection.execute(script.encode())
 
 
-def ask(conninfo: str, query: str) -> list[tuple[Any, ...]]:
+def ask(conninfo: str, query: str, *, path: str = "public") -> list[tuple[Any, ...]]:
     """The rows of a query, asked with an ordinary search_path."""
     with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute(f"SET search_path = {path}".encode())
         return connection.execute(query.encode()).fetchall()
 
 
@@ -50,13 +51,13 @@ async def opened(conninfo: str, *, role: str | None = None) -> AsyncIterator[tup
 
 
 def the_table(schema: Schema, name: str) -> Table:
-    """The table of this name."""
+    """The only table of this name."""
     [table] = [table for table in schema.tables.values() if table.name == name]
     return table
 
 
 def the_edge(schema: Schema, name: str = "fk") -> Relationship:
-    """The edge of this name."""
+    """The only edge of this name."""
     [edge] = [edge for edge in schema.edges.values() if edge.name == name]
     return edge
 

@@ -57,7 +57,7 @@ async def test_the_time_is_the_servers(database_url: str) -> None:
         assert page.as_of.tzinfo is UTC
         assert 0 < page.seconds < 10
         assert abs(page.as_of - datetime.now(UTC)) < timedelta(minutes=1)
-        assert page.rows == page.keys == ()
+        assert (len(page.rows), len(page.keys)) == (0, 0)
 
 
 async def test_values_are_cut_on_the_server(database_url: str, tmp_path: Path) -> None:
@@ -100,8 +100,7 @@ async def test_values_are_cut_on_the_server(database_url: str, tmp_path: Path) -
         assert sum(sizes) > 30_000_000
 
 
-@pytest.mark.parametrize("width", [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
-async def test_a_value_of_just_the_width_is_not_cut(database_url: str, width: int) -> None:
+async def test_a_value_of_just_the_width_is_not_cut(database_url: str) -> None:
     run(
         database_url,
         f"""{PARENT}
@@ -110,10 +109,11 @@ async def test_a_value_of_just_the_width_is_not_cut(database_url: str, width: in
         """,
     )
     async with opened(database_url) as (database, schema):
-        page = await orphan_rows(database, schema, the_edge(schema), width=width)
-        for name, whole in (("words", "123456"), ("bytes", "\\x123456"), ("fixed", "123456")):
-            at = [field.name for field in page.fields].index(name)
-            assert page.rows[0][at] == Value(whole[:width], cut=len(whole) > width)
+        for width in range(10):
+            page = await orphan_rows(database, schema, the_edge(schema), width=width)
+            for name, whole in (("words", "123456"), ("bytes", "\\x123456"), ("fixed", "123456")):
+                at = [field.name for field in page.fields].index(name)
+                assert page.rows[0][at] == Value(whole[:width], cut=len(whole) > width)
 
 
 async def test_hostile_names_and_values(database_url: str) -> None:

@@ -28,9 +28,12 @@ _KNOWN_14 = "c.reltuples >= 0"
 _KNOWN_12 = "(c.reltuples > 0 OR c.relpages > 0)"
 _ROWS = "CASE WHEN c.relkind <> 'p' AND $known THEN c.reltuples::float8 END"
 
+# relpages of a partitioned table that was analysed is -1.
+_BYTES = "greatest(c.relpages, 0)::int8 * current_setting('block_size')::int8"
+
 _TABLES = """
 SELECT c.oid, n.nspname, c.relname, c.relkind::text, c.relpersistence::text,
- $rows, c.relpages::int8 * current_setting('block_size')::int8,
+ $rows, $bytes,
  (SELECT array_agg(i.inhparent ORDER BY i.inhseqno) FROM pg_inherits i
   WHERE i.inhrelid = c.oid AND NOT c.relispartition),
  c.relrowsecurity, c.relforcerowsecurity, row_security_active(c.oid), pg_get_userbyid(c.relowner)::text,
@@ -44,7 +47,7 @@ ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C"
 
 # Every partition with the relation right above it; a partition has exactly one.
 _PARTITIONS = """
-SELECT c.oid, i.inhparent, $rows, c.relpages::int8 * current_setting('block_size')::int8
+SELECT c.oid, i.inhparent, $rows, $bytes
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_inherits i ON i.inhrelid = c.oid
 WHERE c.relkind IN ('r', 'p', 'f') AND c.relispartition AND $user
 ORDER BY 1
@@ -218,6 +221,7 @@ def statements(version: int) -> dict[str, str]:
         "user": _USER,
         "kept": _KEPT,
         "rows": Template(_ROWS).substitute(known=_KNOWN_14 if v14 else _KNOWN_12),
+        "bytes": _BYTES,
         "confdelsetcols": "k.confdelsetcols" if v15 else "NULL::int2[]",
         "conenforced": "k.conenforced" if v18 else "true",
         "conperiod": "k.conperiod" if v18 else "false",

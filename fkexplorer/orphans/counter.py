@@ -11,8 +11,8 @@ from sqlalchemy import SmallInteger, cast, func, select
 from sqlalchemy.dialects.postgresql import OID
 from sqlalchemy.exc import DBAPIError
 
-from fkexplorer.database.connection import Limits
-from fkexplorer.database.model import Trouble
+from fkexplorer.database.errors import Kind, translate
+from fkexplorer.database.limits import Limits
 from fkexplorer.orphans.model import Count, Status
 from fkexplorer.orphans.predicate import EdgePredicate, Incomparable, count_statement, totals_statement
 from fkexplorer.schema.model import Match
@@ -25,11 +25,6 @@ if TYPE_CHECKING:
 
     from fkexplorer.database.connection import Database
     from fkexplorer.schema.model import Column, Relationship, Schema, Table
-
-INSUFFICIENT_PRIVILEGE = "42501"
-QUERY_CANCELED = "57014"
-LOCK_NOT_AVAILABLE = "55P03"
-UNDEFINED_FUNCTION = "42883"
 
 # Each edge has a text of its own, and there may be thousands. To build one and compile it takes 0.36 ms; to look for
 # it in a cache of 500 that will not have it takes 0.14 ms more.
@@ -61,7 +56,7 @@ async def count_edge(
         The count; a status in place of a number when the statement fails or may not be asked.
 
     Raises:
-        Trouble: the connection is lost.
+        Trouble: the connection is lost (code `lost`) or could not be made again.
     """
     try:
         predicate = EdgePredicate(schema, edge)
@@ -83,8 +78,6 @@ async def count_edge(
             row = result.mappings().one()
             seconds = time.perf_counter() - started
     except DBAPIError as error:
-        if error.connection_invalidated:
-            raise Trouble("the connection to the server is lost", "connect again", code="lost") from error
         seconds = time.perf_counter() - started
         status, reason = await _failed(database, schema, edge, error, timed_out=seconds >= timeout_seconds)
         return _without_number(edge, status, reason, seconds)
@@ -210,16 +203,21 @@ async def _failed(
     database: Database, schema: Schema, edge: Relationship, error: DBAPIError, *, timed_out: bool
 ) -> tuple[Status, str]:
     """The word and the one line of reason for a statement that the server did not answer."""
-    sqlstate = getattr(error.orig, "sqlstate", None)
-    said = " ".join(str(error.orig).split())
-    if sqlstate == INSUFFICIENT_PRIVILEGE:
-        # One sqlstate for a missing privilege and for hidden rows, and a text that may be translated: ask which.
-        refusal = _refusal(schema, edge, await _asked(database, schema, edge), database.facts.user)
-        return refusal or (Status.DENIED, said)
-    if sqlstate == QUERY_CANCELED and timed_out:
-        return Status.TIMED_OUT, "the server stopped the count at its time limit"
-    if sqlstate == LOCK_NOT_AVAILABLE:
-        return Status.TIMED_OUT, "the count waited too long for a lock that somebody else holds"
-    if sqlstate == UNDEFINED_FUNCTION:
-        return Status.INCOMPARABLE, said
-    return Status.FAILED, said
+    failure = translate(error)
+    match failure.kind:
+        case Kind.DENIED | Kind.ROW_SECURITY:
+            try:
+                refusal = _refusal(schema, edge, await _asked(database, schema, edge), database.facts.user)
+            except DBAPIError:
+                # A table or a schema was dropped meanwhile, so that there is nothing to ask about.
+                refusal = None
+            hidden = failure.kind is Kind.ROW_SECURITY
+            return refusal or (Status.UNRELIABLE if hidden else Status.DENIED, failure.reason)
+        case Kind.TIMED_OUT if timed_out:
+            return Status.TIMED_OUT, "the server stopped the count at its time limit"
+        case Kind.LOCK:
+            return Status.TIMED_OUT, "the count waited too long for a lock that somebody else holds"
+        case Kind.INCOMPARABLE:
+            return Status.INCOMPARABLE, failure.reason
+        case _:
+            return Status.FAILED, failure.reason

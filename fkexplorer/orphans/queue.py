@@ -144,7 +144,7 @@ class CountQueue:
         """Count what is in the queue, and what will be put there, until cancelled.
 
         Raises:
-            Trouble: the connection is lost (code `lost`).
+            Trouble: the connection is lost (code `lost`) or could not be made again.
         """
         try:
             while True:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fkexplorer.database.connection import Database
 from fkexplorer.database.model import Trouble
+from fkexplorer.database.source import Source
 from fkexplorer.orphans.rows import orphan_rows, whole_row
 from tests.orphans.pages import ask, opened, run, texts, the_edge, the_table, walk
 
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 SETTINGS = """
 SET session_replication_role = replica;
 DO $$ BEGIN
- EXECUTE format('ALTER DATABASE %I SET datestyle = ''SQL, DMY''', current_database());
  EXECUTE format('ALTER DATABASE %I SET timezone = ''Asia/Kolkata''', current_database());
  EXECUTE format('ALTER DATABASE %I SET extra_float_digits = -10', current_database());
  EXECUTE format('ALTER DATABASE %I SET intervalstyle = ''sql_standard''', current_database());
@@ -184,6 +185,34 @@ async def test_every_kind_of_key_is_walked_once_in_its_order(keys_url: str, kind
         for page in pages:
             row = await whole_row(database, schema, schema.child_of(edge), key=page.keys[-1])
             assert texts(row, "place") == texts(page, "place")[-1:]
+
+
+async def test_times_are_read_back_whatever_the_datestyle(database_url: str) -> None:
+    run(
+        database_url,
+        """CREATE TABLE parent (id int PRIMARY KEY);
+        CREATE TABLE child (k timestamptz, d date, pid int CONSTRAINT fk REFERENCES parent, PRIMARY KEY (d, k));
+        INSERT INTO child
+         SELECT '2026-10-25 00:30:00+00'::timestamptz + g * interval '30 min', '2026-02-01'::date - g, 7
+         FROM generate_series(1, 20) g;
+        """,
+    )
+    async with opened(database_url) as (_, schema):
+        pass
+    name = ask(database_url, "SELECT current_database()")[0][0]
+    run(
+        database_url,
+        f"ALTER DATABASE {name} SET datestyle = 'SQL, DMY'; ALTER DATABASE {name} SET timezone = 'Europe/London'",
+    )
+    database = await Database.connect(Source(database_url, "test"))
+    try:
+        edge = the_edge(schema)
+        pages = await walk(lambda after: orphan_rows(database, schema, edge, after=after, limit=3))
+        days = [day for page in pages for (day,) in texts(page, "d")]
+        assert days == sorted(str(day) for (day,) in ask(database_url, "SELECT to_char(d, 'YYYY-MM-DD') FROM child"))
+        assert texts(pages[-1], "k")[-1] == ("2026-10-25 01:00:00+00",)
+    finally:
+        await database.close()
 
 
 # A table without a primary key, by what its rows are told apart with, and the order that a page names.

@@ -18,6 +18,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from fkexplorer.database import dialect
 from fkexplorer.database.errors import Kind, translate, trouble_of
 from fkexplorer.database.limits import APPLICATION_NAME, DEFAULT, Limits
 from fkexplorer.database.model import ServerFacts, Trouble
@@ -41,11 +42,9 @@ DRAIN_SECONDS = 0.3
 OLDEST_VERSION = 120000
 
 _FACTS = """
-SELECT current_database() AS database, current_user::text AS "user",
- current_setting('server_version_num')::int AS version_number, current_setting('server_version') AS version,
- coalesce(r.rolsuper, false) AS superuser, coalesce(r.rolbypassrls, false) AS bypasses, pg_is_in_recovery() AS standby,
- current_setting('session_replication_role') AS replication_role, pg_backend_pid() AS pid,
- extract(epoch FROM clock_timestamp())::float8 AS clock
+SELECT current_database(), current_user::text, current_setting('server_version_num')::int,
+ current_setting('server_version'), coalesce(r.rolsuper, false), coalesce(r.rolbypassrls, false), pg_is_in_recovery(),
+ current_setting('session_replication_role'), pg_backend_pid(), extract(epoch FROM clock_timestamp())::float8
 FROM (SELECT 1) one LEFT JOIN pg_roles r ON r.rolname = current_user
 """
 
@@ -83,7 +82,7 @@ class Database:
         self._held = 0
         self._returned = asyncio.Event()
         self._engine = create_async_engine(
-            "postgresql+psycopg://",
+            dialect.URL,
             async_creator=self._open,
             pool_size=CONNECTIONS,
             max_overflow=0,
@@ -189,33 +188,28 @@ class Database:
 
     async def _ask_facts(self) -> ServerFacts:
         async with self._checkout() as (connection, driver):
-            await _begin(connection, driver, DEFAULT, snapshot=False)
-            try:
-                row = (await connection.exec_driver_sql(_FACTS)).one()
-                await connection.commit()
-            except DBAPIError as error:
-                await connection.invalidate()
-                raise trouble_of(error) from None
+            row = await _begin(connection, driver, DEFAULT, then=f"{_FACTS}; COMMIT")
+            database, user, number, version, superuser, bypasses, standby, replication_role, pid, clock = row
             info = driver.info
-            if row.version_number < OLDEST_VERSION:
+            if number < OLDEST_VERSION:
                 raise Trouble(
-                    f"{info.host} runs PostgreSQL {row.version}, which is too old",
+                    f"{self._source.label()} is PostgreSQL {version}, which is too old",
                     "PostgreSQL 12 and later can be read",
                     code="too_old",
                 )
             return ServerFacts(
-                database=row.database,
-                user=row.user,
+                database=database,
+                user=user,
                 host=info.host or info.hostaddr,
                 port=info.port,
-                version_number=row.version_number,
-                version=f"PostgreSQL {row.version.split()[0]}",
-                superuser=row.superuser,
-                bypasses_row_security=row.bypasses,
-                standby=row.standby,
-                pooled=row.pid != info.backend_pid,
-                replication_role=row.replication_role,
-                connected_at=datetime.fromtimestamp(row.clock, UTC),
+                version_number=number,
+                version=f"PostgreSQL {version.split()[0]}",
+                superuser=superuser,
+                bypasses_row_security=bypasses,
+                standby=standby,
+                pooled=pid != info.backend_pid,
+                replication_role=replication_role,
+                connected_at=datetime.fromtimestamp(clock, UTC),
             )
 
     @asynccontextmanager
@@ -248,11 +242,14 @@ class Database:
                 raise
             driver = (await connection.get_raw_connection()).driver_connection
             assert isinstance(driver, _Driver)  # noqa: S101 - `_open` makes no other
-            if _is_alive(driver):
+            alive = _is_alive(driver)
+            if alive and not self._closed:
                 return connection, driver
             await connection.invalidate()
             await connection.close()
             self._release()
+            if alive:
+                raise _gone()
 
     def _release(self) -> None:
         self._held -= 1
@@ -291,28 +288,39 @@ class Database:
         raise trouble
 
 
-async def _begin(connection: AsyncConnection, driver: _Driver, limits: Limits, *, snapshot: bool) -> None:
-    """Begin and set all limits in one message, and make sure that nothing can be written."""
+async def _begin(
+    connection: AsyncConnection, driver: _Driver, limits: Limits, *, snapshot: bool = False, then: str = ""
+) -> tuple[Any, ...]:
+    """Begin and set all limits in one message, and make sure that nothing can be written.
+
+    Returns:
+        The row of the statement `then`, which goes with the same message; without it, that of the settings.
+    """
     isolation = "ISOLATION LEVEL REPEATABLE READ " if snapshot else ""
     settings = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in limits.settings().items())
-    message = f"BEGIN {isolation}READ ONLY; SELECT current_setting('transaction_read_only'), {settings}"
+    message = f"BEGIN {isolation}READ ONLY; SELECT current_setting('transaction_read_only'), {settings}; {then}"
     try:
         cursor = await driver.execute(message.encode())
         cursor.nextset()
         row = await cursor.fetchone()
+        read_only = row is not None and row[0] == "on"
+        if then:
+            cursor.nextset()
+            row = await cursor.fetchone()
     except psycopg.Error as error:
         await connection.invalidate()
         raise trouble_of(error) from None
     except BaseException:
         await connection.invalidate()
         raise
-    if row is None or row[0] != "on":
+    if row is None or not read_only:
         await connection.invalidate()
         raise Trouble(
             "the server did not begin a READ ONLY transaction",
             "what stands between may rewrite statements: connect to the server itself",
             code="not_read_only",
         )
+    return row
 
 
 def _only_in_a_transaction(connection: Connection, *_: object) -> None:

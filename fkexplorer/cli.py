@@ -256,6 +256,7 @@ def _run_loop(source: Source, password: str | None, body: Callable[[Database], A
     import asyncio  # noqa: PLC0415
 
     from fkexplorer.database.connection import Database  # noqa: PLC0415
+    from fkexplorer.database.errors import Kind, translate, trouble_of  # noqa: PLC0415
 
     received: list[int] = []
 
@@ -281,6 +282,11 @@ def _run_loop(source: Source, password: str | None, body: Callable[[Database], A
         if received:
             raise Ended(received[0]) from None
         raise
+    except Exception as error:
+        failure = translate(error)
+        if failure.kind is Kind.FAILED and (failure.sqlstate or "").startswith("42"):
+            raise  # a statement of ours that the server does not understand is a fault
+        raise trouble_of(error) from error
     finally:
         for number in SIGNALS:
             signal.signal(number, _end)

@@ -42,10 +42,12 @@ def summary_line(check: Check) -> str:
         return f"no foreign keys in {number(check.tables, 'table')}"
     checked = check.with_status(Status.CLEAN, Status.ORPHANS)
     broken = check.with_status(Status.ORPHANS)
-    found = f"{exact(len(broken))} with orphans: {number(check.orphans, 'orphan')}" if broken else "no orphans"
-    rest = "; " + ", ".join(uncounted(check)) if uncounted(check) else ""
+    found = "no orphans" if checked else ""
+    if broken:
+        found = f"{exact(len(broken))} with orphans: {number(check.orphans, 'orphan')}"
     whole = f"{exact(len(checked))} of {number(len(check.edges), 'foreign key')} checked"
-    return f"{whole}, {found}{rest} ({duration(check.seconds)})"
+    words = "; ".join(part for part in (", ".join(filter(None, (whole, found))), ", ".join(uncounted(check))) if part)
+    return f"{words} ({duration(check.seconds)})"
 
 
 def uncounted(check: Check) -> list[str]:

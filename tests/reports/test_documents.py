@@ -171,6 +171,8 @@ def test_summary_of_nothing() -> None:
     assert summary_line(replace(check, edges=[])) == "no foreign keys in 9 tables"
     clean = [edge for edge in check.edges if check.count(edge).status is Status.CLEAN]
     assert summary_line(replace(check, edges=clean)) == "1 of 1 foreign key checked, no orphans (1.2 s)"
+    skipped = [edge for edge in check.edges if check.count(edge).status is Status.SKIPPED]
+    assert summary_line(replace(check, edges=skipped)) == "0 of 1 foreign key checked; 1 skipped (1.2 s)"
 
 
 ID = Field("id", column(1, "id"), key=True, foreign=False, secret=False)

@@ -59,7 +59,9 @@ def _database(server: EmbeddedServer) -> Iterator[str]:
     """A fresh database; whoever is still connected at its end is thrown out."""
     name = f"test_{next(_numbers)}"
     with psycopg.connect(server.conninfo("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE template0".encode())
+        # Copying files is twice as fast as logging pages where nothing waits for a disk: 8 ms, 17 ms.
+        how = " STRATEGY FILE_COPY" if server.major >= 15 else ""
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template0{how}".encode())
     yield server.conninfo(name)
     with psycopg.connect(server.conninfo("postgres"), autocommit=True) as connection:
         connection.execute(

@@ -50,6 +50,9 @@ class Keeper:
         """The id, of a user and a group, that nobody else has; None: the server runs as the starter."""
         self.named_user: int | None = order["named_user"]  # type: ignore[assignment]
         self.running: subprocess.Popen[bytes] | None = None
+        """`initdb`, then the server."""
+        self.started = False
+        """The server was."""
 
     def make(self) -> int:
         """Make the cluster and start the server.
@@ -80,7 +83,8 @@ class Keeper:
     def remove(self) -> None:
         """Stop the server at once and remove the folder."""
         if self.running is not None and self.running.poll() is None:
-            with suppress(ProcessLookupError):
+            # `initdb` is let finish, which takes less than a second: killed, its children would leave shared memory.
+            if self.started:
                 self.running.send_signal(signal.SIGQUIT)
             try:
                 self.running.wait(PATIENCE + 1)
@@ -163,6 +167,7 @@ class Keeper:
 
     def _start(self) -> None:
         self.running = self._spawn([str(self.binaries / "postgres"), "-D", str(self.data)], self.user)
+        self.started = True
         status = self.data / "postmaster.pid"
         while not _ready(status):
             if self.running.poll() is not None:

@@ -8,30 +8,24 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import errno
-import fcntl
 import json
 import os
-import pwd
-import random
+import select
 import shutil
-import signal
-import stat
 import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
 
 from fkexplorer.database.model import Trouble
+from fkexplorer.demo.accounts import account, nobody, readable_by_all, unused_id
 from fkexplorer.demo.binaries import find_binaries
+from fkexplorer.demo.folders import private_folder, sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
-PREFIX = "fkexplorer-pg-"
 SETTINGS: Mapping[str, str] = MappingProxyType(
     {
         "listen_addresses": "",
@@ -56,16 +50,10 @@ SETTINGS: Mapping[str, str] = MappingProxyType(
         "log_timezone": "UTC",
     }
 )
-_LONGEST_SOCKET = 99
-"""Bytes: `sun_path` holds 104 on macOS and 108 on Linux, the closing zero included."""
 _START = 60.0
 """Seconds until a server that does not get ready is given up."""
 _STOP = 10.0
 """Seconds for the keeper to remove it."""
-_IDS = range(61184, 65520)
-"""User ids that Linux distributions leave to be used for a while (systemd's dynamic users)."""
-_UNLOCKED = 60.0
-"""Seconds after which a folder without a lock is one whose maker died before it could make it."""
 
 
 class EmbeddedServer:
@@ -94,21 +82,21 @@ class EmbeddedServer:
             Trouble: no server was found, or it did not start.
         """
         binaries = binaries or find_binaries()
-        account = _account()
+        starter = account()
         root = os.geteuid() == 0
-        for base in _bases():
-            sweep(base)
-        folder, lock = _private_folder()
+        sweep()
+        copy = root and not readable_by_all(binaries)
+        folder, lock = private_folder(programs=copy)
         settings = {**SETTINGS, "unix_socket_directories": str(folder), **settings}
         try:
             order = {
                 "folder": str(folder),
                 "binaries": str(binaries),
-                "account": account,
+                "account": starter,
                 "settings": settings,
-                "copy": root and not _readable_by_all(binaries),
-                "user": _unused_id() if root else None,
-                "named_user": _nobody() if root else None,
+                "copy": copy,
+                "user": unused_id() if root else None,
+                "named_user": nobody() if root else None,
             }
             keeper = subprocess.Popen(  # noqa: S603 - this Python, our program
                 [sys.executable, "-I", "-S", str(Path(__file__).with_name("keeper.py")), json.dumps(order)],
@@ -166,7 +154,7 @@ class EmbeddedServer:
         except subprocess.TimeoutExpired:
             self._keeper.kill()
             self._keeper.wait()
-            sweep(self.folder.parent)
+            sweep()
 
     def __enter__(self) -> Self:
         return self
@@ -176,8 +164,6 @@ class EmbeddedServer:
 
     def _wait(self) -> int:
         """The major version, when the server takes connections."""
-        import select  # noqa: PLC0415 - only here
-
         out = self._keeper.stdout
         told = b""
         if out is not None and select.select([out], [], [], _START)[0]:
@@ -190,160 +176,3 @@ class EmbeddedServer:
                 code="server_failed",
             )
         return int(answer["major"])
-
-
-def sweep(base: Path) -> None:
-    """Remove what killed runs of this user left in a folder: their servers are stopped, their folders removed.
-
-    A run that lives is known by the lock that its keeper holds; the kernel takes it back however the keeper ends.
-    """
-    for folder in base.glob(f"{PREFIX}*"):
-        with contextlib.suppress(OSError):
-            if not _ours(folder.lstat()):
-                continue
-            try:
-                lock = os.open(folder / "lock", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-            except FileNotFoundError:
-                if time.time() - folder.lstat().st_mtime > _UNLOCKED:
-                    shutil.rmtree(folder, ignore_errors=True)
-                continue
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _stop_abandoned(folder / "data")
-                shutil.rmtree(folder, ignore_errors=True)
-            finally:
-                os.close(lock)
-
-
-def _ours(found: os.stat_result) -> bool:
-    """Whether a folder was made by this user: as root, its owner is an id that no account has."""
-    if not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o007:
-        return False
-    return found.st_uid == os.geteuid() or (os.geteuid() == 0 and found.st_uid in _IDS and not _named(found.st_uid))
-
-
-def _stop_abandoned(data: Path) -> None:
-    """Stop the server of a data folder whose keeper is gone."""
-    try:
-        process = int((data / "postmaster.pid").read_text().split("\n", 1)[0])
-    except (FileNotFoundError, ValueError):
-        return
-    for number, seconds in ((signal.SIGQUIT, 6.0), (signal.SIGKILL, 1.0)):
-        end = time.monotonic() + seconds
-        if str(data) in _command(process):  # The number may be another process's by now.
-            os.kill(process, number)
-        while str(data) in _command(process):
-            if time.monotonic() > end:
-                break
-            time.sleep(0.005)
-        else:
-            return
-
-
-def _command(process: int) -> str:
-    """The command line of a process, empty when there is none."""
-    with contextlib.suppress(OSError):
-        if Path("/proc/self/cmdline").exists():
-            return Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        return subprocess.run(  # noqa: S603 - a number
-            ["ps", "-o", "command=", "-p", str(process)],  # noqa: S607 - where it is differs
-            capture_output=True,
-            text=True,
-            check=False,
-        ).stdout
-    return ""
-
-
-def _account() -> str:
-    """The name of the one who starts: `initdb` and the peer authentication know users by name."""
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        raise Trouble(
-            f"the user id {os.geteuid()} has no name, and PostgreSQL does not run without one",
-            "run as a user that the system knows (in a container: one of /etc/passwd)",
-            code="no_server",
-        ) from None
-
-
-def _nobody() -> int:
-    try:
-        return pwd.getpwnam("nobody").pw_uid
-    except KeyError:
-        raise Trouble(
-            "PostgreSQL does not run as root, and there is no user `nobody` to run it as",
-            "run as another user",
-            code="no_server",
-        ) from None
-
-
-def _named(number: int) -> bool:
-    try:
-        pwd.getpwuid(number)
-    except KeyError:
-        return False
-    return True
-
-
-def _unused_id() -> int:
-    """A user id that no account has and no process of this machine runs under."""
-    used = set()
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            used.add(process.stat().st_uid)
-    numbers = list(_IDS)
-    random.shuffle(numbers)
-    return next(number for number in numbers if number not in used and not _named(number))
-
-
-def _bases() -> Iterator[Path]:
-    """The folders in which a server's folder may be made, the best first."""
-    seen = set()
-    for base in (Path(tempfile.gettempdir()).absolute(), Path("/tmp"), Path("/var/tmp")):  # noqa: S108 - a private folder in it
-        socket = base / f"{PREFIX}12345678" / ".s.PGSQL.65535"
-        fits = len(os.fsencode(socket)) <= _LONGEST_SOCKET and base.is_dir()
-        # The server drops root's privileges, so that it must get through to its folder.
-        if base not in seen and fits and (os.geteuid() != 0 or _passable(base)):
-            seen.add(base)
-            yield base
-
-
-def _private_folder() -> tuple[Path, int]:
-    """A new folder, and the descriptor of the lock that says that it is in use."""
-    problem = "no temporary folder is fit"
-    for base in _bases():
-        try:
-            folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
-        except OSError as error:
-            problem = str(error)
-            continue
-        if folder.stat().st_mode & 0o077 == 0:
-            lock = os.open(folder / "new", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            # Under its name only once it is locked: a sweep in between would take the folder for a stale one.
-            (folder / "new").rename(folder / "lock")
-            return folder, lock
-        folder.rmdir()
-        problem = f"{base} keeps no modes of files"
-    raise Trouble(
-        f"no folder for the embedded PostgreSQL: {problem}",
-        "set $TMPDIR to a folder on a local disk",
-        code="no_server",
-    )
-
-
-def _passable(folder: Path) -> bool:
-    """Whether any user can get to and through a folder."""
-    return all(place.stat().st_mode & 0o001 for place in (folder.resolve(), *folder.resolve().parents))
-
-
-def _readable_by_all(binaries: Path) -> bool:
-    """Whether any user can run the programs; the files beside them were installed under the same umask."""
-    places = [binaries, *(place for name in ("lib", "share") if (place := binaries.parent / name).is_dir())]
-    programs = (binaries / "initdb", binaries / "postgres")
-    try:
-        return all(map(_passable, places)) and all(path.stat().st_mode & 0o005 == 0o005 for path in programs)
-    except OSError as error:
-        if error.errno != errno.ENOENT:
-            raise
-        return True

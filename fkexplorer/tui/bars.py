@@ -50,9 +50,12 @@ def header(
     line = [Span(" " + name, "title")]
     room -= width(name) + 1
     for part in parts:
-        if width(part.text) + 2 <= room:
-            line += [Span("  "), part]
-            room -= width(part.text) + 2
+        # A part may have a shorter form, behind a bar.
+        for text in part.text.split("|"):
+            if width(text) + 2 <= room:
+                line += [Span("  "), Span(text, part.style)]
+                room -= width(text) + 2
+                break
     return (*line, Span(" " * max(0, room)), right)
 
 
@@ -62,7 +65,7 @@ def _findings(world: World, *, now: datetime, stale: bool) -> list[Span]:
     sums = total(schema, schema.edges.values(), world.counts, world.checking)
     parts: list[Span] = []
     if sums.with_orphans:
-        parts.append(Span(f"{sums.with_orphans} FKs with orphans", sums.worst.style))
+        parts.append(Span(f"{sums.with_orphans} FKs with orphans|{sums.with_orphans} with orphans", sums.worst.style))
     elif sums.edges and sums.checked == sums.edges:
         parts.append(Span("no orphans", "ok"))
     unknown = sums.edges - sums.checked
@@ -72,7 +75,8 @@ def _findings(world: World, *, now: datetime, stale: bool) -> list[Span]:
     if known:
         oldest = min(known)
         passed = max(0.0, (now - oldest).total_seconds())
-        parts.append(Span(f"counted {oldest.astimezone(now.tzinfo):%H:%M} ({age(passed)})", "dim"))
+        ago = age(passed)
+        parts.append(Span(f"counted {oldest.astimezone(now.tzinfo):%H:%M} ({ago})|counted {ago}|{ago}", "dim"))
     if stale:
         parts.append(Span("order stale (s)", "dim"))
     parts.append(Span(f"{human(len(schema.tables))} tables {human(len(schema.edges))} FKs", "dim"))

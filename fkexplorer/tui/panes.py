@@ -219,17 +219,18 @@ class Panes(Screen[None]):
         theirs = painted(self.app)
         width = max(20, self.detail.size.width)
         moment = self.moment()
-        if self.view is View.TABLES and not (self.beside and self.focused is not self.tables):
-            table = self.world.table(moment.table)
-            if table is not None:
-                edges = self.world.edges_of(table.oid)
-                self.detail.show(
-                    tables.table_detail(schema, table, edges, self.world.counts, width=width, ascii=theirs.ascii_only)
-                )
-            return
         edge = self.world.edge(moment.edge)
-        if edge is None:
-            self.detail.show([(Span(" No foreign key here.", "dim"),)] if moment.table else [])
+        on_table = self.view is View.TABLES and not (self.beside and self.focused is not self.tables)
+        if edge is None or on_table:
+            table = self.world.table(moment.table)
+            ascii_only, counts = theirs.ascii_only, self.world.counts
+            self.detail.show(
+                tables.table_detail(
+                    schema, table, self.world.edges_of(table.oid), counts, width=width, ascii=ascii_only
+                )
+                if table
+                else []
+            )
             return
         count = self.world.counts.get(edge.oid)
         told = sentence.edge_detail(

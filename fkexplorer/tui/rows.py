@@ -15,7 +15,7 @@ from fkexplorer.tui.theme import painted
 from fkexplorer.tui.world import RowsKind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from textual.binding import BindingType
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from fkexplorer.tui.world import RowsQuery
 
 MASK = "***"
-WIDEST = 32
-"""Cells that a column takes at most: the whole value is one key away."""
+WIDEST = 36
+"""Cells that a column takes at most, a uuid's: the whole value is one key away."""
 PAGE = 200
 
 
@@ -52,6 +52,8 @@ class RowsView(LineList):
         self.more = False
         self.after: tuple[str | None, ...] | None = None
         self.as_role = False
+        self.order = ""
+        self.left_out: tuple[str, ...] = ()
         self.waiting = False
         self.trouble: str | None = None
         self.column = 0
@@ -78,6 +80,7 @@ class RowsView(LineList):
             return
         first = not self.fields
         self.fields, self.more, self.after, self.as_role = page.fields, page.more, page.after, page.as_role
+        self.order, self.left_out = page.order, page.left_out
         start = len(self.rows)
         self.rows.extend(page.rows)
         self.keys.extend(page.keys)
@@ -158,21 +161,29 @@ class RowsView(LineList):
         return (self._title_line(width), names)
 
     def _title_line(self, cells: int) -> list[Span]:
+        """What these rows are; how many, and what is particular about them, as far as there is room."""
         ascii_only = painted(self.app).ascii_only
-        notes = []
+        must = [self._how_many()]
         if self.as_role:
-            notes.append("as your role sees them")
+            must.append("as your role sees them")
+        said = "  ".join(must)
+        title = fit(self.title, max(10, cells - width(said) - 3), ascii=ascii_only, pad=False)
+        room = cells - width(title) - 3
+        for note in self._notes():
+            if width(said) + width(note) + 2 <= room:
+                said += "  " + note
+        return [Span(" " + title, "title"), Span("  " + inert(said, ascii=ascii_only), "dim")]
+
+    def _notes(self) -> Iterator[str]:
         if self.filter_text:
-            notes.append(f"filter: {self.filter_text}")
+            yield f"filter: {self.filter_text}"
         if hidden := sum(field.secret for field in self.fields):
             masked = any(value.masked for value in self.rows[0]) if self.rows else True
-            notes.append(f"{hidden} secret {'masked' if masked else 'SHOWN'} (M)")
-        tail = "  ".join([self._how_many(), *notes])
-        room = max(10, cells - width(tail) - 3)
-        return [
-            Span(" " + fit(self.title, room, ascii=ascii_only, pad=False), "title"),
-            Span("  " + inert(tail, ascii=ascii_only), "dim"),
-        ]
+            yield f"{hidden} secret {'masked' if masked else 'SHOWN'} (M)"
+        if self.left_out:
+            yield f"{len(self.left_out)} columns denied"
+        if self.rows:
+            yield self.order
 
     def _how_many(self) -> str:
         if self.waiting and not self.rows:

@@ -203,7 +203,8 @@ def place_parts(table: Table, source: NamedFromClause[Any]) -> tuple[Part, ...]:
     Raises:
         Trouble: the role may read single columns alone, and no key among them (code `denied`).
     """
-    if not table.privileges.select:
+    # Where it may read none at all, the server says so itself.
+    if not table.privileges.select and any(column.may_select for column in table.columns):
         label = table_label(table)
         raise Trouble(
             f"none of the columns that this role may read tells the rows of {label} apart",

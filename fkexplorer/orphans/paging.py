@@ -106,7 +106,7 @@ async def reading(database: Database, how: How) -> AsyncIterator[tuple[AsyncConn
             seconds: float = (await connection.execute(_SETTINGS)).one().as_of
             yield connection, datetime.fromtimestamp(seconds, UTC)
     except SQLAlchemyError as error:
-        raise trouble_of(error) from error
+        raise trouble_of(error) from None
 
 
 def printed(value: ColumnElement[Any], of: TypeName, width: int | None = None) -> ColumnElement[str]:

@@ -10,7 +10,7 @@ import pytest
 
 from fkexplorer.database.model import Trouble
 from fkexplorer.orphans.model import Value
-from fkexplorer.orphans.rows import orphan_rows, orphan_rows_of_table, whole_row
+from fkexplorer.orphans.rows import childless_parents, missing_keys, orphan_rows, orphan_rows_of_table, whole_row
 from tests.orphans.pages import ask, counted, opened, run, texts, the_edge, the_table, walk
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ async def test_secrets_stay_on_the_server(database_url: str, tmp_path: Path) -> 
             row = await whole_row(database, schema, the_table(schema, "child"), key=pages[1].keys[0])
             assert texts(row, "note") == [("note5",)]
             assert row.rows[0][0] == masked
-            with pytest.raises(Trouble):
+            with pytest.raises(Trouble, match="permission denied"):
                 await orphan_rows(database, schema, edge, reveal=True)
             await orphan_rows_of_table(database, schema, the_table(schema, "child"))
     finally:
@@ -219,8 +219,9 @@ async def test_columns_that_the_role_may_not_read(database_url: str) -> None:
                 await orphan_rows(database, schema, the_edge(schema))
             assert refused.value.code == "denied"
         async with opened(database_url, role="none_of_rows") as (database, schema):
-            with pytest.raises(Trouble):
+            with pytest.raises(Trouble, match="permission denied for table") as refused:
                 await orphan_rows(database, schema, the_edge(schema))
+            assert refused.value.code == "denied"
     finally:
         run(
             database_url,
@@ -242,12 +243,17 @@ async def test_row_security_hides_rows_only_where_that_is_said(database_url: str
     try:
         async with opened(database_url, role="tenant_of_rows") as (database, schema):
             edge, table = the_edge(schema), the_table(schema, "child")
-            with pytest.raises(Trouble):
-                await orphan_rows(database, schema, edge)
-            with pytest.raises(Trouble):
-                await orphan_rows_of_table(database, schema, table)
-            with pytest.raises(Trouble):
-                await whole_row(database, schema, table, key=("1",))
+            refusals = (
+                orphan_rows(database, schema, edge),
+                orphan_rows_of_table(database, schema, table),
+                missing_keys(database, schema, edge),
+                childless_parents(database, schema, edge),
+                whole_row(database, schema, table, key=("1",)),
+            )
+            for refusal in refusals:
+                with pytest.raises(Trouble) as refused:
+                    await refusal
+                assert refused.value.code == "row_security"
             pages = await walk(lambda after: orphan_rows(database, schema, edge, after=after, limit=2, as_role=True))
             assert [key for page in pages for key in page.keys] == [("1",), ("3",), ("5",), ("7",), ("9",)]
             assert all(page.as_role for page in pages)

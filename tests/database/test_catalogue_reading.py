@@ -15,6 +15,7 @@ from fkexplorer.database.postgresql.reader import read_schema
 from fkexplorer.database.postgresql.statements import statements
 from fkexplorer.database.source import find_source
 from tests.database.catalogue import by_label, load, run, version
+from tests.proxy import Proxy
 
 pytestmark = pytest.mark.matrix
 
@@ -90,6 +91,19 @@ async def test_tables_that_go_while_others_read(database_url: str) -> None:
         stop.set()
         await task
         await database.close()
+
+
+async def test_it_takes_one_round_trip(database_url: str) -> None:
+    run(database_url, *TABLES)
+    # Late enough that all is said before an answer comes: the server begins to answer once it has 8 kB to send.
+    async with Proxy(database_url, delay=0.1) as proxy:
+        database = await Database.connect(find_source(proxy.conninfo, None, {}))
+        try:
+            before = proxy.round_trips
+            await read_schema(database)
+            assert proxy.round_trips - before == 1
+        finally:
+            await database.close()
 
 
 async def test_nothing_is_left_in_the_session(database_url: str) -> None:

@@ -18,7 +18,6 @@ from fkexplorer.reports.badges import cycle_lengths
 from fkexplorer.reports.document import UNCOUNTED, Check, check_json, worst_first
 from fkexplorer.reports.lens import build_lens
 from fkexplorer.reports.text import check_text, number, uncounted
-from fkexplorer.schema.graph import Graph
 from fkexplorer.schema.model import EdgeState
 from fkexplorer.schema.names import (
     edge_label,
@@ -128,6 +127,8 @@ async def show(database: Database, console: Console, table: str, width: int) -> 
     Raises:
         Trouble: the table is not there, or the connection was lost.
     """
+    from fkexplorer.schema.graph import Graph  # noqa: PLC0415 - networkx takes 0.2 s, which the others do not need
+
     console.progress("reading the catalogue")
     schema = await read_schema(database)
     found = _one_table(schema, table)

@@ -68,6 +68,9 @@ def test_a_password_is_asked_for_and_never_shown(guarded: str) -> None:
     assert code == 0, said
     assert "Password for guarded_role@" in said
     assert "no foreign keys in 0 tables" in said
+    # Somebody watches: progress is drawn on one line and taken away before the result.
+    assert "\r\x1b[Kreading the catalogue" in said
+    assert said.rindex("\r\x1b[K") < said.index("no foreign keys")
     assert PASSWORD not in said
 
 

@@ -52,7 +52,7 @@ def test_the_probe_sees_what_is_imported() -> None:
     [
         ("fkexplorer.reports.lens", ("sqlalchemy", "psycopg", "textual", "networkx")),
         ("fkexplorer.reports.document", ("sqlalchemy", "psycopg", "textual", "networkx")),
-        ("fkexplorer.headless", ("textual", "rich")),
+        ("fkexplorer.headless", ("textual", "rich", "networkx")),
         ("fkexplorer.database.source", ("sqlalchemy", "psycopg", "networkx")),
     ],
 )

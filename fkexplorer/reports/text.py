@@ -9,7 +9,7 @@ from fkexplorer.orphans.model import Status
 from fkexplorer.reports.badges import STATUS_WORDS, edge_badge, tags
 from fkexplorer.reports.document import UNCOUNTED
 from fkexplorer.reports.sentence import count_words, pairing
-from fkexplorer.reports.values import duration, exact, fit, inert, width
+from fkexplorer.reports.values import duration, exact, inert, width
 from fkexplorer.schema.model import EdgeState
 from fkexplorer.schema.names import edge_label
 
@@ -86,8 +86,3 @@ def _listed(check: Check, title: str, edges: Sequence[Relationship], *, ascii: b
         lines.append(f"{badge:>6}  {padded}  {inert(words, ascii=ascii)}{marks}".rstrip())
         lines.append(f"{'':6}  {inert(pairing(check.schema, edge), ascii=ascii)}")
     return [*lines, ""]
-
-
-def clipped(line: str, cells: int, *, ascii: bool = False) -> str:
-    """A line for a terminal of this width: cut at its end."""
-    return fit(line, cells, middle=False, ascii=ascii, pad=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 import weakref
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
     from fkexplorer.database.source import Source
 
 __all__ = ["DEFAULT", "Database", "Limits"]
+
+# Where nobody set logging up, Python prints warnings of libraries on the terminal, into the screen.
+for _name in ("psycopg", "sqlalchemy"):
+    logging.getLogger(_name).addHandler(logging.NullHandler())
 
 CONNECTIONS = 3
 CANCEL_SECONDS = 0.4
@@ -82,7 +87,7 @@ class Database:
         self._held = 0
         self._returned = asyncio.Event()
         self._engine = create_async_engine(
-            dialect.URL,
+            dialect.ENGINE_URL,
             async_creator=self._open,
             pool_size=CONNECTIONS,
             max_overflow=0,

@@ -10,9 +10,9 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialectAsync_psycopg
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
     from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
-    from sqlalchemy.engine.url import URL as SQLAlchemyURL
+    from sqlalchemy.engine.url import URL
 
-URL = "postgresql+fkexplorer://"
+ENGINE_URL = "postgresql+fkexplorer://"
 """Where to connect is not in it: the engine's creator knows."""
 
 
@@ -22,7 +22,7 @@ class QuietDialect(PGDialectAsync_psycopg):
     supports_statement_cache = True
 
     @classmethod
-    def get_async_dialect_cls(cls, url: SQLAlchemyURL) -> type[Dialect]:  # noqa: ARG003
+    def get_async_dialect_cls(cls, url: URL) -> type[Dialect]:  # noqa: ARG003
         """Itself: psycopg's would name its own class."""
         return cls
 

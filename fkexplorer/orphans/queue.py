@@ -146,6 +146,9 @@ class CountQueue:
         Raises:
             Trouble: the connection is lost (code `lost`) or could not be made again.
         """
+        self._failure = None
+        if self._waiting:
+            self._idle.clear()
         try:
             while True:
                 self._collect()

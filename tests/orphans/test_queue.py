@@ -251,6 +251,18 @@ async def test_a_cancelled_queue_leaves_nothing_on_the_server(database_url: str)
         await queue.idle()
 
 
+async def test_what_waited_is_counted_when_it_runs_again(database_url: str) -> None:
+    async with queued(database_url, connections=1) as (queue, told, _):
+        async with holding(database_url, "LOCK TABLE p"), running(queue):
+            queue.add_all()
+            await until(database_url, lambda pids: len(pids) == 1)
+        assert queue.pending == 3
+        async with running(queue):
+            await asyncio.sleep(0)
+            await queue.idle()
+    assert [name for name, _ in told.counts] == ["tiny", "small", "large"]
+
+
 async def test_a_callback_may_add_and_stop(database_url: str) -> None:
     async with queued(database_url) as (queue, told, oid):
         tell = told.on_count

@@ -47,6 +47,8 @@ TYPES: dict[str, tuple[str, ...]] = {
     "float4": (*_INTEGERS, "0.1", "1.5"),
     "float8": (*_INTEGERS, "0.1", "1.5", "-0"),
     "oid": _INTEGERS,
+    "regclass": _INTEGERS,
+    "xid8": _INTEGERS,
     "money": _INTEGERS,
     "text": _TEXTS,
     "varchar(9)": _TEXTS,
@@ -78,8 +80,12 @@ TYPES: dict[str, tuple[str, ...]] = {
     "mood[]": ("{a}", "{b}", "{}", "{c,d}"),
     "int4range": _RANGES,
     "tstzrange": ("[2026-01-01,2026-01-02)", "[2026-01-01,2026-01-03)", "empty", "[2026-01-02,)"),
+    "int4multirange": ("{[1,2)}", "{[1,2),[3,4)}", "{}", "{[5,)}"),
     "jsonb": ('{"a":1}', "[1]", "1", '{"a": 1, "b": 2}'),
     "tsvector": ("a b", "b", "c", "b a"),
+    "tsquery": ("a & b", "a | b", "a", "!b"),
+    "tid": ("(0,1)", "(0,2)", "(1,1)", "(1,2)"),
+    "oidvector": ("1 2", "1", "2 1", "3"),
     "pg_lsn": ("0/1", "0/2", "1/0", "1/1"),
     "pair": ("(1,a)", "(2,b)", "(3,c)", "(1,A)"),
     "d_int": (*_INTEGERS, "70000"),
@@ -98,7 +104,11 @@ TYPES: dict[str, tuple[str, ...]] = {
     "d_pair": ("(1,a)", "(2,b)", "(3,c)", "(1,A)"),
 }
 
-_BEYOND = {("int8", "oid"): "5000000000", ("macaddr8", "macaddr"): "08:00:2b:01:02:03:04:05"}
+_BEYOND = {
+    ("int8", "oid"): "5000000000",
+    ("int8", "regclass"): "5000000000",
+    ("macaddr8", "macaddr"): "08:00:2b:01:02:03:04:05",
+}
 """Values of the child that PostgreSQL cannot even compare with the parent's: its own check raises 22003 for them."""
 
 CREATE = (

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from hypothesis import HealthCheck, settings
+
 from fkexplorer.schema.model import (
     Action,
     Column,
@@ -23,6 +25,9 @@ from fkexplorer.schema.model import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""For Hypothesis: a machine that others use too is no reason to fail."""
 
 INTEGER = TypeName("pg_catalog", "int4")
 EQUAL = Operator("pg_catalog", "=", INTEGER, INTEGER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from itertools import pairwise, permutations, product
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from fkexplorer.schema.graph import HUB_WEIGHT, Graph
 from fkexplorer.schema.graph_model import OrderGroup, Reach
 from fkexplorer.schema.model import Action, EdgeKind, Match
-from tests.schema.samples import column, edge, schema, table
+from tests.schema.samples import column, edge, schema, table, unhurried
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -94,6 +95,14 @@ def test_cycles() -> None:
 def test_many_cycles_are_bounded() -> None:
     dense = graph(*((a, b) for a in range(1, 58) for b in range(1, 58) if a != b))
     assert [len(cycle) for cycle in dense.cycles()] == [2] * 50
+
+
+def test_a_circle_of_two_thousand_tables_takes_no_time() -> None:
+    ring = graph(*((n, n % 2000 + 1) for n in range(1, 2001)), *((n, (n * 7) % 2000 + 1) for n in range(1, 2001)))
+    started = time.process_time()
+    ring.cycles()
+    assert time.process_time() - started < 5
+    assert [len(group.tables) for group in ring.creation_order()] == [2000]
 
 
 def test_components() -> None:
@@ -199,6 +208,7 @@ def walks(sample: Schema, tables: tuple[int, ...], *, directed: bool) -> Iterato
     return product(*hops)
 
 
+@unhurried
 @given(small_schemas(), st.integers(1, 5))
 def test_cycles_by_brute_force(sample: Schema, length: int) -> None:
     tables = list(sample.tables)
@@ -216,6 +226,7 @@ def test_cycles_by_brute_force(sample: Schema, length: int) -> None:
     assert [tuple(names(cycle)) for cycle in Graph(sample).cycles(limit=3, length=length)] == found[:3]
 
 
+@unhurried
 @given(small_schemas(), st.integers(1, 4))
 def test_paths_by_brute_force(sample: Schema, hub: int) -> None:
     g = Graph(sample)
@@ -257,6 +268,7 @@ def reachable(sample: Schema, start: int, without: Iterable[int] = ()) -> set[in
     return found
 
 
+@unhurried
 @given(small_schemas())
 def test_components_by_brute_force(sample: Schema) -> None:
     reach = {each: reachable(sample, each) for each in sample.tables}
@@ -266,6 +278,7 @@ def test_components_by_brute_force(sample: Schema) -> None:
     assert len(found) == len(expected)
 
 
+@unhurried
 @given(small_schemas())
 def test_orders_by_brute_force(sample: Schema) -> None:
     order = Graph(sample).creation_order()
@@ -287,6 +300,7 @@ def test_orders_by_brute_force(sample: Schema) -> None:
     assert Graph(sample).deletion_order() == [OrderGroup(g.tables[::-1], g.apart) for g in order[::-1]]
 
 
+@unhurried
 @given(small_schemas())
 def test_one_that_must_stand_apart_has_no_better(sample: Schema) -> None:
     """A NOT NULL, not deferrable edge is set apart only in a circle of such edges alone."""
@@ -298,6 +312,7 @@ def test_one_that_must_stand_apart_has_no_better(sample: Schema) -> None:
             assert e.child in reachable(sample, e.parent, others)
 
 
+@unhurried
 @given(small_schemas())
 def test_delete_closure_by_brute_force(sample: Schema) -> None:
     start = next(iter(sample.tables))

@@ -19,7 +19,7 @@ from fkexplorer.schema.names import (
     similar_tables,
     table_label,
 )
-from tests.schema.samples import column, edge, schema, table
+from tests.schema.samples import column, edge, schema, table, unhurried
 
 HOSTILE = [
     'Order "Items"',
@@ -152,6 +152,7 @@ identifiers = st.one_of(
 )
 
 
+@unhurried
 @given(st.lists(st.tuples(identifiers, identifiers, identifiers), min_size=1, max_size=6, unique=True))
 def test_a_label_finds_itself(names: list[tuple[str, str, str]]) -> None:
     by_table = {(space, name): oid for oid, (space, name, _) in enumerate(names)}
@@ -170,6 +171,7 @@ def test_a_label_finds_itself(names: list[tuple[str, str, str]]) -> None:
         }
 
 
+@unhurried
 @given(st.text(alphabet='ab".(), \n', max_size=12))
 def test_no_text_is_too_odd(text: str) -> None:
     assert isinstance(tables(text) + edges(text), list)

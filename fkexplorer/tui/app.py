@@ -55,12 +55,13 @@ class ExplorerApp(App[int]):
         ascii_only: bool = False,
         max_bytes: int = 1 << 30,
         now: Callable[[], datetime] | None = None,
+        prepare: Callable[[], Source] | None = None,
     ) -> None:
         super().__init__()
         self.world = World()
         self.ascii_only = ascii_only
         self.source = source
-        self.session = Session(source, self.post_message, max_bytes=max_bytes)
+        self.session = Session(source, self.post_message, max_bytes=max_bytes, prepare=prepare)
         self.fault: BaseException | None = None
         """An error that nobody foresaw; the command line writes it to a private file."""
         self.trouble: Trouble | None = None
@@ -311,13 +312,21 @@ def run_app(
     ascii: bool = False,
     mouse: bool = True,
     max_bytes: int = 1 << 30,
+    prepare: Callable[[], Source] | None = None,
 ) -> int:
     """Run the app until it is closed; the exit code of the process.
+
+    Args:
+        source: the database; only its label is used until `prepare` has given the real one.
+        ascii: write nothing beyond ASCII.
+        mouse: take the mouse from the terminal.
+        max_bytes: a foreign key whose tables are larger is not counted until asked for.
+        prepare: makes the database first, as a demo's server; it runs in a thread, the app on screen meanwhile.
 
     Raises:
         Trouble: nothing could be shown, and why.
     """
-    app = ExplorerApp(source, ascii_only=ascii, max_bytes=max_bytes)
+    app = ExplorerApp(source, ascii_only=ascii, max_bytes=max_bytes, prepare=prepare)
     code = app.run(mouse=mouse)
     if app.fault is not None:
         raise app.fault

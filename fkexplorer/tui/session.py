@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from fkexplorer.database.model import Trouble
@@ -49,6 +51,21 @@ def _import_heavy() -> None:
         importlib.import_module(name)
 
 
+async def _beside(work: Callable[[], Source]) -> Source:
+    """Run blocking work in a thread that nobody waits for at the end: quitting does not hang on it."""
+    outcome: Future[Source] = Future()
+    outcome.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - whoever awaits gets it
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await asyncio.wrap_future(outcome)
+
+
 class Session:
     """One source, its connection as long as there is one, and the counts that run on it.
 
@@ -56,8 +73,16 @@ class Session:
     is told from what this one says.
     """
 
-    def __init__(self, source: Source, post: Callable[[Message], object], *, max_bytes: int) -> None:
+    def __init__(
+        self,
+        source: Source,
+        post: Callable[[Message], object],
+        *,
+        max_bytes: int,
+        prepare: Callable[[], Source] | None = None,
+    ) -> None:
         self.source = source
+        self._prepare = prepare
         self.generation = 0
         self.database: Database | None = None
         self._post = post
@@ -75,6 +100,9 @@ class Session:
         await self.close()
         self.generation += 1
         try:
+            if self._prepare is not None:
+                prepare, self._prepare = self._prepare, None
+                self.source = await _beside(prepare)
             self.database = await Database.connect(self.source, password=password)
             self._say(Connected(self.database.facts))
             await self.load()

@@ -161,9 +161,12 @@ class Total:
 def total(
     schema: Schema, edges: Iterable[Relationship], counts: Mapping[int, Count], checking: Collection[int] = ()
 ) -> Total:
-    """The edges' badges added up; `worst` is one badge for all: the orphans of all, else `?`, else `ok`."""
+    """The edges' badges added up; `worst` is one badge for all: the orphans of all, else `?`, else `ok`.
+
+    It is `!!` where all of the orphans are under constraints that PostgreSQL calls valid.
+    """
     everything = checked = with_orphans = orphans = skipped = failed = 0
-    style, letter, lower = "", "", False
+    style, letter, lower, against = "", "", False, True
     for edge in edges:
         everything += 1
         count = counts.get(edge.oid)
@@ -172,6 +175,7 @@ def total(
             orphans += count.orphans
             with_orphans += count.orphans > 0
             lower = lower or count.bound is Bound.LOWER
+            against = against and (count.orphans == 0 or trusted(edge))
             if count.orphans and style != "severe":
                 style = edge_badge(schema, edge, count).style
             continue
@@ -180,7 +184,8 @@ def total(
         failed += mark in "TDRXE"
         letter = mark if mark in "TDRXE" or not letter or letter == "-" else letter
     if orphans:
-        worst = Span((">=" if lower and style == "unknown" else "!") + human(orphans), style)
+        sign = ">=" if lower and style == "unknown" else "!!" if against else "!"
+        worst = Span(sign + human(orphans), style)
     elif letter:
         worst = Span(letter, "unknown")
     else:

@@ -29,6 +29,7 @@ def measure(size: tuple[int, int], *, colours: str) -> dict[str, int]:
         terminal.pump(1.0)
         found = {"start": len(terminal.raw)}
         for name, key, _ in STEPS:
+            terminal.send("1")  # Tab has left the keys elsewhere
             sizes = []
             for _round in range(3):
                 sizes.append(_cost(terminal, key))

@@ -10,7 +10,7 @@ import pytest
 from fkexplorer.database.connection import Database
 from fkexplorer.database.model import Trouble
 from fkexplorer.database.source import Source
-from fkexplorer.orphans.rows import orphan_rows, whole_row
+from fkexplorer.orphans.rows import missing_keys, orphan_rows, whole_row
 from tests.orphans.pages import ask, opened, run, texts, the_edge, the_table, walk
 
 if TYPE_CHECKING:
@@ -201,6 +201,29 @@ async def test_every_kind_of_key_is_walked_once_in_its_order(keys_url: str, kind
         for page in pages:
             row = await whole_row(database, schema, schema.child_of(edge), key=page.keys[-1])
             assert texts(row, "place") == texts(page, "place")[-1:]
+
+
+@pytest.mark.matrix
+async def test_keys_that_a_collation_holds_for_equal(database_url: str) -> None:
+    if not ask(database_url, "SELECT FROM pg_collation WHERE collname = 'und-x-icu'"):
+        pytest.skip("this server has no ICU")
+    run(
+        database_url,
+        """CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+        CREATE TABLE parent (id text COLLATE nocase PRIMARY KEY);
+        CREATE TABLE child (k text COLLATE nocase PRIMARY KEY, pid text COLLATE nocase CONSTRAINT fk REFERENCES parent);
+        INSERT INTO child SELECT CASE g % 2 WHEN 0 THEN 'a' ELSE 'B' END || g, CASE g % 3 WHEN 0 THEN 'x' ELSE 'X' END
+         FROM generate_series(10, 40) g;
+        """,
+    )
+    wanted = ask(database_url, "SELECT k FROM child ORDER BY k")
+    async with opened(database_url) as (database, schema):
+        edge = the_edge(schema)
+        pages = await walk(lambda after: orphan_rows(database, schema, edge, after=after, limit=4))
+        assert [row for page in pages for row in texts(page, "k")] == wanted
+        row = await whole_row(database, schema, schema.child_of(edge), key=(str(wanted[3][0]).swapcase(),))
+        assert texts(row, "k") == [wanted[3]]
+        assert texts(await missing_keys(database, schema, edge), "rows") == [("31",)]
 
 
 async def test_times_are_read_back_whatever_the_datestyle(database_url: str) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 COULD_NOT, FAULT, INTERRUPTED = 2, 3, 130
 PASSWORD_TRIES = 3
 CONNECT_SECONDS = 10.0
-SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 class Ended(BaseException):
@@ -91,7 +91,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _end(number: int, _frame: FrameType | None) -> NoReturn:
+    # A terminal that is closed sends SIGHUP, perhaps again, and SIGCONT: none of them may break the way out, as
+    # Textual's handler of SIGCONT does, which wants the event loop that has just ended.
+    for other in (*SIGNALS, signal.SIGCONT):
+        signal.signal(other, _ignore)
     raise Ended(number)
+
+
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    """Not SIG_IGN: Python complains on stderr when a signal that it has noted finds no function any more."""
 
 
 def _fault(error: Exception, console: Console, secrets: list[str]) -> int:
@@ -289,4 +297,4 @@ def _run_loop(source: Source, password: str | None, body: Callable[[Database], A
         raise trouble_of(error) from error
     finally:
         for number in SIGNALS:
-            signal.signal(number, _end)
+            signal.signal(number, _ignore if received else _end)

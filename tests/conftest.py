@@ -12,7 +12,10 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
+import tempfile
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -93,3 +96,13 @@ def make_database(server: EmbeddedServer) -> Iterator[Callable[[str], str]]:
             return conninfo
 
         yield make
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A new folder that every user can get to, unlike pytest's own; in memory where the system has such a place."""
+    memory = Path("/dev/shm")  # noqa: S108 - a folder of our own in it
+    folder = Path(tempfile.mkdtemp(prefix="fkx-", dir=memory if memory.is_dir() else "/tmp"))  # noqa: S108 - as above
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -182,7 +183,7 @@ class Keeper:
     def _last_words(self) -> str:
         """The line of the log that tells most: the last error, else the last one."""
         lines = [line.strip() for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
-        told = [line for line in lines if "FATAL:" in line or "error:" in line or "ERROR:" in line]
+        told = [found[1] for line in lines if (found := re.search(r"\b(?:FATAL|PANIC|ERROR|error):\s+(.*)", line))]
         return (told or lines or ["it said nothing"])[-1]
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.message import Message
-from textual.widgets import Input
 
 from fkexplorer.orphans.model import Status
 from fkexplorer.reports import sentence
 from fkexplorer.schema.names import edge_label, table_label
 from fkexplorer.tui.dialogs import HelpScreen
+from fkexplorer.tui.filterbar import FilterBar
 from fkexplorer.tui.find import FindScreen, Place, places
 from fkexplorer.tui.keys import KEYS, bindings
 from fkexplorer.tui.lens import LensView
@@ -164,7 +164,6 @@ class MainScreen(Panes):
         listed = self.listed()
         if listed.filter_text:
             listed.set_filter("")
-            self.query_one("#filter", Input).value = ""
             self.show_all()
         elif self.zoomed:
             self.action_zoom()
@@ -309,33 +308,12 @@ class MainScreen(Panes):
 
     def action_filter(self) -> None:
         """Type a text that lines must hold."""
-        if not self.may("filter"):
-            return
-        field = self.query_one("#filter", Input)
-        field.value = self.listed().filter_text
-        field.display = True
-        self._filtered = self.listed()
-        field.focus()
+        if self.may("filter"):
+            self.query_one(FilterBar).begin(self.listed())
 
-    def on_input_changed(self, event: Input.Changed) -> None:
-        """Filter while it is typed."""
-        if event.input.id == "filter" and event.input.display:
-            self._filtered.set_filter(event.value)
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Keep the filter."""
-        if event.input.id == "filter":
-            self._leave_filter()
-
-    def key_escape(self) -> None:
-        """Esc in the filter clears it."""
-        if self.focused is self.query_one("#filter", Input):
-            self._filtered.set_filter("")
-            self._leave_filter()
-
-    def _leave_filter(self) -> None:
-        self._filtered.focus()
-        self.query_one("#filter", Input).display = False
+    def on_filter_bar_left(self, event: FilterBar.Left) -> None:
+        """The text is typed, or given up."""
+        self.set_focus(event.listed)
         self.show_all()
 
     def action_match(self, by: str | int) -> None:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from textual.containers import Horizontal, Vertical
 from textual.reactive import Reactive
 from textual.screen import Screen
-from textual.widgets import Input
 
 from fkexplorer.reports import sentence, tables
 from fkexplorer.reports.style import Span
 from fkexplorer.tui import bars
 from fkexplorer.tui.availability import Moment, why_not
+from fkexplorer.tui.filterbar import FilterBar
 from fkexplorer.tui.keys import BY_ACTION
 from fkexplorer.tui.lens import LensView
 from fkexplorer.tui.panel import Detail, Panel, wrapped
@@ -62,7 +62,6 @@ class Panes(Screen[None]):
     #main {{ width: 1fr; }}
     #tables.-beside {{ width: {LIST_WIDTH}; }}
     #edge {{ width: 1; height: 1fr; }}
-    #filter, #filter:focus {{ border: none; height: 1; padding: 0 1; display: none; background: $panel; }}
     #small {{ display: none; height: 1fr; content-align: center middle; }}
     """
 
@@ -85,7 +84,7 @@ class Panes(Screen[None]):
                 yield Detail(id="detail")
                 yield RowsView(id="rows")
         yield Panel(id="small")
-        yield Input(id="filter", placeholder="text; Enter keeps it, Esc clears it", select_on_focus=False)
+        yield FilterBar()
         yield Panel(id="keys")
 
     def on_mount(self) -> None:

@@ -74,7 +74,8 @@ _CAUSES = (
     ),
     _cause(
         "not_allowed",
-        r"no pg_hba\.conf entry|pg_hba\.conf rejects|authentication failed for user|permission denied for database",
+        r"no pg_hba\.conf entry|pg_hba\.conf rejects|authentication failed for user|permission denied for database"
+        r"|not currently accepting connections",
         "{place} does not let {user} into {database} from here",
         "the server's pg_hba.conf, or the CONNECT privilege, decides: ask who runs it, or connect from an allowed host",
     ),
@@ -167,7 +168,8 @@ _CAUSES = (
     ),
     _cause(
         "closed",
-        r"server closed the connection|connection reset|SSL SYSCALL error|terminating connection|EOF detected",
+        r"server closed the connection|connection reset|SSL SYSCALL error|terminating connection|EOF detected"
+        r"|unexpected eof",
         "{place} closed the connection before it was made",
         "is it PostgreSQL that listens there? Its log says why it hung up",
     ),
@@ -232,11 +234,12 @@ def explain(attempt: Attempt) -> Trouble:
         cause = _BY_CODE["ssl_needed"]
     if cause is None:
         said = one_line(_PREFIX.sub("", attempt.said.partition("\n")[0]))
+        # In a language that is not known here: whose password was tried, and who is named, hardly failed otherwise.
+        wrong = attempt.used_password and attempt.user in said and attempt.database not in said
         return Trouble(
             one_line(f"{attempt.place}: {said}"),
             "it could not connect; the server's log may say more",
-            code="failed",
-            needs_password=needs_password,
+            code="wrong_password" if wrong else "failed",
         )
     match = cause.pattern.search(attempt.said)
     groups = match.groupdict() if match else {}

@@ -1,0 +1,441 @@
+"""Failing to connect: for each cause, on a server that has it, one line of reason, one of hint, a code, no password."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import tempfile
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+import psycopg.errors
+import pytest
+
+from fkexplorer.database.connection import Database
+from fkexplorer.database.model import Trouble
+from fkexplorer.database.source import Source
+from tests.database.listening import free_port, listening
+from tests.servers import binaries, missing
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from fkexplorer.demo.server import EmbeddedServer
+    from tests.database.listening import Listening
+
+PASSWORD = "♠-s3cret-♥"  # noqa: S105 - of a role of these tests
+WRONG = "♠-wr0ng-♥"
+
+
+async def refusal(conninfo: str, *, password: str | None = None, timeout: float = 10.0) -> Trouble:  # noqa: ASYNC109
+    """Connect in vain; whatever is raised must be fit to be shown."""
+    with pytest.raises(Trouble) as caught:
+        await Database.connect(Source(conninfo, "argument"), password=password, timeout=timeout)
+    trouble = caught.value
+    assert trouble.reason
+    assert trouble.hint
+    for line in (trouble.reason, trouble.hint):
+        assert line.isprintable(), line
+    shown: BaseException | None = trouble
+    while shown is not None:
+        text = "".join(map(str, (*shown.args, repr(shown), str(shown), vars(shown))))
+        assert "s3cret" not in text
+        assert "wr0ng" not in text
+        # libpq's own error holds the password that it tried.
+        assert not isinstance(shown, psycopg.Error)
+        shown = shown.__cause__ or shown.__context__
+    report = "".join(traceback.format_exception(trouble))
+    assert "s3cret" not in report
+    assert "wr0ng" not in report
+    return trouble
+
+
+@pytest.fixture(scope="module")
+def strict() -> Iterator[Listening]:
+    """Passwords over TCP; people who may not come in, and what is full."""
+    with listening() as found:
+        found.run(
+            f"CREATE ROLE ann LOGIN PASSWORD '{PASSWORD}'",
+            "CREATE ROLE nologin",
+            "CREATE ROLE rejected LOGIN",
+            "CREATE ROLE nowhere LOGIN",
+            "CREATE ROLE crowded LOGIN CONNECTION LIMIT 0",
+            "CREATE ROLE alone LOGIN CONNECTION LIMIT 1",
+            "CREATE DATABASE closed",
+            "REVOKE CONNECT ON DATABASE closed FROM PUBLIC",
+            "CREATE DATABASE small CONNECTION LIMIT 0",
+            "CREATE DATABASE off ALLOW_CONNECTIONS false",
+        )
+        found.add_rules(
+            "host all rejected all reject",
+            "host all crowded,alone,nologin,absent,postgres all trust",
+            "host off,small,closed,absent crowded,nologin,ann all trust",
+            "host all ann all scram-sha-256",
+        )
+        yield found
+
+
+@pytest.mark.parametrize(
+    ("parameters", "code", "reason"),
+    [
+        ({"user": "ann"}, "password_needed", "{place} wants a password for ann"),
+        ({"user": "ann", "password": WRONG}, "wrong_password", "{place} does not accept the password of ann"),
+        ({"user": "crowded", "dbname": "absent"}, "too_many_connections", "{place} has no connection left"),
+        ({"user": "ann", "dbname": "absent"}, "no_database", "there is no database absent at {place}"),
+        ({"user": "absent"}, "no_role", "{place} has no role absent that may log in"),
+        ({"user": "nologin"}, "no_role", "{place} has no role nologin that may log in"),
+        ({"user": "rejected"}, "not_allowed", "{place} does not let rejected into postgres from here"),
+        ({"user": "nowhere"}, "not_allowed", "{place} does not let nowhere into postgres from here"),
+        ({"user": "ann", "dbname": "closed"}, "not_allowed", "{place} does not let ann into closed from here"),
+        ({"user": "ann", "dbname": "off"}, "not_allowed", "{place} does not let ann into off from here"),
+        ({"user": "crowded"}, "too_many_connections", "{place} has no connection left"),
+        ({"user": "ann", "dbname": "small"}, "too_many_connections", "{place} has no connection left"),
+        (
+            {"user": "postgres", "sslmode": "require"},
+            "ssl_unsupported",
+            "{place} does not offer encryption, and it was demanded",
+        ),
+        (
+            {"user": "postgres", "target_session_attrs": "read-only"},
+            "wrong_server",
+            "{place} is not the kind of server that target_session_attrs asks for",
+        ),
+    ],
+)
+async def test_the_server_says_no(strict: Listening, parameters: dict[str, str], code: str, reason: str) -> None:
+    trouble = await refusal(strict.tcp(**{"dbname": "postgres", **parameters}))
+    assert (trouble.code, trouble.reason) == (code, reason.format(place=f"127.0.0.1:{strict.port}"))
+    assert trouble.needs_password == (code == "password_needed")
+
+
+async def test_a_password_from_any_place_is_used(
+    strict: Listening, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async def connects(conninfo: str, password: str | None = None) -> None:
+        database = await Database.connect(Source(conninfo, "argument"), password=password)
+        assert database.facts.user == "ann"
+        await database.close()
+
+    await connects(strict.tcp(user="ann", password=PASSWORD, dbname="postgres"))
+    await connects(strict.tcp(user="ann", dbname="postgres"), PASSWORD)
+    await connects(strict.tcp(user="ann", password=WRONG, dbname="postgres"), PASSWORD)
+    saved = tmp_path / "pgpass"
+    saved.write_text(f"127.0.0.1:{strict.port}:*:ann:{PASSWORD}\n")
+    saved.chmod(0o600)
+    monkeypatch.setenv("PGPASSFILE", str(saved))
+    await connects(strict.tcp(user="ann", dbname="postgres"))
+    monkeypatch.setenv("PGPASSWORD", WRONG)
+    trouble = await refusal(strict.tcp(user="ann", dbname="postgres"))
+    assert (trouble.code, trouble.needs_password) == ("wrong_password", False)
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    await connects(strict.tcp(user="ann", dbname="postgres"))
+    trouble = await refusal(strict.tcp(user="ann", dbname="postgres"), password=WRONG)
+    assert (trouble.code, trouble.needs_password) == ("wrong_password", False)
+
+
+async def test_the_one_connection_that_is_allowed_is_enough(strict: Listening) -> None:
+    database = await Database.connect(Source(strict.tcp(user="alone", dbname="postgres"), "argument"))
+
+    async def ask(number: int) -> int:
+        async with database.read() as connection:
+            row = (await connection.exec_driver_sql(f"SELECT {number:d}, pg_sleep(0.02)")).one()
+            return int(row[0])
+
+    assert await asyncio.gather(*map(ask, range(8))) == list(range(8))
+    trouble = await refusal(strict.tcp(user="alone", dbname="postgres"))
+    assert trouble.code == "too_many_connections"
+    await database.close()
+
+
+async def test_no_connection_left() -> None:
+    settings = {"max_connections": "4", "superuser_reserved_connections": "3"}
+    with listening(settings=settings) as full:
+        full.run("CREATE ROLE ann LOGIN")
+        full.add_rules("host all all all trust")
+        async with await psycopg.AsyncConnection.connect(full.tcp(user="ann", dbname="postgres")):
+            trouble = await refusal(full.tcp(user="ann", dbname="postgres"))
+            assert trouble.code == "too_many_connections"
+            async with contextlib.AsyncExitStack() as others:
+                for _ in range(3):
+                    connection = await psycopg.AsyncConnection.connect(full.server.conninfo())
+                    await others.enter_async_context(connection)
+                trouble = await refusal(full.tcp(user="postgres", dbname="postgres"))
+                assert trouble.code == "too_many_connections"
+
+
+async def test_nobody_listens(tmp_path: Path) -> None:
+    port = free_port()
+    trouble = await refusal(f"postgresql://ann:{PASSWORD}@127.0.0.1:{port}/app")
+    assert (trouble.code, trouble.reason) == ("refused", f"127.0.0.1:{port} refused the connection")
+    trouble = await refusal(f"host=localhost port={port} user=ann password={PASSWORD}")
+    assert (trouble.code, trouble.reason) == ("refused", f"localhost:{port} refused the connection")
+    trouble = await refusal(f"host=127.0.0.1,localhost port={port} user=ann password={PASSWORD}")
+    assert trouble.code == "refused"
+    trouble = await refusal(f"host={tmp_path} user=ann password={PASSWORD}")
+    assert (trouble.code, trouble.reason) == (
+        "no_socket",
+        f"no PostgreSQL listens at the socket in {tmp_path}, port 5432",
+    )
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b", "x" * 70, "ü" * 70 + ".invalid"])
+async def test_no_such_host(host: str) -> None:
+    trouble = await refusal(f"postgresql://ann:{PASSWORD}@{host}/app")
+    assert trouble.code == "unknown_host"
+    assert "app" not in trouble.hint
+
+
+@pytest.mark.parametrize(
+    ("conninfo", "code"),
+    [
+        ("postgresql://ann@127.0.0.1:99999/app?password=♠-s3cret-♥", "malformed_url"),
+        ("postgresql://ann:♠-s3cret-♥@127.0.0.1/app?sslmode=s3cret", "malformed_url"),
+        ("postgresql://ann:♠-s3cret-♥@127.0.0.1/app?s3cret=1", "malformed_url"),
+        ("host=127.0.0.1 password=♠ s3cret", "malformed_url"),
+        ("host=127.0.0.1 target_session_attrs=x password=♠-s3cret-♥", "malformed_url"),
+        ("service=nowhere password=♠-s3cret-♥", "unknown_service"),
+    ],
+)
+async def test_libpq_does_not_take_it(
+    conninfo: str, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = tmp_path / "services"
+    services.write_text("[somewhere]\nhost=h\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(services))
+    trouble = await refusal(conninfo)
+    assert trouble.code == code
+    monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "nothing"))
+    assert (await refusal(conninfo)).code == code
+
+
+async def test_a_service_is_used(strict: Listening, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    services = tmp_path / "services"
+    services.write_text(f"[prod]\nhost=127.0.0.1\nport={strict.port}\nuser=ann\ndbname=postgres\npassword={PASSWORD}\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(services))
+    database = await Database.connect(Source("service=prod", "argument"))
+    assert (database.facts.user, database.facts.host, database.facts.port) == ("ann", "127.0.0.1", strict.port)
+    await database.close()
+
+
+@contextlib.asynccontextmanager
+async def _answers(words: bytes | None, *, first: bool = False) -> AsyncIterator[int]:
+    """Something on a port that answers every message with these words; None: with nothing, b"": by hanging up."""
+    writers = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        with contextlib.suppress(OSError):
+            if first and words:
+                writer.write(words)
+            messages = 0
+            while await reader.read(1024):
+                messages += 1
+                if words and not first:
+                    writer.write(words)
+                if words is not None and (not first or messages > 1):
+                    break
+        if words is not None:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for writer in writers:
+            writer.transport.abort()
+        await asyncio.gather(*(writer.wait_closed() for writer in writers), return_exceptions=True)
+
+
+@pytest.mark.parametrize("ssl_mode", ["prefer", "disable", "require"])
+@pytest.mark.parametrize(
+    ("words", "first"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\nwhat?", False),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", True),
+        (b"-ERR unknown command\r\n", False),
+        (b"J\x00\x00\x00\x0a8.0.36\x00", True),
+    ],
+)
+async def test_not_a_postgresql(words: bytes, ssl_mode: str, *, first: bool) -> None:
+    async with _answers(words, first=first) as port:
+        trouble = await refusal(f"host=127.0.0.1 port={port} user=ann password={PASSWORD} sslmode={ssl_mode}")
+    if (words[:1], ssl_mode) == (b"S", "require"):
+        # For PostgreSQL an S means: encryption will begin. Then nothing is said that tells more.
+        assert trouble.code == "closed"
+        return
+    assert trouble.code == "not_postgresql", trouble.reason
+    assert trouble.reason == f"what answers at 127.0.0.1:{port} is not a PostgreSQL"
+
+
+async def test_hung_up() -> None:
+    async with _answers(b"") as port:
+        trouble = await refusal(f"host=127.0.0.1 port={port} user=ann sslmode=disable")
+    assert trouble.code == "closed"
+
+
+async def test_silence() -> None:
+    loop = asyncio.get_running_loop()
+    async with _answers(None) as port:
+        started = loop.time()
+        trouble = await refusal(f"host=127.0.0.1 port={port} user=ann password={PASSWORD}", timeout=0.3)
+        assert loop.time() - started < 1.0
+        assert trouble.code == "timeout"
+        assert trouble.reason == f"ann@127.0.0.1:{port} did not answer in time"
+        # The limit that the URL itself gives; libpq takes 2 seconds at least.
+        trouble = await refusal(f"host=127.0.0.1 port={port} user=ann connect_timeout=2")
+        assert trouble.code == "timeout"
+        assert loop.time() - started < 4.0
+
+
+async def test_cancelled_while_connecting() -> None:
+    loop = asyncio.get_running_loop()
+    async with _answers(None) as port:
+        connecting = asyncio.create_task(Database.connect(Source(f"host=127.0.0.1 port={port} user=ann", "argument")))
+        await asyncio.sleep(0.1)
+        started = loop.time()
+        connecting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await connecting
+        assert loop.time() - started < 0.5
+        assert asyncio.all_tasks() - {asyncio.current_task()} <= {
+            task for task in asyncio.all_tasks() if "serve" in repr(task)
+        }
+
+
+@pytest.fixture(scope="module")
+def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listening]:
+    """Debian's 15, which can encrypt, with a certificate of its own; it takes nothing else."""
+    folder = binaries("15")
+    if not (folder / "postgres").exists():
+        missing("PostgreSQL 15, which can encrypt")
+    made = tmp_path_factory.mktemp("ssl")
+    subject = ["-subj", "/CN=localhost", "-days", "2", "-nodes", "-newkey", "rsa:2048"]
+    files = ["-keyout", str(made / "server.key"), "-out", str(made / "server.crt")]
+    subprocess.run(["openssl", "req", "-x509", *subject, *files], check=True, capture_output=True)
+    with listening(binaries=folder) as found:
+        owner = (found.server.data / "PG_VERSION").stat()
+        for name in ("server.key", "server.crt"):
+            target = found.server.data / name
+            target.write_bytes((made / name).read_bytes())
+            target.chmod(0o600)
+            os.chown(target, owner.st_uid, owner.st_gid)
+        found.run("CREATE ROLE ann LOGIN", "ALTER SYSTEM SET ssl = on")
+        found.add_rules("hostssl all ann all trust")
+        yield found
+
+
+async def test_encryption(encrypted: Listening, tmp_path: Path) -> None:
+    database = await Database.connect(Source(encrypted.tcp(user="ann", dbname="postgres"), "argument"))
+    async with database.read() as connection:
+        ask = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+        assert (await connection.exec_driver_sql(ask)).scalar_one() is True
+    await database.close()
+    place = f"127.0.0.1:{encrypted.port}"
+    trouble = await refusal(encrypted.tcp(user="ann", dbname="postgres", sslmode="disable"))
+    assert (trouble.code, trouble.reason) == ("ssl_needed", f"{place} takes encrypted connections only")
+    trouble = await refusal(encrypted.tcp(user="bob", dbname="postgres"))
+    assert (trouble.code, trouble.reason) == ("not_allowed", f"{place} does not let bob into postgres from here")
+    trouble = await refusal(encrypted.tcp(user="ann", dbname="postgres", sslmode="verify-ca", sslrootcert="/nowhere"))
+    assert trouble.code == "ssl_failed"
+    certificate = tmp_path / "root.crt"
+    certificate.write_bytes((encrypted.server.data / "server.crt").read_bytes())
+    trouble = await refusal(
+        encrypted.tcp(user="ann", dbname="postgres", sslmode="verify-full", sslrootcert=str(certificate))
+    )
+    assert trouble.code == "ssl_failed"
+    assert "does not match" in trouble.reason
+
+
+async def test_starting_and_stopping() -> None:
+    with listening() as found:
+        found.run("CREATE ROLE ann LOGIN")
+        found.add_rules("host all all all trust")
+        held, stuck = [psycopg.connect(found.server.conninfo(), autocommit=True) for _ in range(2)]
+        # The postmaster waits up to 5 s for a process that does not heed it; until then the server is in recovery.
+        os.kill(stuck.info.backend_pid, signal.SIGSTOP)
+        os.kill(held.info.backend_pid, signal.SIGKILL)
+        trouble = await _until(found, "starting")
+        assert trouble.reason == f"127.0.0.1:{found.port} is starting and takes no connection yet"
+        os.kill(stuck.info.backend_pid, signal.SIGCONT)
+        held.close()
+        stuck.close()
+        with await _connected(found) as held:
+            postmaster = int((found.server.data / "postmaster.pid").read_text().split()[0])
+            # "Smart" shutdown: it waits for those who are there.
+            os.kill(postmaster, signal.SIGTERM)
+            trouble = await _until(found, "stopping")
+            assert trouble.reason == f"127.0.0.1:{found.port} is shutting down"
+
+
+async def _until(found: Listening, code: str) -> Trouble:
+    """Connect until it fails in this way."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                database = await Database.connect(Source(found.tcp(user="ann", dbname="postgres"), "argument"))
+            except Trouble as trouble:
+                if trouble.code == code:
+                    return trouble
+                if trouble.code not in ("closed", "starting"):
+                    raise
+            else:
+                await database.close()
+            await asyncio.sleep(0.02)
+
+
+async def _connected(found: Listening) -> psycopg.Connection[tuple[object, ...]]:
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                return psycopg.connect(found.server.conninfo(), autocommit=True)
+            except psycopg.OperationalError:
+                await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+def french(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listening]:
+    """Debian's 15 in French, with a locale made for it."""
+    folder = binaries("15")
+    if not (folder / "postgres").exists():
+        missing("PostgreSQL 15, which has translations")
+    with tempfile.TemporaryDirectory() as locales:
+        # The server runs under another user id.
+        Path(locales).chmod(0o755)
+        made = subprocess.run(["localedef", "-i", "fr_FR", "-f", "UTF-8", f"{locales}/fr_FR.UTF-8"], check=False)
+        if made.returncode:
+            missing("the locale fr_FR")
+        monkeypatch.setenv("LOCPATH", locales)
+        with listening(binaries=folder, settings={"lc_messages": "fr_FR.UTF-8"}) as found:
+            yield found
+
+
+async def test_a_server_that_speaks_another_language(french: Listening) -> None:
+    french.run(f"CREATE ROLE ann LOGIN PASSWORD '{PASSWORD}'", "CREATE ROLE nologin")
+    with psycopg.connect(french.server.conninfo()) as connection, pytest.raises(psycopg.Error, match="division par"):
+        connection.execute("SELECT 1/0")
+    french.add_rules("host all nologin all trust", "host all ann all scram-sha-256")
+    trouble = await refusal(french.tcp(user="ann", dbname="postgres"))
+    assert (trouble.code, trouble.needs_password) == ("password_needed", True)
+    trouble = await refusal(french.tcp(user="ann", dbname="postgres", password=WRONG))
+    assert trouble.code == "wrong_password"
+    assert "FATAL" in trouble.reason
+    trouble = await refusal(french.tcp(user="ann", dbname="absent", password=PASSWORD))
+    assert trouble.code == "failed"
+    # Before a session has an encoding, the server says é as ? and « as <<.
+    assert "absent >> n'existe pas" in trouble.reason
+    trouble = await refusal(french.tcp(user="nologin", dbname="postgres"))
+    assert trouble.code == "failed"
+    assert "nologin" in trouble.reason
+
+
+def test_server_fixture_is_what_it_says(server: EmbeddedServer) -> None:
+    """The tests' own server takes nobody by address, so that what is tried here is not it."""
+    with psycopg.connect(server.conninfo()) as connection:
+        row = connection.execute("SHOW listen_addresses").fetchone()
+    assert row == ("",)

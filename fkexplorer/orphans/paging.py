@@ -319,6 +319,6 @@ def _order_text(rows: Rows, index: Index | None) -> str:
     if rows.newest:
         return f"newest {quote(rows.newest.name)} first"
     if index is None:
-        return "by their place in the table, which has no key to order by"
+        return "by their place in the table"
     names = ", ".join(quote(rows.table.column(part.number).name) for part in index.columns)
     return f"highest {names} first" if rows.highest_first else f"by {names}"

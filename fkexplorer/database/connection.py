@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import logging
 import os
+import select
 import socket
 import weakref
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
 from psycopg.adapt import Loader
@@ -68,6 +69,13 @@ class _AnyText(Loader):
         return bytes(data).decode("utf-8", "backslashreplace")
 
 
+class _BytesCursor(psycopg.AsyncCursor[tuple[Any, ...]]):
+    """Sends statements as UTF-8 to a SQL_ASCII database, for which psycopg would take ASCII alone."""
+
+    async def execute(self, query: Any, *args: Any, **options: Any) -> Self:  # noqa: ANN401 - as psycopg's overloads
+        return await super().execute(query.encode() if isinstance(query, str) else query, *args, **options)
+
+
 class Database:
     """A connected database; made by `connect`, ended by `close`.
 
@@ -81,6 +89,7 @@ class Database:
         self._source = source
         self._password = password
         self._seconds = seconds
+        self._encoding = "UTF8"
         self._closed = False
         self._drivers: weakref.WeakSet[_Driver] = weakref.WeakSet()
         self._slots = asyncio.Semaphore(CONNECTIONS)
@@ -267,14 +276,12 @@ class Database:
             raise _gone()
         try:
             async with asyncio.timeout(self._seconds):
-                driver = await _Driver.connect(
-                    self._source.conninfo,
-                    autocommit=True,
-                    prepare_threshold=None,
-                    client_encoding="UTF8",
-                    fallback_application_name=APPLICATION_NAME,
-                    password=self._password,
-                )
+                driver = await self._connect()
+                if driver.info.parameter_status("server_encoding") == "SQL_ASCII" and self._encoding != "SQL_ASCII":
+                    # Asked for UTF-8, such a server fails at the first byte that is none.
+                    self._encoding = "SQL_ASCII"
+                    await driver.close()
+                    driver = await self._connect()
         except TimeoutError:
             trouble = explain_code("timeout", self._source.label())
         except UnicodeError:
@@ -285,12 +292,24 @@ class Database:
             trouble = explain(Attempt.of(error, self._source.label()))
         else:
             self._drivers.add(driver)
-            if driver.info.parameter_status("server_encoding") == "SQL_ASCII":
-                for name in ("text", "varchar", "bpchar", "name", '"char"', 0):
-                    driver.adapters.register_loader(name, _AnyText)
             return driver
         # Outside of the handler, so that libpq's error, which holds the password, is not the context of this one.
         raise trouble
+
+    async def _connect(self) -> _Driver:
+        driver = await _Driver.connect(
+            self._source.conninfo,
+            autocommit=True,
+            prepare_threshold=None,
+            client_encoding=self._encoding,
+            fallback_application_name=APPLICATION_NAME,
+            password=self._password,
+        )
+        if self._encoding == "SQL_ASCII":
+            driver.cursor_factory = _BytesCursor
+            for name in ("text", "varchar", "bpchar", "name", '"char"', 0):
+                driver.adapters.register_loader(name, _AnyText)
+        return driver
 
 
 async def _begin(
@@ -343,11 +362,17 @@ def _is_alive(driver: _Driver) -> bool:
     """Whether the server has not hung up on an idle connection, as far as this machine knows: no round trip."""
     if driver.closed:
         return False
+    arrived = select.poll()
+    arrived.register(driver.fileno(), select.POLLIN)
     try:
-        driver.pgconn.consume_input()
+        # The server's farewell is read first, then the end of the stream; what else comes unasked is harmless.
+        for _ in range(3):
+            if not arrived.poll(0):
+                return True
+            driver.pgconn.consume_input()
     except psycopg.Error:
-        return False
-    return not driver.closed
+        pass
+    return False
 
 
 async def _cancel(driver: _Driver) -> None:

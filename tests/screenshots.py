@@ -6,10 +6,12 @@ A test makes them again and compares, so that they show what the app shows.
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 from fkexplorer.database.source import Source
 from fkexplorer.tui.app import ExplorerApp
@@ -67,7 +69,10 @@ class StillApp(ExplorerApp):
 
 async def take(shot: Shot, conninfo: str) -> str:
     """The picture as SVG."""
-    app = StillApp(Source(conninfo=conninfo, origin="--demo"), ascii_only=shot.ascii)
+    # The colours of one kind of terminal, whatever this runs in.
+    with patch.dict(os.environ, {"TERM": "xterm-256color", "COLORTERM": "truecolor"}):
+        os.environ.pop("NO_COLOR", None)
+        app = StillApp(Source(conninfo=conninfo, origin="--demo"), ascii_only=shot.ascii)
     async with app.run_test(size=shot.size) as pilot:
         while not app.world.first_pass_done:
             await pilot.pause(0.05)

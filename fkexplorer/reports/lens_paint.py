@@ -119,7 +119,7 @@ class Columns:
         left_rest = BADGE + 2 + (self.left_tags + 1 if self.left_tags else 0) if self.parents else 0
         right_rest = BADGE + 1 + (self.right_tags + 1 if self.right_tags else 0)
         room = self.width - self.arrow - self.bus - 4 - left_rest - right_rest
-        left = max(left, min(12 if self.parents else 8, room // 4))  # the title above: `references 6  !16k`
+        left = max(left, min(12 if self.parents else 13 - self.arrow, room // 4))  # the title above: `references 6  !16k`
         while left + inner + right > room and max(left, inner, right) > 4:
             if right >= max(left, inner):
                 right -= 1
@@ -270,7 +270,8 @@ class Columns:
             spans = self._text(child, self.right_name, self.right_tags)
             return bus, joined((*spans, *_blank(self.right_cells - self._taken())))
         words = f"+ {exact(self.folded)} clean"
-        behind = fit(hint, self._taken() - len(words) - 2, ascii=self.ascii, right=True) if hint else ""
+        room = max(self._taken() - len(words) - 2, min(cells(hint), self.right_cells - len(words) - 2))
+        behind = fit(hint, room, ascii=self.ascii, right=True) if hint else ""
         line = fit(f"{words}  {behind}" if behind.strip() else words, self.right_cells, middle=False, ascii=self.ascii)
         return bus, (Span(line, "dim"),)
 

@@ -65,7 +65,9 @@ def _findings(world: World, *, now: datetime, stale: bool) -> list[Span]:
     sums = total(schema, schema.edges.values(), world.counts, world.checking)
     parts: list[Span] = []
     if sums.with_orphans:
-        parts.append(Span(f"{sums.with_orphans} FKs with orphans|{sums.with_orphans} with orphans", sums.worst.style))
+        parts.append(
+            Span(f"{_number(sums.with_orphans, 'FK')} with orphans|{sums.with_orphans} with orphans", sums.worst.style)
+        )
     elif sums.edges and sums.checked == sums.edges:
         parts.append(Span("no orphans", "ok"))
     unknown = sums.edges - sums.checked
@@ -79,8 +81,12 @@ def _findings(world: World, *, now: datetime, stale: bool) -> list[Span]:
         parts.append(Span(f"counted {oldest.astimezone(now.tzinfo):%H:%M} ({ago})|counted {ago}|{ago}", "dim"))
     if stale:
         parts.append(Span("order stale (s)", "dim"))
-    parts.append(Span(f"{human(len(schema.tables))} tables {human(len(schema.edges))} FKs", "dim"))
+    parts.append(Span(f"{_number(len(schema.tables), 'table')} {_number(len(schema.edges), 'FK')}", "dim"))
     return parts
+
+
+def _number(count: int, what: str) -> str:
+    return f"{human(count)} {what}{'' if count == 1 else 's'}"
 
 
 def trail(world: World, view: View, *, cells: int, ascii: bool) -> Line:

@@ -184,7 +184,12 @@ class LensView(LineList):
 
     def _return_to(self, edge: int | None, *, children: bool) -> None:
         at = self._lens.row_of(edge, child=children) if self._lens and edge is not None else None
-        self.cursor = self._shown.index(at) if at in self._shown else self._nearest(0, forward=True)
+        if at in self._shown:
+            self.cursor = self._shown.index(at)
+        else:
+            # Folded away: the row that stands for it; or filtered out.
+            folds = [place for place in range(len(self._shown)) if (row := self._row(place)) and row.folded]
+            self.cursor = folds[0] if folds and children else self._nearest(0, forward=True)
         self._bring_in_sight(self.cursor)
 
     # Painting and moving

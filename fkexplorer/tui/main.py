@@ -78,6 +78,8 @@ class MainScreen(Panes):
         self._numbers = 0
         self._revealed = False
         self._jumping = False
+        self._left_at: dict[int, int | None] = {}
+        """For each table that was in the Lens the edge under its cursor: the way back leads there."""
 
     # Views
 
@@ -97,6 +99,11 @@ class MainScreen(Panes):
     def focus_table(self, table: int, *, edge: int | None = None) -> None:
         """Put a table into the Lens, on the trail and under the list's cursor."""
         self.world.trail.go(table)
+        self._show_lens(table, edge)
+
+    def _show_lens(self, table: int, edge: int | None) -> None:
+        if self.lens.table is not None:
+            self._left_at[self.lens.table] = self.lens.current
         self.lens.show_table(table, edge=edge)
         self.tables.go_to(table)
         self.switch(View.LENS)
@@ -155,9 +162,7 @@ class MainScreen(Panes):
             return
         table = self.world.trail.step(by)
         if table is not None:
-            self.lens.show_table(table)
-            self.tables.go_to(table)
-            self.switch(View.LENS)
+            self._show_lens(table, self._left_at.get(table))
 
     def action_close(self) -> None:
         """Esc: the filter, then the rows, then the zoom, then the Lens."""

@@ -93,6 +93,11 @@ class Panes(Screen[None]):
         self.lens = self.query_one("#lens", LensView)
         self.rows = self.query_one("#rows", RowsView)
         self.detail = self.query_one("#detail", Detail)
+        # Kept, since what arrives while the app ends finds them no more.
+        self._header = self.query_one("#header", Panel)
+        self._trail = self.query_one("#trail", Panel)
+        self._keys = self.query_one("#keys", Panel)
+        self._main = self.query_one("#main", Vertical)
         self.arrange_panes()
         self.show_header()
 
@@ -138,7 +143,7 @@ class Panes(Screen[None]):
                 widget.display = wanted
         self.detail.styles.height = 3 if height < LOW else 6
         # Docked rows belong to the edge that the detail above them describes; alone they come first.
-        main = self.query_one("#main", Vertical)
+        main = self._main
         above = main.children.index(self.detail) < main.children.index(self.rows)
         if self.docked and not above:
             main.move_child(self.detail, before=self.rows)
@@ -147,7 +152,7 @@ class Panes(Screen[None]):
         self.tables.set_class(self.beside, "-beside")
         # With one pane the detail lies below the tables, side by side it lies below the Lens.
         self.query_one("#body").styles.layout = "horizontal" if self.beside else "vertical"
-        self.query_one("#main").styles.height = "auto" if home and not self.beside else "1fr"
+        self._main.styles.height = "auto" if home and not self.beside else "1fr"
         if small:
             self.query_one("#small", Panel).show(
                 [[Span(f"{width}x{height} is too small: {SMALLEST[0]}x{SMALLEST[1]} is the least.", "unknown")]]
@@ -163,7 +168,7 @@ class Panes(Screen[None]):
 
     def panes(self) -> list[Widget]:
         """The panes that can be focused, in reading order."""
-        panes: list[Widget] = [self.tables, *(pane for pane in self.query_one("#main").children)]
+        panes: list[Widget] = [self.tables, *(pane for pane in self._main.children)]
         return [pane for pane in panes if pane.display and (pane.parent is None or pane.parent.display)]
 
     def switch(self, view: View, *, focus: bool = True) -> None:
@@ -194,20 +199,20 @@ class Panes(Screen[None]):
             stale=self.world.first_pass_done and self.tables.stale,
             ascii=theirs.ascii_only,
         )
-        self.query_one("#header", Panel).show([line])
+        self._header.show([line])
 
     def show_trail(self) -> None:
         """The way here, the views, the keys."""
         ascii_only = painted(self.app).ascii_only
         cells = self.size.width
-        self.query_one("#trail", Panel).show([bars.trail(self.world, self.view, cells=cells, ascii=ascii_only)])
+        self._trail.show([bars.trail(self.world, self.view, cells=cells, ascii=ascii_only)])
         self.show_keys()
 
     def show_keys(self) -> None:
         """The keys of this view, greyed where they do nothing."""
         keys = [(BY_ACTION[action].shown, action, BY_ACTION[action].label) for action in _KEYS_OF_VIEW[self.view]]
         line = bars.key_line(keys, self.reason, cells=self.size.width)
-        self.query_one("#keys", Panel).show([line])
+        self._keys.show([line])
 
     def show_detail(self) -> None:
         """The lines about what is under the cursor."""

@@ -47,10 +47,11 @@ if TYPE_CHECKING:
     from fkexplorer.schema.model import Column, Index, Relationship, Schema, Table
 
 # How values are printed, so that their text reads back as the same value whatever the role's own settings are: SQL and
-# German dates have ambiguous zones, extra_float_digits below 1 rounds, sql_standard intervals lose signs.
+# German dates name zones that are read as others (IST), extra_float_digits below 1 rounds. Every interval style reads
+# its own text. `printed` counts on bytea as two digits a byte.
 _SETTINGS = text("""
-SELECT set_config('DateStyle', 'ISO, YMD', true), set_config('IntervalStyle', 'postgres', true),
- set_config('extra_float_digits', '1', true), set_config('bytea_output', 'hex', true),
+SELECT set_config('DateStyle', 'ISO, YMD', true), set_config('extra_float_digits', '1', true),
+ set_config('bytea_output', 'hex', true),
  extract(epoch FROM clock_timestamp())::float8 AS as_of
 """)
 _NOT_VALID_NOT_NULL = text("""

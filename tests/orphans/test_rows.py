@@ -101,9 +101,11 @@ async def test_values_are_cut_on_the_server(database_url: str, tmp_path: Path) -
 
 
 async def test_a_value_of_just_the_width_is_not_cut(database_url: str) -> None:
+    [(name,)] = ask(database_url, "SELECT current_database()")
     run(
         database_url,
         f"""{PARENT}
+        ALTER DATABASE {name} SET bytea_output = 'escape';
         CREATE TABLE child (pid int CONSTRAINT fk REFERENCES parent, words varchar, bytes bytea, fixed char(6));
         INSERT INTO child VALUES (7, '123456', '\\x123456', '123456');
         """,
@@ -111,8 +113,8 @@ async def test_a_value_of_just_the_width_is_not_cut(database_url: str) -> None:
     async with opened(database_url) as (database, schema):
         for width in range(10):
             page = await orphan_rows(database, schema, the_edge(schema), width=width)
-            for name, whole in (("words", "123456"), ("bytes", "\\x123456"), ("fixed", "123456")):
-                at = [field.name for field in page.fields].index(name)
+            for column, whole in (("words", "123456"), ("bytes", "\\x123456"), ("fixed", "123456")):
+                at = [field.name for field in page.fields].index(column)
                 assert page.rows[0][at] == Value(whole[:width], cut=len(whole) > width)
 
 

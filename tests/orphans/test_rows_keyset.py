@@ -109,6 +109,17 @@ KINDS = {
         "mood",
         "SELECT unnest(enum_range(NULL::mood))",
     ),
+    "type with casts of its own": (
+        """CREATE TYPE public.mode AS ENUM ('z', 'y', 'x', 'w', 'v');
+        CREATE FUNCTION public.out(public.mode) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT ''z''::text';
+        CREATE FUNCTION public.back(text) RETURNS public.mode LANGUAGE sql IMMUTABLE AS 'SELECT ''z''::public.mode';
+        CREATE FUNCTION public.back(varchar) RETURNS public.mode LANGUAGE sql IMMUTABLE AS 'SELECT ''z''::public.mode';
+        CREATE CAST (public.mode AS text) WITH FUNCTION public.out(public.mode);
+        CREATE CAST (text AS public.mode) WITH FUNCTION public.back(text);
+        CREATE CAST (varchar AS public.mode) WITH FUNCTION public.back(varchar)""",
+        "mode",
+        "SELECT unnest(enum_range(NULL::mode))",
+    ),
     "int4[]": ("", "int4[]", "SELECT ARRAY[g % 3, NULL, g] FROM generate_series(1, 30) g UNION VALUES ('{}'::int4[])"),
     "text[]": (
         "",
@@ -214,6 +225,9 @@ async def test_keys_that_a_collation_holds_for_equal(database_url: str) -> None:
         CREATE TABLE child (k text COLLATE nocase PRIMARY KEY, pid text COLLATE nocase CONSTRAINT fk REFERENCES parent);
         INSERT INTO child SELECT CASE g % 2 WHEN 0 THEN 'a' ELSE 'B' END || g, CASE g % 3 WHEN 0 THEN 'x' ELSE 'X' END
          FROM generate_series(10, 40) g;
+        CREATE TABLE apart (k text COLLATE nocase NOT NULL, pid text COLLATE nocase CONSTRAINT other REFERENCES parent);
+        CREATE UNIQUE INDEX ON apart (k COLLATE "C");
+        INSERT INTO apart VALUES ('b', 'x'), ('A', 'x'), ('B', 'x'), ('a', 'x');
         """,
     )
     wanted = ask(database_url, "SELECT k FROM child ORDER BY k")
@@ -224,6 +238,31 @@ async def test_keys_that_a_collation_holds_for_equal(database_url: str) -> None:
         row = await whole_row(database, schema, schema.child_of(edge), key=(str(wanted[3][0]).swapcase(),))
         assert texts(row, "k") == [wanted[3]]
         assert texts(await missing_keys(database, schema, edge), "rows") == [("31",)]
+        # The index tells apart what the column's own collation does not.
+        edge = the_edge(schema, "other")
+        pages = await walk(lambda after: orphan_rows(database, schema, edge, after=after, limit=1))
+        assert [row for page in pages for row in texts(page, "k")] == [("A",), ("B",), ("a",), ("b",)]
+        for key in ("A", "a"):
+            assert texts(await whole_row(database, schema, schema.child_of(edge), key=(key,)), "k") == [(key,)]
+
+
+async def test_values_that_their_domain_would_refuse_today(database_url: str) -> None:
+    run(
+        database_url,
+        """CREATE DOMAIN small AS int4;
+        CREATE TABLE parent (id small PRIMARY KEY);
+        CREATE TABLE child (k small PRIMARY KEY, pid small CONSTRAINT fk REFERENCES parent);
+        INSERT INTO child SELECT g, g FROM generate_series(1, 20) g;
+        ALTER DOMAIN small ADD CHECK (value > 15) NOT VALID;
+        """,
+    )
+    async with opened(database_url) as (database, schema):
+        edge = the_edge(schema)
+        pages = await walk(lambda after: orphan_rows(database, schema, edge, after=after, limit=3))
+        assert [row for page in pages for row in texts(page, "k")] == [(str(g),) for g in range(1, 21)]
+        groups = await walk(lambda after: missing_keys(database, schema, edge, after=after, limit=3))
+        assert [row for page in groups for row in texts(page, "pid")] == [(str(g),) for g in range(1, 21)]
+        assert texts(await whole_row(database, schema, schema.child_of(edge), key=("3",)), "k") == [("3",)]
 
 
 async def test_times_are_read_back_whatever_the_datestyle(database_url: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
@@ -27,14 +28,19 @@ if TYPE_CHECKING:
 COULD_NOT, FAULT, INTERRUPTED = 2, 3, 130
 PASSWORD_TRIES = 3
 CONNECT_SECONDS = 10.0
+PATIENCE = 1.0
+"""Seconds in which a second signal is taken for the same wish; later it breaks off what still closes."""
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
-class Ended(BaseException):
-    """A signal asked the process to end; what was begun is closed on the way out."""
+class Ended(SystemExit):
+    """A signal asked the process to end; what was begun is closed on the way out.
+
+    A SystemExit, since asyncio lets that out of its loop; any other exception would stay with a task.
+    """
 
     def __init__(self, number: int) -> None:
-        super().__init__(number)
+        super().__init__(128 + number)
         self.number = number
 
 
@@ -75,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     known = _Known([], [])
     try:
         for number in SIGNALS:
-            signal.signal(number, _end)
+            signal.signal(number, _ENDING)
         return _run(argv, console, known)
     except Trouble as trouble:
         console.trouble(trouble)
@@ -90,20 +96,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fault(error, console, known.secrets())
 
 
-def _end(number: int, _frame: FrameType | None) -> NoReturn:
-    # A terminal that is closed sends SIGHUP, perhaps again, and SIGCONT: none of them may break the way out, as
-    # Textual's handler of SIGCONT does, which wants the event loop that has just ended.
-    for other in (*SIGNALS, signal.SIGCONT):
-        signal.signal(other, _ignore)
+class _Ending:
+    """The way out by a signal: from the event loop where one runs, so that nobody's `except` can swallow it."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self.number = 0
+        """The signal that came; 0 before."""
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if self._since is not None and now - self._since < PATIENCE:
+            return  # a terminal that is closed may send SIGHUP twice; the way out is not broken off
+        self._since, self.number = now, number
+        # It sends SIGCONT too, and Textual's handler of that wants the event loop, which has just ended then. Not
+        # SIG_IGN: Python complains on stderr when a signal that it has noted finds no function any more.
+        signal.signal(signal.SIGCONT, lambda *_: None)
+        # asyncio may not be imported yet, or only half.
+        loop = getattr(sys.modules.get("asyncio.events"), "_get_running_loop", lambda: None)()
+        if loop is None:
+            raise Ended(number)
+        loop.call_soon_threadsafe(_leave, number)
+
+
+def _leave(number: int) -> NoReturn:
     raise Ended(number)
 
 
-def _ignore(_number: int, _frame: FrameType | None) -> None:
-    """Not SIG_IGN: Python complains on stderr when a signal that it has noted finds no function any more."""
+_ENDING = _Ending()
 
 
 def _fault(error: Exception, console: Console, secrets: list[str]) -> int:
     from fkexplorer.crash import masked, summary, write_crash  # noqa: PLC0415
+
+    # A signal amid an import can come out as another exception: Python 3.11 wraps what __set_name__ raises.
+    if _ENDING.number:
+        return 128 + _ENDING.number
+    if isinstance(error.__cause__, KeyboardInterrupt):
+        return INTERRUPTED
 
     words = masked(summary(error), secrets)
     try:
@@ -297,4 +327,4 @@ def _run_loop(source: Source, password: str | None, body: Callable[[Database], A
         raise trouble_of(error) from error
     finally:
         for number in SIGNALS:
-            signal.signal(number, _ignore if received else _end)
+            signal.signal(number, _ENDING)

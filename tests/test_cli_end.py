@@ -19,14 +19,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def spawn(conninfo: str, state: Path) -> ptyprocess.PtyProcess:
+    """The app in a terminal; crash files go to `state`."""
+    return ptyprocess.PtyProcess.spawn(
+        [sys.executable, "-m", "fkexplorer", conninfo],
+        dimensions=(24, 80),
+        env=environment(TERM="xterm-256color", XDG_STATE_HOME=str(state)),
+    )
+
+
 @pytest.fixture
 def app(database_url: str, tmp_path: Path) -> ptyprocess.PtyProcess:
     """The app on an empty database, once its connection is there."""
-    process = ptyprocess.PtyProcess.spawn(
-        [sys.executable, "-m", "fkexplorer", database_url],
-        dimensions=(24, 80),
-        env=environment(TERM="xterm-256color", XDG_STATE_HOME=str(tmp_path)),
-    )
+    process = spawn(database_url, tmp_path)
     deadline = time.monotonic() + 20
     while not sessions(database_url):
         assert time.monotonic() < deadline
@@ -83,3 +88,18 @@ def test_a_closed_terminal_ends_the_app_without_a_crash(
     assert exit_code(app, reading=False) == 129
     assert not list(tmp_path.iterdir())
     assert sessions(database_url) == 0
+
+
+@pytest.mark.parametrize("delay", [0.15, 0.25, 0.35, 0.5, 0.8])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_at_any_moment_of_the_start(
+    database_url: str, tmp_path: Path, number: signal.Signals, code: int, delay: float
+) -> None:
+    process = spawn(database_url, tmp_path)
+    deadline = time.monotonic() + delay
+    while time.monotonic() < deadline:
+        read(process)
+    os.kill(process.pid, number)
+    ended = exit_code(process, reading=True)
+    assert ended in (code, -number)  # by the signal itself before Python has read this program
+    assert not list(tmp_path.iterdir())

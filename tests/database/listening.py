@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
+import subprocess
+import tempfile
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
+import pytest
 from psycopg.conninfo import make_conninfo
 
 from fkexplorer.demo.server import EmbeddedServer
+from tests.servers import binaries, missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 
 def free_port() -> int:
@@ -49,9 +54,26 @@ class Listening:
 
 
 @contextmanager
-def listening(*, binaries: Path | None = None, settings: Mapping[str, str] | None = None) -> Iterator[Listening]:
+def listening(*, programs: Path | None = None, settings: Mapping[str, str] | None = None) -> Iterator[Listening]:
     """A server that listens on a free port of 127.0.0.1."""
     port = free_port()
     chosen = {"listen_addresses": "127.0.0.1", "port": str(port), **(settings or {})}
-    with EmbeddedServer.start(settings=chosen, binaries=binaries) as server:
+    with EmbeddedServer.start(settings=chosen, binaries=programs) as server:
         yield Listening(server, port)
+
+
+@contextmanager
+def listening_in_french() -> Iterator[Listening]:
+    """Debian's 15, which has translations, with a French locale made for it."""
+    folder = binaries("15")
+    if not (folder / "postgres").exists():
+        missing("PostgreSQL 15, which has translations")
+    with tempfile.TemporaryDirectory() as locales, pytest.MonkeyPatch.context() as patch:
+        # The server runs under another user id.
+        Path(locales).chmod(0o755)
+        make = ["localedef", "-i", "fr_FR", "-f", "UTF-8", f"{locales}/fr_FR.UTF-8"]
+        if not shutil.which("localedef") or subprocess.run(make, check=False).returncode:
+            missing("the locale fr_FR")
+        patch.setenv("LOCPATH", locales)
+        with listening(programs=folder, settings={"lc_messages": "fr_FR.UTF-8"}) as found:
+            yield found

@@ -7,9 +7,7 @@ import contextlib
 import os
 import signal
 import subprocess
-import tempfile
 import traceback
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -19,11 +17,12 @@ import pytest
 from fkexplorer.database.connection import Database
 from fkexplorer.database.model import Trouble
 from fkexplorer.database.source import Source
-from tests.database.listening import free_port, listening
+from tests.database.listening import free_port, listening, listening_in_french
 from tests.servers import binaries, missing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
     from fkexplorer.demo.server import EmbeddedServer
     from tests.database.listening import Listening
@@ -318,7 +317,7 @@ def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listening]:
     subject = ["-subj", "/CN=localhost", "-days", "2", "-nodes", "-newkey", "rsa:2048"]
     files = ["-keyout", str(made / "server.key"), "-out", str(made / "server.crt")]
     subprocess.run(["openssl", "req", "-x509", *subject, *files], check=True, capture_output=True)
-    with listening(binaries=folder) as found:
+    with listening(programs=folder) as found:
         owner = (found.server.data / "PG_VERSION").stat()
         for name in ("server.key", "server.crt"):
             target = found.server.data / name
@@ -398,21 +397,11 @@ async def _connected(found: Listening) -> psycopg.Connection[tuple[object, ...]]
                 await asyncio.sleep(0.05)
 
 
-@pytest.fixture
-def french(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listening]:
-    """Debian's 15 in French, with a locale made for it."""
-    folder = binaries("15")
-    if not (folder / "postgres").exists():
-        missing("PostgreSQL 15, which has translations")
-    with tempfile.TemporaryDirectory() as locales:
-        # The server runs under another user id.
-        Path(locales).chmod(0o755)
-        made = subprocess.run(["localedef", "-i", "fr_FR", "-f", "UTF-8", f"{locales}/fr_FR.UTF-8"], check=False)
-        if made.returncode:
-            missing("the locale fr_FR")
-        monkeypatch.setenv("LOCPATH", locales)
-        with listening(binaries=folder, settings={"lc_messages": "fr_FR.UTF-8"}) as found:
-            yield found
+@pytest.fixture(scope="module")
+def french() -> Iterator[Listening]:
+    """A server that speaks French."""
+    with listening_in_french() as found:
+        yield found
 
 
 async def test_a_server_that_speaks_another_language(french: Listening) -> None:

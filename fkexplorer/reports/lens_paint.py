@@ -119,7 +119,8 @@ class Columns:
         left_rest = BADGE + 2 + (self.left_tags + 1 if self.left_tags else 0) if self.parents else 0
         right_rest = BADGE + 1 + (self.right_tags + 1 if self.right_tags else 0)
         room = self.width - self.arrow - self.bus - 4 - left_rest - right_rest
-        left = max(left, min(12 if self.parents else 13 - self.arrow, room // 4))  # the title above: `references 6  !16k`
+        # The title above needs room too: `references 6  !16k`.
+        left = max(left, min(12 if self.parents else 13 - self.arrow, room // 4))
         while left + inner + right > room and max(left, inner, right) > 4:
             if right >= max(left, inner):
                 right -= 1

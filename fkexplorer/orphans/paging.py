@@ -121,8 +121,8 @@ def printed(value: ColumnElement[Any], of: TypeName, width: int | None = None) -
     functions = func.pg_catalog
     shown = value
     if of == _BYTES and width is not None:
-        # Two digits a byte: of a large value only the beginning is read.
-        shown = functions.substr(value, literal_column("1"), literal_column(str(width // 2 + 1)))
+        # Two digits a byte and `\x` before them: of a large value only the beginning is read.
+        shown = functions.substr(value, literal_column("1"), literal_column(str(width // 2)))
     # left() reads only the beginning of a large text, and concat() would copy all of it.
     if of not in _TEXTS:
         shown = functions.concat(shown)

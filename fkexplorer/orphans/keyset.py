@@ -7,7 +7,7 @@ output functions print them, and they come back through the input functions, so 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, cast, false, literal_column, not_, null, or_
@@ -56,7 +56,7 @@ class Part:
 
     def over(self, value: ColumnElement[Any]) -> Part:
         """The same order over another expression of the same values."""
-        return Part(value, self.ordering, self.descending, self.nullable)
+        return replace(self, value=value)
 
     @property
     def _compared(self) -> ColumnElement[Any]:
@@ -79,8 +79,8 @@ class Part:
         """Whether the value comes behind the cursor's."""
         if text is None:
             return false()
-        behind = self._against(self.ordering.less if self.descending else self.ordering.greater, text)
-        return or_(behind, is_null(self.value)) if self.nullable else behind
+        later = self._against(self.ordering.less if self.descending else self.ordering.greater, text)
+        return or_(later, is_null(self.value)) if self.nullable else later
 
     def ahead(self, text: str) -> ColumnElement[bool]:
         """Whether the value comes before the cursor's."""

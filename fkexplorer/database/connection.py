@@ -25,6 +25,7 @@ from fkexplorer.database.errors import Kind, translate, trouble_of
 from fkexplorer.database.limits import APPLICATION_NAME, DEFAULT, Limits
 from fkexplorer.database.model import ServerFacts, Trouble
 from fkexplorer.database.refusals import Attempt, explain, explain_code
+from fkexplorer.database.resolving import with_addresses
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -284,7 +285,7 @@ class Database:
                     driver = await self._connect()
         except TimeoutError:
             trouble = explain_code("timeout", self._source.label())
-        except UnicodeError:
+        except (OSError, UnicodeError):
             trouble = explain_code("unknown_host", self._source.label())
         except psycopg.ProgrammingError:
             trouble = explain_code("malformed_url", self._source.label())
@@ -298,7 +299,7 @@ class Database:
 
     async def _connect(self) -> _Driver:
         driver = await _Driver.connect(
-            self._source.conninfo,
+            await with_addresses(self._source.conninfo),
             autocommit=True,
             prepare_threshold=None,
             client_encoding=self._encoding,

@@ -6,13 +6,17 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import subprocess
+import threading
+import time
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import psycopg.errors
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from fkexplorer.database.connection import Database
 from fkexplorer.database.model import Trouble
@@ -187,6 +191,50 @@ async def test_no_such_host(host: str) -> None:
     trouble = await refusal(f"postgresql://ann:{PASSWORD}@{host}/app")
     assert trouble.code == "unknown_host"
     assert "app" not in trouble.hint
+
+
+def test_a_name_server_that_is_gone_keeps_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the time limit nor the end of the program waits for it."""
+    asked = threading.Event()
+
+    def wait_long(*_: object, **__: object) -> list[object]:
+        asked.set()
+        time.sleep(3)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", wait_long)
+    started = time.monotonic()
+    trouble = asyncio.run(refusal("host=db.example user=ann", timeout=0.2))
+    assert trouble.code == "timeout"
+    assert asked.is_set()
+    assert time.monotonic() - started < 1.0
+
+
+async def test_each_host_and_each_address_is_tried(strict: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve = socket.getaddrinfo
+
+    def two(host: str, *args: Any, **more: Any) -> list[Any]:  # noqa: ANN401
+        if host == "gone.example":
+            raise socket.gaierror(socket.EAI_NONAME, "not known")
+        addresses = ["127.0.0.2", "127.0.0.1"] if host == "two.example" else [host]
+        return [entry for address in addresses for entry in resolve(address, *args, **more)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", two)
+    for hosts, ports in (
+        ("two.example", f"{strict.port}"),
+        ("gone.example,two.example", f"1,{strict.port}"),
+        ("/nowhere,127.0.0.3,two.example", f"{strict.port}"),
+    ):
+        conninfo = make_conninfo(host=hosts, port=ports, user="postgres", dbname="postgres")
+        database = await Database.connect(Source(conninfo, "argument"))
+        assert (database.facts.host, database.facts.port) == ("two.example", strict.port)
+        await database.close()
+    monkeypatch.setenv("PGHOST", "two.example")
+    database = await Database.connect(Source(f"port={strict.port} user=postgres dbname=postgres", "argument"))
+    assert database.facts.host == "two.example"
+    await database.close()
+    trouble = await refusal(f"host=gone.example port={strict.port} user=postgres dbname=postgres")
+    assert trouble.code == "unknown_host"
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ async def orphan_rows_of_table(
         *values, at = row
         same = merged.setdefault(layout.cursor(row), [*values, ""])
         same[-1] += (", " if same[-1] else "") + quote(edges[at].name)
-    return layout.page(list(merged.values())[: limit + 1], how, as_of, started)
+    return layout.page(list(merged.values()), how, as_of, started)
 
 
 async def whole_row(

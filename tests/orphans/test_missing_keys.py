@@ -64,8 +64,8 @@ KINDS = {
         ),
     ),
     "float8": ("", "float8", "float8", "VALUES ('0'), ('-0'), ('NaN'), ('NaN'), ('0.1'), ('0.30000000000000004')"),
-    "char to text": ("", "text", "char(5)", "SELECT 'a' || g % 9 || repeat(' ', g % 3) FROM generate_series(1, 40) g"),
-    "text to char": ("", "char(5)", "text", "SELECT 'a' || g % 9 || repeat(' ', g % 3) FROM generate_series(1, 40) g"),
+    "char to text": ("", "text", "char(5)", "SELECT 'a' || g % 9 || repeat(' ', g % 2) FROM generate_series(1, 40) g"),
+    "text to char": ("", "char(5)", "text", "SELECT 'a' || g % 9 || repeat(' ', g % 2) FROM generate_series(1, 40) g"),
     "varchar": ("", "varchar(9)", "varchar(5)", "SELECT 'a' || g % 9 FROM generate_series(1, 40) g"),
     "date to timestamptz": (
         "",

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
@@ -18,7 +19,6 @@ from fkexplorer.database.model import Trouble
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-    from contextlib import AbstractContextManager
     from types import FrameType
 
     from fkexplorer.console import Console
@@ -163,10 +163,10 @@ def _run(argv: list[str], console: Console, known: _Known) -> int:
     _hide_password(argv, options)
     if command == "":
         _needs_terminal(os.environ)
+    if command == "":
+        return _app(options, known)
     with _source(options) as source:
         known.sources.append(source)
-        if command == "":
-            return _app(options, source)
         console.say(f"database {source.label()} ({source.origin})")
         return _headless(command, options, source, console, known)
 
@@ -183,24 +183,22 @@ def _needs_terminal(environ: Mapping[str, str]) -> None:
         )
 
 
-def _source(options: argparse.Namespace) -> AbstractContextManager[Source]:
-    from contextlib import contextmanager  # noqa: PLC0415
+def _wants_demo(options: argparse.Namespace) -> bool:
+    return bool(options.demo) and getattr(options, "url", None) is None and options.database is None
 
+
+@contextmanager
+def _source(options: argparse.Namespace) -> Iterator[Source]:
+    """The database that was named; the demo's server runs as long as the block."""
     from fkexplorer.database.source import Source, find_source  # noqa: PLC0415
 
-    url, option = getattr(options, "url", None), options.database
+    if not _wants_demo(options):
+        yield find_source(getattr(options, "url", None), options.database, os.environ)
+        return
+    from fkexplorer.demo.database import demo  # noqa: PLC0415
 
-    @contextmanager
-    def found() -> Iterator[Source]:
-        if options.demo and url is None and option is None:
-            from fkexplorer.demo.database import demo  # noqa: PLC0415
-
-            with demo() as conninfo:
-                yield Source(conninfo, "--demo")
-            return
-        yield find_source(url, option, os.environ)
-
-    return found()
+    with demo() as conninfo:
+        yield Source(conninfo, "--demo")
 
 
 def _hide_password(argv: list[str], options: argparse.Namespace) -> None:
@@ -220,12 +218,27 @@ def _hide_password(argv: list[str], options: argparse.Namespace) -> None:
         setproctitle.setproctitle(" ".join(["fkexplorer", *words]))
 
 
-def _app(options: argparse.Namespace, source: Source) -> int:
+def _app(options: argparse.Namespace, known: _Known) -> int:
+    """Run the app; the demo's server starts while it is already on screen (a second of the two that it takes)."""
     from fkexplorer.console import speaks_unicode  # noqa: PLC0415
+    from fkexplorer.database.source import Source  # noqa: PLC0415
     from fkexplorer.tui.app import run_app  # noqa: PLC0415
 
-    ascii_only = options.ascii or not speaks_unicode(sys.stderr, os.environ)
-    return run_app(source, ascii=ascii_only, mouse=not options.no_mouse, max_bytes=options.max_bytes)
+    with ExitStack() as server:
+        if _wants_demo(options):
+            # Its label is known before it is there.
+            source = Source("user=demo dbname=demo", "--demo")
+        else:
+            source = server.enter_context(_source(options))
+            known.sources.append(source)
+        return run_app(
+            source,
+            ascii=options.ascii or not speaks_unicode(sys.stderr, os.environ),
+            mouse=not options.no_mouse,
+            max_bytes=options.max_bytes,
+            prepare=(lambda: server.enter_context(_source(options))) if _wants_demo(options) else None,
+            typed=known.typed,
+        )
 
 
 def _headless(command: str, options: argparse.Namespace, source: Source, console: Console, known: _Known) -> int:

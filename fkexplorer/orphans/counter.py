@@ -15,6 +15,7 @@ from fkexplorer.database.errors import Kind, translate
 from fkexplorer.database.limits import Limits
 from fkexplorer.orphans.model import Count, Status
 from fkexplorer.orphans.predicate import EdgePredicate, Incomparable, count_statement, totals_statement
+from fkexplorer.schema.keys import is_one_to_one
 from fkexplorer.schema.model import Match
 from fkexplorer.schema.names import quote, table_label
 
@@ -82,19 +83,6 @@ async def count_edge(
         status, reason = await _failed(database, schema, edge, error, timed_out=seconds >= timeout_seconds)
         return _without_number(edge, status, reason, seconds)
     return _counted(edge, row, seconds)
-
-
-def is_one_to_one(child: Table, edge: Relationship) -> bool:
-    """Whether the child's key is unique: every parent has one child row at most."""
-    own = {pair.child.number for pair in edge.pairs}
-    return any(
-        index.unique
-        and index.valid
-        and not index.has_expressions
-        and (not index.partial or index.not_null_predicate in own)
-        and own >= {column.number for column in index.columns}
-        for index in child.indexes
-    )
 
 
 def _counted(edge: Relationship, row: Mapping[str, Any], seconds: float) -> Count:

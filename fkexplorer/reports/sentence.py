@@ -9,6 +9,7 @@ from fkexplorer.reports.badges import STATUS_WORDS, edge_badge, rows_of, tags
 from fkexplorer.reports.style import Line, Span
 from fkexplorer.reports.values import age, duration, exact, inert, percent
 from fkexplorer.reports.words import article, implied, one, several
+from fkexplorer.schema.keys import is_one_to_one
 from fkexplorer.schema.model import Action, EdgeState, Match
 from fkexplorer.schema.names import quote, table_label
 
@@ -31,29 +32,13 @@ def required(edge: Relationship) -> bool:
     return any(must) if edge.match is Match.FULL else all(must)
 
 
-def one_to_one(schema: Schema, edge: Relationship) -> bool:
-    """Whether no two child rows can name one parent: a valid unique index covers nothing but the key's columns.
-
-    A partial index counts where it leaves out only rows whose key is NULL.
-    """
-    own = {pair.child.number for pair in edge.pairs}
-    return any(
-        index.unique
-        and index.valid
-        and not index.has_expressions
-        and {column.number for column in index.columns} <= own
-        and (not index.partial or index.not_null_predicate in own)
-        for index in schema.child_of(edge).indexes
-    )
-
-
 def sentence(schema: Schema, edge: Relationship, *, ascii: bool = False) -> str:
     """One plain sentence: what each child row names, and what becomes of it when the parent goes.
 
     "each workspace member belongs to exactly one workspace; deleting a workspace deletes its workspace members"
     """
     child, parent = schema.child_of(edge), schema.parent_of(edge)
-    return inert(f"{_belonging(schema, edge, child, parent)}; {_deleting(edge, child, parent)}", ascii=ascii)
+    return inert(f"{_belonging(edge, child, parent)}; {_deleting(edge, child, parent)}", ascii=ascii)
 
 
 def _told(edge: Relationship, parent: Table) -> bool:
@@ -62,7 +47,7 @@ def _told(edge: Relationship, parent: Table) -> bool:
     return single and implied(edge.pairs[0].child.name, parent.name, edge.pairs[0].parent.name)
 
 
-def _belonging(schema: Schema, edge: Relationship, child: Table, parent: Table) -> str:
+def _belonging(edge: Relationship, child: Table, parent: Table) -> str:
     must, held = required(edge), edge.state not in (EdgeState.NOT_ENFORCED, EdgeState.DISABLED)
     own, other = one(child.name), one(parent.name)
     told = _told(edge, parent)
@@ -79,7 +64,7 @@ def _belonging(schema: Schema, edge: Relationship, child: Table, parent: Table) 
         text += f" by {columns_of(edge)}"
     if edge.period:
         text += " for its whole period"
-    if one_to_one(schema, edge):
+    if is_one_to_one(child, edge):
         text += ", and no two to the same one"
     return text
 

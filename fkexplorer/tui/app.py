@@ -37,7 +37,7 @@ TICK = 5.0
 """Seconds between looks at the ages in the header; only a changed line is sent."""
 
 
-class ExplorerApp(App[int]):
+class ExplorerApp(App[int], inherit_bindings=False):
     """One database on one screen."""
 
     TITLE = "fkexplorer"
@@ -66,6 +66,8 @@ class ExplorerApp(App[int]):
         """An error that nobody foresaw; the command line writes it to a private file."""
         self.trouble: Trouble | None = None
         """Why the app ended without having shown anything."""
+        self.typed: list[str] = []
+        """Passwords that were typed."""
         self._now = now
         self._dirty: set[int] = set()
         self._flushing = False
@@ -125,6 +127,7 @@ class ExplorerApp(App[int]):
         if password is None:
             self._give_up(Trouble("no password was given", "put it into ~/.pgpass or PGPASSWORD", code="no_password"))
         else:
+            self.typed.append(password)
             self._connect(password)
 
     def _give_up(self, trouble: Trouble) -> None:
@@ -261,6 +264,12 @@ class ExplorerApp(App[int]):
         """Draw everything again."""
         self.refresh(repaint=True, layout=True)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The palette acts on the main screen, so it stays shut where something lies over that."""
+        if action == "command_palette" and self.screen is not self.main:
+            return False
+        return super().check_action(action, parameters)
+
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:  # noqa: ARG002 - Textual's signature
         """The palette holds the actions of the key table, and nothing of Textual's that would not fit."""
         for key in KEYS:
@@ -313,6 +322,7 @@ def run_app(
     mouse: bool = True,
     max_bytes: int = 1 << 30,
     prepare: Callable[[], Source] | None = None,
+    typed: list[str] | None = None,
 ) -> int:
     """Run the app until it is closed; the exit code of the process.
 
@@ -322,11 +332,13 @@ def run_app(
         mouse: take the mouse from the terminal.
         max_bytes: a foreign key whose tables are larger is not counted until asked for.
         prepare: makes the database first, as a demo's server; it runs in a thread, the app on screen meanwhile.
+        typed: takes the passwords that are typed, for the caller to mask in what it writes of a fault.
 
     Raises:
         Trouble: nothing could be shown, and why.
     """
     app = ExplorerApp(source, ascii_only=ascii, max_bytes=max_bytes, prepare=prepare)
+    app.typed = typed if typed is not None else []
     code = app.run(mouse=mouse)
     if app.fault is not None:
         raise app.fault

@@ -12,7 +12,6 @@ from fkexplorer.orphans.model import Bound, Status
 from fkexplorer.reports.sentence import (
     count_words,
     edge_detail,
-    one_to_one,
     pairing,
     required,
     sentence,
@@ -20,6 +19,7 @@ from fkexplorer.reports.sentence import (
 )
 from fkexplorer.reports.style import plain
 from fkexplorer.reports.words import article, implied, one, several
+from fkexplorer.schema.keys import is_one_to_one
 from fkexplorer.schema.model import Action, Match, Relationship, Schema, Triggers
 from tests.reports.build import NOW, Builder, counted
 
@@ -123,15 +123,15 @@ def test_one_to_one_from_a_unique_index_of_the_columns() -> None:
         made.tables["workspace_members"] = replace(child, indexes=(replace(unique, **others),))
         return made.schema()
 
-    assert one_to_one(with_index(), edge)
+    assert is_one_to_one(with_index().child_of(edge), edge)
     assert "exactly one workspace, and no two to the same one;" in sentence(with_index(), edge)
-    assert one_to_one(with_index(partial=True, not_null_predicate=2), edge)
-    assert not one_to_one(with_index(partial=True), edge)
-    assert not one_to_one(with_index(unique=False), edge)
-    assert not one_to_one(with_index(valid=False), edge)
+    assert is_one_to_one(with_index(partial=True, not_null_predicate=2).child_of(edge), edge)
+    assert not is_one_to_one(with_index(partial=True).child_of(edge), edge)
+    assert not is_one_to_one(with_index(unique=False).child_of(edge), edge)
+    assert not is_one_to_one(with_index(valid=False).child_of(edge), edge)
     wider = made.unique_index("u", (2, 3))
     made.tables["workspace_members"] = replace(child, indexes=(wider,))
-    assert not one_to_one(made.schema(), edge)
+    assert not is_one_to_one(made.schema().child_of(edge), edge)
 
 
 def test_self_reference_and_composite() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding
@@ -83,13 +84,20 @@ class HelpScreen(ModalScreen[None]):
         self._reasons = reasons
 
     def compose(self) -> ComposeResult:
-        """One list of lines."""
+        """One list of lines, filled in once the width is known."""
         self.set_class(painted(self.app).ascii_only, "-ascii")
-        lines = TextLines(self._lines())
+        lines = TextLines()
         lines.border_title = "help"
         yield lines
 
-    def _lines(self) -> list[Line]:
+    def on_resize(self) -> None:
+        """Wrap for the width."""
+        lines = self.query_one(TextLines)
+        lines.content = self._lines(min(96, int(self.size.width * 0.9)) - 4)
+        lines.move_to(lines.cursor)
+        lines.refresh()
+
+    def _lines(self, cells: int) -> list[Line]:
         lines: list[Line] = []
         for group, title in _GROUPS:
             lines.append((Span(f" {title}", "heading"),))
@@ -97,22 +105,36 @@ class HelpScreen(ModalScreen[None]):
                 if key.group != group:
                     continue
                 reason = self._reasons.get(key.action)
-                lines.append(
-                    (
-                        Span(f"  {key.shown:<10}", "off" if reason else "key"),
-                        Span(key.tooltip, "off" if reason else ""),
-                        Span(f"  ({reason})" if reason else "", "unknown"),
-                    )
-                )
+                texts = [Span(key.tooltip, "off" if reason else "")]
+                if reason:
+                    texts.append(Span(f"({reason})", "unknown"))
+                lines += _hanging(Span(key.shown, "off" if reason else "key"), texts, cells)
             lines.append((Span(""),))
         lines.append((Span(" What the badges say", "heading"),))
-        lines += [(Span(f"  {badge:<10}", style), Span(text)) for badge, style, text in _BADGES]
+        for badge, style, text in _BADGES:
+            lines += _hanging(Span(badge, style), [Span(text)], cells)
         lines.append((Span(""),))
-        lines.append(
-            (Span(" The arrow always points to the referenced table. A row of the Lens is one foreign key.", "dim"),)
-        )
-        lines.append((Span(" Select text with the mouse: hold Shift, or start with --no-mouse.", "dim"),))
+        for text in (
+            "The arrow always points to the referenced table. A row of the Lens is one foreign key.",
+            "Select text with the mouse: hold Shift, or start with --no-mouse.",
+        ):
+            lines += [(Span(" " + piece, "dim"),) for piece in textwrap.wrap(text, cells - 1)]
         return lines
+
+
+def _hanging(label: Span, texts: Sequence[Span], cells: int) -> list[Line]:
+    """A label and what is said of it, wrapped beside it; each text begins a line unless it fits on the last one."""
+    indent = 12
+    pieces: list[list[Span]] = []
+    for text in texts:
+        new = [[Span(piece, text.style)] for piece in textwrap.wrap(text.text, max(8, cells - indent))]
+        taken = sum(len(span.text) for span in pieces[-1]) if pieces else cells
+        if len(new) == 1 and taken + 2 + len(text.text) <= cells - indent:
+            pieces[-1] += [Span("  "), *new[0]]
+        else:
+            pieces += new
+    first = Span(f"  {label.text:<{indent - 2}}", label.style)
+    return [(first if at == 0 else Span(" " * indent), *spans) for at, spans in enumerate(pieces)]
 
 
 class RowScreen(ModalScreen[None]):

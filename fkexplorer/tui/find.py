@@ -104,7 +104,9 @@ class FindScreen(ModalScreen[Place | None]):
                 # A cheap look first: scoring all 22,000 names of a large schema at each key would take a second.
                 if _in_order(letters, place.text.casefold()):
                     score, _ = self._search.match(letters, place.text)
-                    scored.append((-score, len(place.text), place.text, place))
+                    # Most look for a table; its columns begin with its name and match as well.
+                    weight = 1.25 if place.what == "table" else 1.0
+                    scored.append((-score * weight, len(place.text), place.text, place))
             scored.sort(key=lambda entry: entry[:3])
             self._found = [entry[3] for entry in scored[: self.LIMIT]]
         lines = self.query_one(TextLines)

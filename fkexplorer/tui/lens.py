@@ -8,8 +8,9 @@ from textual.strip import Strip
 
 from fkexplorer.reports.badges import cycle_lengths
 from fkexplorer.reports.lens import build_lens
-from fkexplorer.reports.style import Span, plain
+from fkexplorer.reports.style import Span
 from fkexplorer.reports.values import width as cells_of
+from fkexplorer.schema.names import table_label
 from fkexplorer.tui.keys import bindings
 from fkexplorer.tui.lines import LineList
 from fkexplorer.tui.theme import painted, strip_of
@@ -114,9 +115,11 @@ class LensView(LineList):
         return row is not None and row.folded > 0 and row.child_edge is None
 
     def set_filter(self, text: str) -> None:
-        """Show only the rows whose label holds this text."""
+        """Show only the rows with a table or a column that holds this text; the cursor goes to the side that has it."""
         self.filter_text = text
         self._choose_rows()
+        if not any(self.selectable(place) for place in range(len(self._shown))):
+            self.children_side = not self.children_side
         self.cursor = self._nearest(0, forward=True) if self._shown else 0
         self.top = 0
         self.refresh()
@@ -159,13 +162,22 @@ class LensView(LineList):
 
     def _choose_rows(self) -> None:
         rows = self._lens.rows if self._lens else ()
-        wanted = self.filter_text.casefold()
         self._shown = [
             at
             for at, row in enumerate(rows)
-            if not wanted
-            or ((row.parent_edge or row.child_edge) and wanted in plain((*row.left, *row.box, *row.right)).casefold())
+            if not self.filter_text or self._matches(row.parent_edge) or self._matches(row.child_edge)
         ]
+
+    def _matches(self, edge: int | None) -> bool:
+        """Whether the filter lets this edge through: by the other table's name or a referencing column's."""
+        known, schema = self._world.edge(edge), self._world.schema
+        if known is None or schema is None:
+            return False
+        if not self.filter_text:
+            return True
+        other = schema.tables[known.parent if known.child == self.table else known.child]
+        names = (table_label(other), *(pair.child.name for pair in known.pairs))
+        return any(self.filter_text.casefold() in name.casefold() for name in names)
 
     def _row(self, place: int) -> LensRow | None:
         return self._lens.rows[self._shown[place]] if self._lens and place < len(self._shown) else None
@@ -220,8 +232,8 @@ class LensView(LineList):
         if row is None:
             return False
         if self.children_side:
-            return row.child_edge is not None or row.folded > 0
-        return row.parent_edge is not None
+            return self._matches(row.child_edge) or row.folded > 0
+        return self._matches(row.parent_edge)
 
     def painted_line(self, index: int, width: int) -> Strip:
         """A row, the cursor over its left or its right part."""

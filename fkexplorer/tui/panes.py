@@ -50,7 +50,7 @@ _KEYS_OF_VIEW: dict[View, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-class Panes(Screen[None]):
+class Panes(Screen[None], inherit_bindings=False):
     """Tables, Lens, detail and rows of one database, without the keys that act on them."""
 
     AUTO_FOCUS = "#tables"

@@ -156,7 +156,7 @@ class RowsView(LineList):
         for at in self._columns_in(width):
             field = self.fields[at]
             style = "key" if at == self.column else "heading"
-            right = _right_aligned(field)
+            right = self._right_aligned(field)
             names += [Span(self._fit(field.name, self._widths[at], right=right), style), Span("  ")]
         return (self._title_line(width), names)
 
@@ -207,6 +207,12 @@ class RowsView(LineList):
             spans += [self._cell(row[at], at), Span("  ")]
         return spans
 
+    def _right_aligned(self, field: Field) -> bool:
+        """Numbers; of what is computed, all but the names of the constraints that a row violates."""
+        if field.column is not None:
+            return field.column.category == "N"
+        return self.query_shown is None or self.query_shown.kind is not RowsKind.TABLE
+
     def _cell(self, value: Value, at: int) -> Span:
         cells = self._widths[at]
         if value.masked:
@@ -215,7 +221,7 @@ class RowsView(LineList):
             return Span(self._fit("NULL", cells), "null")
         field = self.fields[at]
         style = "problem" if field.foreign and self._is_orphans else ""
-        right = _right_aligned(field)
+        right = self._right_aligned(field)
         return Span(self._fit(value.text, cells, right=right, cut=value.cut), style)
 
     @property
@@ -273,10 +279,6 @@ class RowsView(LineList):
         else:
             self.repaint_headings()
         self.post_message(self.Moved(self, self.cursor))
-
-
-def _right_aligned(field: Field) -> bool:
-    return field.column is None or field.column.category == "N"
 
 
 def _cells(value: Value, *, ascii_only: bool) -> int:

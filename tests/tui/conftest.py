@@ -26,7 +26,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def demo_url(server: EmbeddedServer) -> Iterator[str]:
-    """libpq's conninfo of the demo database, as `--demo` has it: the same names, as the same role. Only read it."""
+    """Libpq's conninfo of the demo database, as `--demo` has it: the same names, as the same role. Only read it."""
     with psycopg.connect(server.conninfo("postgres"), autocommit=True) as connection:
         connection.execute(f"CREATE ROLE {NAME} SUPERUSER LOGIN".encode())
         connection.execute(f"CREATE DATABASE {NAME} OWNER {NAME} TEMPLATE template0".encode())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 from textual._compositor import LayoutUpdate
+from textual.widgets._toast import Toast
 
 from fkexplorer.database.source import Source
 from fkexplorer.tui.app import ExplorerApp
@@ -87,6 +88,14 @@ class Person:
         """Wait until the screen no longer shows it."""
         await self.until(lambda: not re.search(pattern, self.text, re.MULTILINE), seconds=seconds)
 
+    async def told(self, pattern: str) -> None:
+        """Wait for a notification that says this; it is on screen, broken into lines somewhere."""
+
+        def look() -> bool:
+            return any(re.search(pattern, toast._notification.message) for toast in self.app.screen.query(Toast))
+
+        await self.until(look)
+
     async def counted(self) -> None:
         """Wait until every edge has been looked at."""
         await self.until(lambda: self.app.world.first_pass_done)
@@ -118,18 +127,15 @@ class Person:
         return found
 
     async def go_to(self, table: str) -> None:
-        """Put the home list's cursor on a table, by its keys."""
-        await self.press("1", "g")
-        wanted = self.table(table).oid
+        """Put the home list's cursor on a table."""
+        await self.press("1")
         lines = self.app.main.tables
-        for _ in range(lines.line_count()):
-            if lines.current == wanted:
-                return
-            await self.press("j")
-        assert lines.current == wanted
+        lines.move_to(lines.order.index(self.table(table).oid))
+        await self.pilot.pause()
+        assert lines.current == self.table(table).oid
 
     async def open_lens(self, table: str, edge: str | None = None) -> None:
-        """Open the Lens of a table, and there put the cursor on an edge, by keys."""
+        """Open the Lens of a table, and there put the cursor on an edge."""
         await self.go_to(table)
         await self.press("enter")
         assert self.app.main.lens.table == self.table(table).oid

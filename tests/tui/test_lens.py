@@ -121,7 +121,7 @@ async def test_self_reference_stays(demo_url: str) -> None:
         assert {"parents", "children"} == walk(person)[person.edge("categories_parent_id_fkey").oid]
         trail = person.app.world.trail.behind()
         await person.press("enter")
-        await person.sees("It refers to its own table")
+        await person.told("It refers to its own table")
         assert person.app.main.lens.table == person.table("shop.categories").oid
         assert person.app.world.trail.behind() == trail
 
@@ -163,7 +163,7 @@ async def test_enter_walks_the_edge_and_the_trail_leads_back(demo_url: str) -> N
         await person.press("right_square_bracket", "right_square_bracket")
         assert main.lens.table == person.table("shop.reviews").oid
         await person.press("right_square_bracket")
-        await person.sees("the trail ends here")
+        await person.told("the trail ends here")
         await person.press("backspace", "backspace", "backspace")
         assert main.view is View.TABLES
         assert main.tables.current == person.table("shop.orders").oid

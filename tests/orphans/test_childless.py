@@ -1,6 +1,5 @@
 """Parents without a child: which they are by another way of asking, and that the newest come first."""
 
-# ruff: noqa: S608 - the scripts are the tests' own
 from __future__ import annotations
 
 import pytest

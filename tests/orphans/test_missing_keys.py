@@ -1,6 +1,5 @@
 """The missing keys of an edge: each once, with its rows, the most named first."""
 
-# ruff: noqa: S608 - the scripts are the tests' own
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

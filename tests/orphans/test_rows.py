@@ -1,6 +1,5 @@
 """What a page of orphan rows shows, what it leaves on the server, and what it says of itself."""
 
-# ruff: noqa: S608 - the scripts are the tests' own
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta

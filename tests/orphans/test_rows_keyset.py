@@ -1,6 +1,5 @@
 """Pages of orphan rows in the order of every kind of key, walked to the end: each row once, in the server's order."""
 
-# ruff: noqa: S608 - the scripts are the tests' own
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

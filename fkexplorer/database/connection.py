@@ -146,7 +146,7 @@ class Database:
             except DBAPIError as error:
                 if translate(error).kind is Kind.LOST:
                     await connection.invalidate()
-                    raise trouble_of(error) from None
+                    raise _lost(error) from None
                 raise
 
     @asynccontextmanager
@@ -166,7 +166,7 @@ class Database:
             except BaseException as error:
                 await connection.invalidate()
                 if isinstance(error, psycopg.Error) and translate(error).kind is Kind.LOST:
-                    raise trouble_of(error) from None
+                    raise _lost(error) from None
                 raise
             if driver.info.transaction_status is not TransactionStatus.IDLE:
                 await connection.invalidate()
@@ -257,14 +257,11 @@ class Database:
                 raise
             driver = (await connection.get_raw_connection()).driver_connection
             assert isinstance(driver, _Driver)  # noqa: S101 - `_open` makes no other
-            alive = _is_alive(driver)
-            if alive and not self._closed:
+            if _is_alive(driver) and not self._closed:
                 return connection, driver
             await connection.invalidate()
             await connection.close()
             self._release()
-            if alive:
-                raise _gone()
 
     def _release(self) -> None:
         self._held -= 1
@@ -275,6 +272,7 @@ class Database:
         """A new connection, for the pool. The password stays out of whatever is raised."""
         if self._closed:
             raise _gone()
+        trouble: BaseException
         try:
             async with asyncio.timeout(self._seconds):
                 driver = await self._connect()
@@ -291,10 +289,13 @@ class Database:
             trouble = explain_code("malformed_url", self._source.label())
         except psycopg.Error as error:
             trouble = explain(Attempt.of(error, self._source.label()))
+        except asyncio.CancelledError:
+            trouble = asyncio.CancelledError()
         else:
             self._drivers.add(driver)
             return driver
-        # Outside of the handler, so that libpq's error, which holds the password, is not the context of this one.
+        # Outside of the handlers, so that what was caught goes at once: libpq's error holds the password, and the
+        # frames under a cancellation hold a half-made connection, which would stay until garbage is collected.
         raise trouble
 
     async def _connect(self) -> _Driver:
@@ -334,7 +335,7 @@ async def _begin(
             row = await cursor.fetchone()
     except psycopg.Error as error:
         await connection.invalidate()
-        raise trouble_of(error) from None
+        raise _lost(error) from None
     except BaseException:
         await connection.invalidate()
         raise
@@ -346,6 +347,12 @@ async def _begin(
             code="not_read_only",
         )
     return row
+
+
+def _lost(error: DBAPIError | psycopg.Error) -> BaseException:
+    """What to raise for a lost connection: to a task that was cancelled meanwhile, that it was."""
+    task = asyncio.current_task()
+    return asyncio.CancelledError() if task is not None and task.cancelling() else trouble_of(error)
 
 
 def _only_in_a_transaction(connection: Connection, *_: object) -> None:

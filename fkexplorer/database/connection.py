@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import os
-import select
-import socket
 import weakref
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg.adapt import Loader
 from psycopg.pq import TransactionStatus
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from fkexplorer.database import dialect
+from fkexplorer.database.driver import CANCEL_SECONDS, Driver, cancel, hang_up, is_active, is_alive, take_any_byte
 from fkexplorer.database.errors import Kind, translate, trouble_of
 from fkexplorer.database.limits import APPLICATION_NAME, DEFAULT, Limits
 from fkexplorer.database.model import ServerFacts, Trouble
@@ -30,7 +26,6 @@ from fkexplorer.database.resolving import with_addresses
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from psycopg.abc import Buffer
     from sqlalchemy.engine import Connection
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -38,13 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT", "Database", "Limits"]
 
-# Where nobody set logging up, Python prints warnings of libraries on the terminal, into the screen.
-for _name in ("psycopg", "sqlalchemy"):
-    logging.getLogger(_name).addHandler(logging.NullHandler())
-
 CONNECTIONS = 3
-CANCEL_SECONDS = 0.4
-"""How long a request to cancel may take: about 4 ms where the server is well, and a second is all that quitting has."""
 DRAIN_SECONDS = 0.3
 OLDEST_VERSION = 120000
 
@@ -54,27 +43,6 @@ SELECT current_database(), current_user::text, current_setting('server_version_n
  current_setting('session_replication_role'), pg_backend_pid(), extract(epoch FROM clock_timestamp())::float8
 FROM (SELECT 1) one LEFT JOIN pg_roles r ON r.rolname = current_user
 """
-
-
-class _Driver(psycopg.AsyncConnection[tuple[Any, ...]]):
-    """psycopg's connection, with a request to cancel that gives up in time for a person to quit."""
-
-    async def cancel_safe(self, *, timeout: float = CANCEL_SECONDS) -> None:  # noqa: ASYNC109 - psycopg's signature
-        await super().cancel_safe(timeout=min(timeout, CANCEL_SECONDS))
-
-
-class _AnyText(Loader):
-    """Text of a SQL_ASCII database, where the server lets any byte in: what is no UTF-8 shows as an escape."""
-
-    def load(self, data: Buffer) -> str:
-        return bytes(data).decode("utf-8", "backslashreplace")
-
-
-class _BytesCursor(psycopg.AsyncCursor[tuple[Any, ...]]):
-    """Sends statements as UTF-8 to a SQL_ASCII database, for which psycopg would take ASCII alone."""
-
-    async def execute(self, query: Any, *args: Any, **options: Any) -> Self:  # noqa: ANN401 - as psycopg's overloads
-        return await super().execute(query.encode() if isinstance(query, str) else query, *args, **options)
 
 
 class Database:
@@ -92,7 +60,7 @@ class Database:
         self._seconds = seconds
         self._encoding = "UTF8"
         self._closed = False
-        self._drivers: weakref.WeakSet[_Driver] = weakref.WeakSet()
+        self._drivers: weakref.WeakSet[Driver] = weakref.WeakSet()
         self._slots = asyncio.Semaphore(CONNECTIONS)
         self._held = 0
         self._returned = asyncio.Event()
@@ -179,15 +147,15 @@ class Database:
         if self._closed:
             return
         self._closed = True
-        busy = [driver for driver in self._drivers if _is_active(driver)]
+        busy = [driver for driver in self._drivers if is_active(driver)]
         if busy:
-            requests = [asyncio.ensure_future(_cancel(driver)) for driver in busy]
+            requests = [asyncio.ensure_future(cancel(driver)) for driver in busy]
             await asyncio.wait(requests, timeout=CANCEL_SECONDS)
         await self._drained(DRAIN_SECONDS)
         for driver in self._drivers:
             if self._held:
                 # Who waits on the socket sees its end; closing the descriptor under it would leave it waiting.
-                _hang_up(driver)
+                hang_up(driver)
         await self._drained(DRAIN_SECONDS / 3)
         for driver in list(self._drivers):
             await driver.close()
@@ -228,7 +196,7 @@ class Database:
             )
 
     @asynccontextmanager
-    async def _checkout(self) -> AsyncIterator[tuple[AsyncConnection, _Driver]]:
+    async def _checkout(self) -> AsyncIterator[tuple[AsyncConnection, Driver]]:
         connection, driver = await self._take()
         try:
             yield connection, driver
@@ -238,7 +206,7 @@ class Database:
             returning.add_done_callback(lambda _: self._release())
             await asyncio.shield(returning)
 
-    async def _take(self) -> tuple[AsyncConnection, _Driver]:
+    async def _take(self) -> tuple[AsyncConnection, Driver]:
         """A live connection and its slot. The pool itself never waits: it would give up after 30 s."""
         while True:
             await self._slots.acquire()
@@ -256,8 +224,8 @@ class Database:
                 self._release()
                 raise
             driver = (await connection.get_raw_connection()).driver_connection
-            assert isinstance(driver, _Driver)  # noqa: S101 - `_open` makes no other
-            if _is_alive(driver) and not self._closed:
+            assert isinstance(driver, Driver)  # noqa: S101 - `_open` makes no other
+            if is_alive(driver) and not self._closed:
                 return connection, driver
             await connection.invalidate()
             await connection.close()
@@ -268,7 +236,7 @@ class Database:
         self._slots.release()
         self._returned.set()
 
-    async def _open(self) -> _Driver:
+    async def _open(self) -> Driver:
         """A new connection, for the pool. The password stays out of whatever is raised."""
         if self._closed:
             raise _gone()
@@ -298,8 +266,8 @@ class Database:
         # frames under a cancellation hold a half-made connection, which would stay until garbage is collected.
         raise trouble
 
-    async def _connect(self) -> _Driver:
-        driver = await _Driver.connect(
+    async def _connect(self) -> Driver:
+        driver = await Driver.connect(
             await with_addresses(self._source.conninfo),
             autocommit=True,
             prepare_threshold=None,
@@ -308,14 +276,12 @@ class Database:
             password=self._password,
         )
         if self._encoding == "SQL_ASCII":
-            driver.cursor_factory = _BytesCursor
-            for name in ("text", "varchar", "bpchar", "name", '"char"', 0):
-                driver.adapters.register_loader(name, _AnyText)
+            take_any_byte(driver)
         return driver
 
 
 async def _begin(
-    connection: AsyncConnection, driver: _Driver, limits: Limits, *, snapshot: bool = False, then: str = ""
+    connection: AsyncConnection, driver: Driver, limits: Limits, *, snapshot: bool = False, then: str = ""
 ) -> tuple[Any, ...]:
     """Begin and set all limits in one message, and make sure that nothing can be written.
 
@@ -358,39 +324,8 @@ def _lost(error: DBAPIError | psycopg.Error) -> BaseException:
 def _only_in_a_transaction(connection: Connection, *_: object) -> None:
     """Refuse a statement that would run outside of the READ ONLY transaction, as one after a commit would."""
     driver = connection.connection.driver_connection
-    if isinstance(driver, _Driver) and driver.info.transaction_status is TransactionStatus.IDLE:
+    if isinstance(driver, Driver) and driver.info.transaction_status is TransactionStatus.IDLE:
         raise RuntimeError("a statement outside of a READ ONLY transaction")
-
-
-def _is_active(driver: _Driver) -> bool:
-    return not driver.closed and driver.info.transaction_status is TransactionStatus.ACTIVE
-
-
-def _is_alive(driver: _Driver) -> bool:
-    """Whether the server has not hung up on an idle connection, as far as this machine knows: no round trip."""
-    if driver.closed:
-        return False
-    arrived = select.poll()
-    arrived.register(driver.fileno(), select.POLLIN)
-    try:
-        # The server's farewell is read first, then the end of the stream; what else comes unasked is harmless.
-        for _ in range(3):
-            if not arrived.poll(0):
-                return True
-            driver.pgconn.consume_input()
-    except psycopg.Error:
-        pass
-    return False
-
-
-async def _cancel(driver: _Driver) -> None:
-    with contextlib.suppress(psycopg.Error, OSError):
-        await driver.cancel_safe()
-
-
-def _hang_up(driver: _Driver) -> None:
-    with contextlib.suppress(psycopg.Error, OSError), socket.socket(fileno=os.dup(driver.fileno())) as end:
-        end.shutdown(socket.SHUT_RDWR)
 
 
 def _gone() -> Trouble:

@@ -177,6 +177,14 @@ async def test_a_server_that_does_not_begin_read_only_is_left(
         assert caught.value.code == "not_read_only"
 
 
+async def test_a_server_that_is_too_old(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fkexplorer.database.connection.OLDEST_VERSION", 990000)
+    with pytest.raises(Trouble) as caught:
+        await Database.connect(Source(database_url, "argument"))
+    assert caught.value.code == "too_old"
+    assert "too old" in caught.value.reason
+
+
 async def test_a_snapshot_is_one_state(database_url: str) -> None:
     run(database_url, "CREATE TABLE t AS SELECT 1 AS n")
     counting = text("SELECT count(*) FROM public.t")

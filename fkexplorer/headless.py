@@ -178,13 +178,10 @@ async def _pages(database: Database, schema: Schema, edge: Relationship, options
     after: tuple[str | None, ...] | None = None
     left = options.limit
     width = 200 if options.format == "text" else None
+    read = {"keys": missing_keys, "childless": childless_parents}.get(options.kind, orphan_rows)
     while left > 0:
         limit = min(PAGE, left)
-        if options.kind == "keys":
-            page = await missing_keys(database, schema, edge, after=after, limit=limit, reveal=options.reveal)
-        else:
-            read = childless_parents if options.kind == "childless" else orphan_rows
-            page = await read(database, schema, edge, after=after, limit=limit, width=width, reveal=options.reveal)
+        page = await read(database, schema, edge, after=after, limit=limit, width=width, reveal=options.reveal)
         yield page
         left -= len(page.rows)
         after = page.after

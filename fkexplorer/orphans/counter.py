@@ -92,7 +92,7 @@ def _counted(edge: Relationship, row: Mapping[str, Any], seconds: float) -> Coun
     return Count(
         edge=edge.oid,
         status=Status.ORPHANS if orphans else Status.CLEAN,
-        as_of=row["as_of"].astimezone(UTC),
+        as_of=datetime.fromtimestamp(row["as_of"], UTC),
         seconds=seconds,
         orphans=orphans,
         snapshot=row["snapshot"],

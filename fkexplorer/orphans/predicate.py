@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    Double,
     Text,
     and_,
     cast,
     column,
+    extract,
     func,
     literal_column,
     not_,
@@ -185,12 +187,15 @@ def _cast(value: ColumnElement[Any], to: TypeName | None) -> ColumnElement[Any]:
 def taken_at(server_version: int) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
     """The statement's snapshot as text (`snapshot`) and the server's clock when the statement came (`as_of`).
 
+    The clock is in seconds since 1970: psycopg reads a timestamptz in ISO style alone, and a role may have another.
+
     Args:
         server_version: `server_version_num`; before 13 the function has its old name.
     """
     functions = func.pg_catalog
     snapshot = functions.pg_current_snapshot() if server_version >= 130000 else functions.txid_current_snapshot()
-    return cast(snapshot, Text).label("snapshot"), functions.statement_timestamp().label("as_of")
+    clock = cast(extract("epoch", functions.statement_timestamp()), Double)
+    return cast(snapshot, Text).label("snapshot"), clock.label("as_of")
 
 
 def count_statement(predicate: EdgePredicate, server_version: int, *, childless: bool = False) -> Select[Any]:

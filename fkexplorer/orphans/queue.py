@@ -59,6 +59,8 @@ class CountQueue:
         self._on_count = on_count
         self._waiting: OrderedDict[int, bool] = OrderedDict()
         """Edges in the order of their turn; whether somebody asked for it."""
+        self._in_full: set[int] = set()
+        """Edges that somebody asked to count in full."""
         self._tasks: dict[int, asyncio.Task[Count]] = {}
         self._stopping: set[int] = set()
         self._wake = asyncio.Event()
@@ -81,7 +83,9 @@ class CountQueue:
         edges = sorted(self._schema.edges.values(), key=self._turn)
         self.add((edge.oid for edge in edges), first=False, whatever_the_cost=False)
 
-    def add(self, edges: Iterable[int], *, first: bool = True, whatever_the_cost: bool = True) -> None:
+    def add(
+        self, edges: Iterable[int], *, first: bool = True, whatever_the_cost: bool = True, full: bool = False
+    ) -> None:
         """Queue these edges, in this order.
 
         An edge that already runs is left alone; one that already waits is moved. An OID that the schema does not
@@ -91,6 +95,7 @@ class CountQueue:
             edges: the OIDs.
             first: whether they go ahead of all that wait.
             whatever_the_cost: whether the cost limit does not apply, nor the privileges as the catalogue told them.
+            full: whether to count rows, NULLs, missing keys and childless parents of these too.
         """
         skipped: list[Relationship] = []
         wanted: list[int] = []
@@ -102,6 +107,8 @@ class CountQueue:
                 skipped.append(edge)
             else:
                 wanted.append(oid)
+        if full:
+            self._in_full.update(wanted)
         for oid in reversed(wanted) if first else wanted:
             # One that somebody asked for stays so.
             self._waiting[oid] = self._waiting.get(oid, False) or whatever_the_cost
@@ -114,6 +121,11 @@ class CountQueue:
             if edge.oid not in self._waiting:
                 self._on_count(self._without_number(edge.oid, Status.SKIPPED, self._why_skipped(edge)))
 
+    def affordable(self, edge: int) -> bool:
+        """Whether the edge is there and within the cost limit."""
+        known = self._schema.edges.get(edge)
+        return known is not None and self._bytes(known) <= self._max_bytes
+
     def stop(self, edge: int) -> None:
         """Stop this edge's count, or take it out of the queue; its result will be `stopped`."""
         task = self._tasks.get(edge)
@@ -122,6 +134,7 @@ class CountQueue:
             task.cancel()
         elif edge in self._waiting:
             del self._waiting[edge]
+            self._in_full.discard(edge)
             self._wake.set()
             self._on_count(self._without_number(edge, Status.STOPPED, "stopped before its turn"))
 
@@ -190,11 +203,13 @@ class CountQueue:
             self._on_start(oid)
 
     async def _count(self, oid: int, *, asked: bool) -> Count:
+        full = self._full or oid in self._in_full
+        self._in_full.discard(oid)
         return await count_edge(
             self._database,
             self._schema,
             self._schema.edges[oid],
-            full=self._full,
+            full=full,
             timeout_seconds=ON_DEMAND_SECONDS if asked else BACKGROUND_SECONDS,
             trust_catalogue=not asked,
         )

@@ -124,7 +124,7 @@ async def test_nothing_is_left_in_the_session(database_url: str) -> None:
 
 
 async def test_it_reads_in_one_snapshot_that_may_not_write(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    probe = """SELECT clock_timestamp() FROM (SELECT
+    probe = """SELECT extract(epoch FROM clock_timestamp())::float8 FROM (SELECT
         1 / (current_setting('transaction_read_only') = 'on')::int,
         1 / (current_setting('transaction_isolation') = 'repeatable read')::int,
         1 / (current_setting('search_path') = '')::int, 1 / (current_setting('row_security') = 'off')::int,

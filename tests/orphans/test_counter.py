@@ -1,5 +1,5 @@
 """What a count brings back: its numbers, and a word with a reason where the server gives none."""
-# ruff: noqa: S608 - the SQL is the tests' own
+
 
 from __future__ import annotations
 
@@ -286,3 +286,16 @@ async def test_a_value_that_cannot_be_compared_fails_with_the_servers_words(data
         "ALTER TABLE c ADD FOREIGN KEY (pid) REFERENCES p NOT VALID;",
     )
     assert "OID out of range" in _has_no_number(await _count(database_url), Status.FAILED)
+
+
+async def test_the_clock_is_read_whatever_the_date_style(database_url: str) -> None:
+    await run(database_url, TABLES)
+    await run(
+        database_url, "DO $$BEGIN EXECUTE format('ALTER DATABASE %I SET DateStyle = German', current_database()); END$$"
+    )
+    async with opened(database_url) as (database, schema):
+        assert abs(datetime.now(UTC) - schema.loaded_at) < timedelta(seconds=30)
+        for full in (False, True):
+            count = await count_edge(database, schema, edge_of(schema, "c"), full=full)
+            assert (count.status, count.orphans) == (Status.ORPHANS, 3)
+            assert abs(datetime.now(UTC) - count.as_of) < timedelta(seconds=30)

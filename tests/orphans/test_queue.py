@@ -120,6 +120,25 @@ async def test_full_counts_everything(database_url: str) -> None:
     assert told.found["small"].rows == 2000
 
 
+async def test_one_edge_in_full_among_others(database_url: str) -> None:
+    async with queued(database_url) as (queue, told, oid), running(queue):
+        queue.add_all()
+        queue.add([oid("small")], full=True)
+        await queue.idle()
+        assert (told.found["small"].rows, told.found["small"].childless) == (2000, 0)
+        assert told.found["large"].rows is None
+        queue.add([oid("small")])
+        await queue.idle()
+        assert told.found["small"].rows is None  # asked for once, it is not in full for ever
+
+
+async def test_what_an_edge_costs_is_known_before(database_url: str) -> None:
+    async with queued(database_url, max_bytes=100_000) as (queue, _, oid):
+        assert queue.affordable(oid("tiny"))
+        assert not queue.affordable(oid("large"))
+        assert not queue.affordable(0)
+
+
 async def test_expensive_edges_wait_until_somebody_asks(database_url: str) -> None:
     async with queued(database_url, max_bytes=300_000) as (queue, told, oid), running(queue):
         queue.add_all()

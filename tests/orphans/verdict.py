@@ -1,5 +1,5 @@
 """PostgreSQL's own verdict on a case: which rows it refuses, which keys they lack, which parents it lets go."""
-# ruff: noqa: S608 - the SQL is the tests' own
+
 
 from __future__ import annotations
 

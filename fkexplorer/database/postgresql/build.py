@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from sys import intern
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +88,7 @@ def build_schema(answers: Answers) -> Schema:
     return Schema(
         tables=tables,
         edges=_edges(answers, tables, columns, indexes, operators),
-        loaded_at=answers["clock"][0][0].astimezone(UTC),
+        loaded_at=datetime.fromtimestamp(answers["clock"][0][0], UTC),
         partition_roots=partitions.roots,
     )
 

@@ -20,7 +20,8 @@ _KEPT = """
   UNION SELECT confrelid FROM pg_constraint WHERE contype = 'f' AND conparentid = 0))
 """
 
-_CLOCK = "SELECT clock_timestamp()"
+# Seconds: psycopg reads a timestamptz in ISO style alone, and a role may have another DateStyle.
+_CLOCK = "SELECT extract(epoch FROM clock_timestamp())::float8"
 
 # A partitioned table holds nothing itself (its sum comes from the partitions). Before 14 a table that was never
 # analysed says 0 rows, as an empty one does.

@@ -53,6 +53,7 @@ def pooled() -> Iterator[str]:
         (Path(folder) / "pgbouncer.ini").write_text(
             f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n"
             f"auth_file = {folder}/users\npool_mode = transaction\ndefault_pool_size = {POOL}\n"
+            "server_login_retry = 1\nquery_wait_timeout = 20\n"
             f"[databases]\n* = host=127.0.0.1 port={found.port} user=postgres\n"
         )
         account = ["-u", "nobody"] if os.geteuid() == 0 else []

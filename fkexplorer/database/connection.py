@@ -154,7 +154,8 @@ class Database:
         await self._drained(DRAIN_SECONDS)
         for driver in self._drivers:
             if self._held:
-                # Who waits on the socket sees its end; closing the descriptor under it would leave it waiting.
+                # Who waits on the socket sees its end. Closed under it, its number could be another file's by the time
+                # that the event loop is told to watch it no more.
                 hang_up(driver)
         await self._drained(DRAIN_SECONDS / 3)
         for driver in list(self._drivers):

@@ -17,6 +17,7 @@ from psycopg.conninfo import make_conninfo
 
 from fkexplorer.database.connection import Database
 from fkexplorer.database.model import Trouble
+from fkexplorer.database.refusals import Attempt, explain
 from fkexplorer.database.source import Source
 from tests.database.listening import listening, listening_in_french
 from tests.database.refusal import PASSWORD, WRONG, refusal
@@ -293,6 +294,16 @@ async def test_a_server_that_speaks_another_language(french: Listening) -> None:
     trouble = await refusal(french.tcp(user="nologin", dbname="postgres"))
     assert trouble.code == "failed"
     assert "nologin" in trouble.reason
+
+
+def test_a_libpq_that_speaks_another_language() -> None:
+    """One that was built with translations: whether a password is wanted, it tells without words."""
+    said = 'connection failed: connection to server at "h", port 5432 failed: fe_sendauth: aucun mot de passe fourni'
+    trouble = explain(Attempt(said, "h:5432", "ann", "app", needs_password=True))
+    assert (trouble.code, trouble.needs_password) == ("password_needed", True)
+    trouble = explain(Attempt(said, "h:5432", "ann", "app"))
+    assert (trouble.code, trouble.needs_password) == ("failed", False)
+    assert trouble.reason == "h:5432: fe_sendauth: aucun mot de passe fourni"
 
 
 def test_server_fixture_is_what_it_says(server: EmbeddedServer) -> None:

@@ -2,11 +2,13 @@
 
 It prints the folder of the server and sleeps. With the argument `fork` it also forks a child that exits as a
 process does, its exit handlers run, before the folder is printed. With `early` it prints `starting` before the start.
+With `patient` Ctrl-C does not end it.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 
@@ -17,6 +19,8 @@ def main(how: str) -> None:
     """Start a server and sleep."""
     if how == "early":
         print("starting", flush=True)  # noqa: T201 - read by the test
+    if how == "patient":
+        signal.signal(signal.SIGINT, lambda *_: None)
     server = EmbeddedServer.start()
     if how == "fork":
         child = os.fork()

@@ -94,18 +94,30 @@ def test_the_folder_is_private(running: EmbeddedServer) -> None:
     assert len(os.fsencode(socket)) < 100
 
 
+@pytest.fixture
+def member() -> Iterator[None]:
+    """One more group for this process."""
+    groups = os.getgroups()
+    os.setgroups([*groups, 1])
+    yield
+    os.setgroups(groups)
+
+
 @as_root
-def test_root_gets_a_server_of_a_user_that_is_nobody_else(running: EmbeddedServer) -> None:
-    (user,) = {process.uids() for process in server_processes(running)}
-    (group,) = {process.gids() for process in server_processes(running)}
-    assert len({*user, *group}) == 1
+def test_root_gets_a_server_of_a_user_that_is_nobody_else(member: None, running: EmbeddedServer) -> None:
+    with psycopg.connect(running.conninfo()):
+        ours = server_processes(running)
+        (user,) = {number for process in ours for number in process.uids()}
+        assert {number for process in ours for number in process.gids()} == {user}
+        for process in ours:
+            assert "\nGroups:\t \n" in Path(f"/proc/{process.pid}/status").read_text()
     with pytest.raises(KeyError):
-        pwd.getpwuid(user.real)
-    others = [process for process in psutil.process_iter() if process not in server_processes(running)]
-    assert user.real not in {number for process in others for number in process.uids()}
-    assert {path.lstat().st_uid for path in running.data.rglob("*")} == {user.real}
-    for process in server_processes(running):
-        assert "\nGroups:\t \n" in Path(f"/proc/{process.pid}/status").read_text()
+        pwd.getpwuid(user)
+    others = (process.info for process in psutil.process_iter(["pid", "uids"]) if process not in ours)
+    assert [other for other in others if other["uids"] and user in other["uids"]] == []
+    assert {path.lstat().st_uid for path in (running.data, running.data / "base", running.data / "PG_VERSION")} == {
+        user
+    }
 
 
 @as_root

@@ -90,6 +90,20 @@ def test_nothing_is_left(how: str, base: Path) -> None:
     program.close()
 
 
+def test_a_ctrl_c_that_its_starter_survives_does_not_end_it() -> None:
+    program = PtyProcess.spawn([*STARTER, "patient"])
+    folder = Path(program.readline().decode().strip())
+    program.write(b"\x03")
+    assert b"^C" in program.read()
+    with psycopg.connect(f"host={folder} user=postgres") as connection:
+        for _ in range(20):  # A server that was told to stop has some moments left.
+            assert connection.execute("SELECT pg_sleep(0.01)").fetchone()
+    program.kill(signal.SIGKILL)
+    wait_for(lambda: not folder.exists())
+    wait_for(lambda: not program.isalive())
+    program.close()
+
+
 @pytest.mark.parametrize("moment", [0.0, 0.1, 0.25])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_nothing_is_left_when_it_ends_while_it_starts(number: signal.Signals, moment: float, base: Path) -> None:
@@ -153,12 +167,12 @@ def test_the_next_start_stops_and_removes_what_a_killed_run_left(abandoned: Path
 
 def test_a_number_that_is_another_process_by_now_is_not_killed(abandoned: Path) -> None:
     processes = mentioning(abandoned, descendants=True)
-    for process in processes:
-        process.kill()
+    status = abandoned / "data" / "postmaster.pid"
+    number, told = status.read_text().split("\n", 1)
+    os.kill(int(number), signal.SIGQUIT)  # As a kill -9 would, but it takes its shared memory along.
     wait_for(lambda: not any(alive(process) for process in processes))
     with subprocess.Popen(["sleep", "60"]) as innocent:
-        status = abandoned / "data" / "postmaster.pid"
-        status.write_text(status.read_text().replace(str(processes[0].pid), str(innocent.pid)))
+        status.write_text(f"{innocent.pid}\n{told}")
         sweep()
         assert not abandoned.exists()
         assert innocent.poll() is None
@@ -185,15 +199,17 @@ def test_what_is_not_ours_is_left_alone(base: Path) -> None:
     os.utime(young)
     file.touch()
     link.symlink_to(old)
-    strangers = base / f"{PREFIX}stranger"
-    if os.geteuid() == 0:
-        strangers.mkdir(mode=0o700)
-        (strangers / "lock").touch(mode=0o600)
-        os.chown(strangers, 1, 1)
+    strangers = []
+    for user in (1, 59999) if os.geteuid() == 0 else ():  # An account, and a number that no server is given.
+        stranger = base / f"{PREFIX}{user}"
+        stranger.mkdir(mode=0o700)
+        (stranger / "lock").touch(mode=0o600)
+        os.chown(stranger, user, user)
+        strangers.append(stranger)
     sweep()
     assert not old.exists()
     link.unlink()
     assert opened.exists()
     assert file.exists()
     assert young.exists()
-    assert strangers.exists() == (os.geteuid() == 0)
+    assert all(stranger.exists() for stranger in strangers)

@@ -58,8 +58,16 @@ def alive(process: psutil.Process) -> bool:
 def shared_memory(processes: list[psutil.Process]) -> list[str]:
     """The System V segments that these processes made; none where the system does not list them."""
     listed = Path("/proc/sysvipc/shm")
-    numbers = {str(process.pid) for process in processes}
-    return [line for line in listed.read_text().splitlines() if line.split()[4] in numbers] if listed.exists() else []
+    if not listed.exists():
+        return []
+    born = {str(process.pid): process.create_time() for process in processes}
+    found = []
+    for line in listed.read_text().splitlines()[1:]:
+        _key, _id, _mode, _size, maker, *_others, changed, _resident, _swapped = line.split()
+        # A segment that is older is one of a process that had this number before.
+        if maker in born and float(changed) > born[maker] - 1:
+            found.append(line)
+    return found
 
 
 def knock(server: EmbeddedServer, user: int | None = None) -> str:

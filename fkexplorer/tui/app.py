@@ -10,9 +10,11 @@ from textual import work
 from textual.app import App, SystemCommand
 
 from fkexplorer.database.model import Trouble
+from fkexplorer.orphans.model import Status
 from fkexplorer.tui.dialogs import PasswordScreen, RowScreen
 from fkexplorer.tui.keys import KEYS, bindings
 from fkexplorer.tui.main import MainScreen
+from fkexplorer.tui.messages import ConnectionLost
 from fkexplorer.tui.session import Session
 from fkexplorer.tui.theme import DARK, palette
 from fkexplorer.tui.world import World
@@ -58,7 +60,7 @@ class ExplorerApp(App[int], inherit_bindings=False):
         prepare: Callable[[], Source] | None = None,
     ) -> None:
         super().__init__()
-        self.world = World()
+        self.world = World(label=source.label())
         self.ascii_only = ascii_only
         self.source = source
         self.session = Session(source, self.post_message, max_bytes=max_bytes, prepare=prepare)
@@ -68,8 +70,12 @@ class ExplorerApp(App[int], inherit_bindings=False):
         """Why the app ended without having shown anything."""
         self.typed: list[str] = []
         """Passwords that were typed."""
+        self._asked = False
+        """The connection under way uses a password that somebody typed."""
         self._now = now
         self._dirty: set[int] = set()
+        self._in_full: set[int] = set()
+        """Edges whose totals were asked for because somebody looks at their rows."""
         self._flushing = False
         self._interrupted_at = float("-inf")
         self.palette = self._palette_now()
@@ -109,26 +115,40 @@ class ExplorerApp(App[int], inherit_bindings=False):
     def on_connected(self, event: said.Connected) -> None:
         """Say where we are."""
         self.world.facts, self.world.lost = event.facts, None
+        self._asked = False
         self.main.show_header()
 
     def on_connect_failed(self, event: said.ConnectFailed) -> None:
         """Ask for a password, or end with the reason; a reconnect that failed leaves what is on screen."""
         trouble = event.trouble
-        if trouble.needs_password:
-            self.push_screen(PasswordScreen(self.source.label(), None), self._take_password)
-        elif self.world.schema is not None:
-            self.world.lost = trouble.reason
-            self.main.show_header()
-            self.main.say(f"{trouble.reason} {trouble.hint}", severity="error")
+        if trouble.needs_password or (self._asked and trouble.code == "wrong_password"):
+            reason = trouble.reason if self._asked else None
+            self.push_screen(PasswordScreen(self.source.label(), reason), self._take_password)
         else:
-            self._give_up(trouble)
+            self._not_connected(trouble)
 
     def _take_password(self, password: str | None) -> None:
         if password is None:
-            self._give_up(Trouble("no password was given", "put it into ~/.pgpass or PGPASSWORD", code="no_password"))
+            self._not_connected(
+                Trouble("no password was given", "put it into ~/.pgpass or PGPASSWORD", code="no_password")
+            )
         else:
+            self._asked = True
             self.typed.append(password)
             self._connect(password)
+
+    def _not_connected(self, trouble: Trouble) -> None:
+        if self.world.schema is None:
+            self._give_up(trouble)
+        else:
+            self._lost(trouble, _words(trouble))
+
+    def _lost(self, trouble: Trouble, words: str) -> None:
+        """What is known stays, with its age."""
+        self.world.lost = trouble.reason
+        self.world.checking.clear()
+        self.main.repaint_edges(self.world.schema.edges if self.world.schema else ())
+        self.main.say(words, severity="error")
 
     def _give_up(self, trouble: Trouble) -> None:
         self.trouble = trouble
@@ -156,9 +176,15 @@ class ExplorerApp(App[int], inherit_bindings=False):
     def on_edge_counted(self, event: said.EdgeCounted) -> None:
         """A count came."""
         if event.generation == self.session.generation:
-            self.world.checking.discard(event.count.edge)
-            self.world.counts[event.count.edge] = event.count
-            self._changed(event.count.edge)
+            edge, count = event.count.edge, event.count
+            self.world.checking.discard(edge)
+            before = self.world.counts.get(edge)
+            # What did not take place takes away no number that was there, nor do totals that could not be had.
+            idle = edge in self._in_full or count.status in (Status.SKIPPED, Status.STOPPED)
+            if count.known or not (idle and before and before.known):
+                self.world.counts[edge] = count
+            self._in_full.discard(edge)
+            self._changed(edge)
 
     def _changed(self, edge: int) -> None:
         self._dirty.add(edge)
@@ -179,12 +205,9 @@ class ExplorerApp(App[int], inherit_bindings=False):
             self.main.first_pass_ended()
 
     def on_connection_lost(self, event: said.ConnectionLost) -> None:
-        """What is known stays, with its age."""
-        if event.generation == self.session.generation:
-            self.world.lost = event.trouble.reason
-            self.world.checking.clear()
-            self.main.repaint_edges(self.world.edges and self.world.schema.edges if self.world.schema else ())
-            self.main.say(f"{event.trouble.reason} R reconnects.", severity="error")
+        """Say so."""
+        if event.generation == self.session.generation and self.world.lost is None:
+            self._lost(event.trouble, f"{event.trouble.reason}. R reconnects.")
 
     def on_main_screen_count_wanted(self, event: MainScreen.CountWanted) -> None:
         """Count again; everything also means: the catalogue, and the connection if it is lost."""
@@ -193,7 +216,21 @@ class ExplorerApp(App[int], inherit_bindings=False):
         elif self.world.lost or self.session.database is None:
             self._connect()
         else:
-            self.session.recount_all()
+            self._reload()
+
+    @work(exclusive=True, group="connect", exit_on_error=False, description="reload")
+    async def _reload(self) -> None:
+        await self.session.reload()
+
+    def on_reload_failed(self, event: said.ReloadFailed) -> None:
+        """The catalogue as it was read before stays; its edges are counted all the same."""
+        self.main.say(f"The catalogue could not be read again: {_words(event.trouble)}", severity="error")
+        self.session.recount_all()
+
+    def on_main_screen_totals_wanted(self, event: MainScreen.TotalsWanted) -> None:
+        """Count an edge in full."""
+        if self.session.count_in_full(event.edge):
+            self._in_full.add(event.edge)
 
     def on_main_screen_stop_wanted(self, event: MainScreen.StopWanted) -> None:
         """Stop one count."""
@@ -216,7 +253,9 @@ class ExplorerApp(App[int], inherit_bindings=False):
 
     def on_page_failed(self, event: said.PageFailed) -> None:
         """Say why not."""
-        self.main.rows.fail(event.query, f"{event.trouble.reason}: {event.trouble.hint}")
+        self.main.rows.fail(event.query, _words(event.trouble))
+        if event.trouble.code == "lost":
+            self.on_connection_lost(ConnectionLost(self.session.generation, event.trouble))
 
     def on_main_screen_row_wanted(self, event: MainScreen.RowWanted) -> None:
         """Show one row in full."""
@@ -229,7 +268,7 @@ class ExplorerApp(App[int], inherit_bindings=False):
         try:
             page = await self.session.whole_row(self.world.schema, query, key)
         except Trouble as trouble:
-            self.main.say(f"{trouble.reason} {trouble.hint}", severity="error")
+            self.main.say(_words(trouble), severity="error")
             return
         if page.rows:
             self.push_screen(RowScreen(title, page))
@@ -313,6 +352,10 @@ class ExplorerApp(App[int], inherit_bindings=False):
             self._exception = self.fault = error
             self._exception_event.set()
         self._close_messages_no_wait()
+
+
+def _words(trouble: Trouble) -> str:
+    return f"{trouble.reason}; {trouble.hint}"
 
 
 def run_app(

@@ -33,7 +33,7 @@ class TextLines(LineList):
 
     def __init__(self, lines: Sequence[Sequence[Span]] = (), *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.content = list(lines)
+        self.content: Sequence[Sequence[Span]] = list(lines)
 
     def line_count(self) -> int:
         """As many as were given."""

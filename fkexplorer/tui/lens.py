@@ -8,7 +8,6 @@ from textual.strip import Strip
 
 from fkexplorer.reports.badges import cycle_lengths
 from fkexplorer.reports.lens import build_lens
-from fkexplorer.reports.style import Span
 from fkexplorer.reports.values import width as cells_of
 from fkexplorer.schema.names import table_label
 from fkexplorer.tui.keys import bindings
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
     from fkexplorer.reports.lens import Lens, LensRow
+    from fkexplorer.reports.style import Span
     from fkexplorer.tui.world import World
 
 
@@ -61,10 +61,12 @@ class LensView(LineList):
         graph = self._world.graph
         self.cycles = cycle_lengths(graph.cycles()) if graph else {}
         if self.table is not None:
-            gone = self._world.table(self.table) is None
-            lens, self._lens = self._lens, None
-            if not gone and lens is not None:
-                self.show_table(lens.table)
+            edge, side, table = self.current, self.children_side, self.table
+            self._lens = None
+            self._shown = []
+            if self._world.table(table) is not None:
+                self._build(table)
+                self._return_to(edge, children=side)
             self.refresh()
 
     def show_table(self, table: int, *, edge: int | None = None) -> None:

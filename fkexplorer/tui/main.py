@@ -62,6 +62,12 @@ class MainScreen(Panes):
         edges: tuple[int, ...] | None
 
     @dataclass
+    class TotalsWanted(Message):
+        """Somebody looks at the rows of this edge: its totals are worth a count."""
+
+        edge: int
+
+    @dataclass
     class StopWanted(Message):
         """The count of this edge is to stop."""
 
@@ -264,10 +270,13 @@ class MainScreen(Panes):
         limited = self.world.limited_by_row_security(*sides)
         query = RowsQuery(kind, table, edge, as_role=limited, reveal=self._revealed, number=self._numbers)
         count = self.world.counts.get(edge) if edge is not None else None
-        exact = count.orphans if count is not None and kind is RowsKind.ORPHANS else None
-        self.rows.begin(query, self._title_of(kind, table, known), total=exact)
+        self.rows.begin(query, self._title_of(kind, table, known))
+        if count is not None:
+            self.rows.take_count(count)
         self.switch(View.ROWS)
         self.post_message(self.RowsWanted(query, None))
+        if edge is not None and count is not None and count.known and count.rows is None:
+            self.post_message(self.TotalsWanted(edge))
 
     def _title_of(self, kind: RowsKind, table: int, edge: Relationship | None) -> str:
         schema = self.world.schema

@@ -38,6 +38,13 @@ class SchemaLoaded(Message):
 
 
 @dataclass
+class ReloadFailed(Message):
+    """The catalogue could not be read again; the connection stands."""
+
+    trouble: Trouble
+
+
+@dataclass
 class EdgeStarted(Message):
     """A count of this edge began."""
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
     from fkexplorer.tui.lines import LineList
+    from fkexplorer.tui.world import RowsQuery
 
 SIDE_BY_SIDE = 110
 """From this width on the tables stay beside the Lens."""
@@ -304,11 +305,17 @@ class Panes(Screen[None], inherit_bindings=False):
         """A catalogue was read."""
         self.tables.take_schema()
         self.lens.take_schema()
+        gone = self.view is View.LENS and self.lens.table is None
         if self.lens.table is None and (first := self.tables.current) is not None:
             self.lens.show_table(first)
-        if self.view is View.ROWS and self.rows.query_shown and self.world.table(self.rows.query_shown.table) is None:
+        query = self.rows.query_shown
+        if gone or (self.view is View.ROWS and query and not self._still_there(query)):
             self.switch(View.TABLES)
         self.show_all()
+
+    def _still_there(self, query: RowsQuery) -> bool:
+        known = self.world.table(query.table) is not None
+        return known and (query.edge is None or self.world.edge(query.edge) is not None)
 
     def repaint_edges(self, edges: Iterable[int]) -> None:
         """Counts changed: repaint what shows these edges, and nothing else."""
@@ -316,6 +323,9 @@ class Panes(Screen[None], inherit_bindings=False):
         touched = {edge.child for oid in changed if (edge := self.world.edge(oid))}
         self.tables.repaint_tables(touched)
         self.lens.repaint_edges(changed)
+        query = self.rows.query_shown
+        if query and query.edge in changed and (count := self.world.counts.get(query.edge)):
+            self.rows.take_count(count)
         self.show_header()
         self.show_keys()
         self.show_detail()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.message import Message
 
+from fkexplorer.orphans.model import Bound
 from fkexplorer.reports.style import Span
 from fkexplorer.reports.values import exact, fit, inert, width
 from fkexplorer.tui.keys import bindings
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from textual.binding import BindingType
 
-    from fkexplorer.orphans.model import Field, Page, Value
+    from fkexplorer.orphans.model import Count, Field, Page, Value
     from fkexplorer.tui.world import RowsQuery
 
 MASK = "***"
@@ -64,9 +65,9 @@ class RowsView(LineList):
 
     # Data
 
-    def begin(self, query: RowsQuery, title: str, *, total: int | None) -> None:
+    def begin(self, query: RowsQuery, title: str) -> None:
         """A new query was sent: forget the rows of the last one."""
-        self.query_shown, self.title, self.known_total = query, title, total
+        self.query_shown, self.title, self.known_total = query, title, None
         self.fields, self.rows, self.keys, self._shown, self._widths = (), [], [], [], []
         self.more, self.after, self.as_role, self.trouble = False, None, False, None
         self.column = self._first_column = self.cursor = self.top = 0
@@ -90,6 +91,17 @@ class RowsView(LineList):
         self._measure(page)
         self._shown.extend(at for at in range(start, len(self.rows)) if self._matches(at))
         self.refresh()
+
+    def take_count(self, count: Count) -> None:
+        """A count of the edge came: it may say how many rows there are in all."""
+        kind = self.query_shown.kind if self.query_shown else None
+        totals = {
+            RowsKind.ORPHANS: count.orphans if count.bound is Bound.EXACT else None,
+            RowsKind.KEYS: count.missing_keys,
+            RowsKind.CHILDLESS: count.childless,
+        }
+        self.known_total = totals.get(kind) if kind else None
+        self.repaint_headings()
 
     def fail(self, query: RowsQuery, reason: str) -> None:
         """Say why there are no rows."""

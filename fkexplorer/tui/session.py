@@ -22,6 +22,7 @@ from fkexplorer.tui.messages import (
     EdgeStarted,
     PageFailed,
     PageLoaded,
+    ReloadFailed,
     SchemaLoaded,
 )
 from fkexplorer.tui.world import RowsKind, RowsQuery
@@ -115,18 +116,32 @@ class Session:
         from fkexplorer.database.postgresql.reader import read_schema  # noqa: PLC0415
         from fkexplorer.schema.graph import Graph  # noqa: PLC0415
 
-        assert self.database is not None
         try:
-            schema = await read_schema(self.database)
+            schema = await read_schema(self._connected())
         except Exception as error:  # noqa: BLE001 - every failure of a read becomes one line and a hint
             raise trouble_of(error) from None
         self._say(SchemaLoaded(schema, Graph(schema)))
+
+    async def reload(self) -> None:
+        """Read the catalogue again: posts SchemaLoaded, ReloadFailed or ConnectionLost."""
+        generation = self.generation
+        try:
+            await self.load()
+        except Trouble as trouble:
+            self._say(ConnectionLost(generation, trouble) if trouble.code == "lost" else ReloadFailed(trouble))
+
+    def _connected(self) -> Database:
+        """The database; Trouble (`lost`) while there is none."""
+        if self.database is None:
+            raise Trouble("the connection to the server is lost", "R reconnects", code="lost")
+        return self.database
 
     async def count(self, schema: Schema) -> None:
         """Count every edge, then whatever is asked for, until cancelled: posts EdgeStarted, EdgeCounted."""
         from fkexplorer.orphans.queue import CountQueue  # noqa: PLC0415
 
-        assert self.database is not None
+        if self.database is None:
+            return
         generation = self.generation
         queue = CountQueue(
             self.database,
@@ -149,15 +164,23 @@ class Session:
         idle = asyncio.create_task(queue.idle())
         try:
             await asyncio.wait({idle, running}, return_when=asyncio.FIRST_COMPLETED)
-            if idle.done():
+            if idle.done() and not idle.exception():
                 self._say(CountingEnded(generation))
         finally:
             idle.cancel()
+            await asyncio.gather(idle, return_exceptions=True)
 
     def recount(self, edges: Iterable[int]) -> None:
         """Count these edges again, ahead of everything, whatever they cost."""
         if self._queue:
             self._queue.add(edges)
+
+    def count_in_full(self, edge: int) -> bool:
+        """Count rows, NULLs, missing keys and childless parents of an edge too; False where that costs too much."""
+        if self._queue is None or not self._queue.affordable(edge):
+            return False
+        self._queue.add([edge], full=True)
+        return True
 
     def recount_all(self) -> None:
         """Count every edge again, within the cost limit."""
@@ -180,9 +203,8 @@ class Session:
         """Fetch a page of rows: posts PageLoaded or PageFailed."""
         from fkexplorer.database.errors import trouble_of  # noqa: PLC0415
 
-        assert self.database is not None
         try:
-            page = await self._fetch(self.database, schema, query, after)
+            page = await self._fetch(self._connected(), schema, query, after)
         except Exception as error:  # noqa: BLE001 - whatever it was, the pane says it and the app goes on
             self._say(PageFailed(query, trouble_of(error)))
         else:
@@ -210,10 +232,14 @@ class Session:
         from fkexplorer.database.errors import trouble_of  # noqa: PLC0415
         from fkexplorer.orphans import rows  # noqa: PLC0415
 
-        assert self.database is not None
         try:
             return await rows.whole_row(
-                self.database, schema, schema.tables[query.table], key=key, as_role=query.as_role, reveal=query.reveal
+                self._connected(),
+                schema,
+                schema.tables[query.table],
+                key=key,
+                as_role=query.as_role,
+                reveal=query.reveal,
             )
         except Exception as error:  # noqa: BLE001 - as above
             raise trouble_of(error) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fkexplorer.reports import tables as report
+from fkexplorer.reports.values import inert
 from fkexplorer.schema.names import table_label
 from fkexplorer.tui.lines import LineList
 from fkexplorer.tui.theme import painted
@@ -120,7 +121,8 @@ class TablesView(LineList):
     def empty_text(self) -> str:
         """Why there is no table."""
         if self._world.schema is None:
-            return "reading the catalogue ..." if self._world.facts else ""
+            where = inert(self._world.label, ascii=painted(self.app).ascii_only)
+            return "reading the catalogue ..." if self._world.facts else f"connecting to {where} ..."
         if self.filter_text:
             return "No table holds this text. Esc clears the filter."
         return "This database has no table of its own."

@@ -90,6 +90,8 @@ class Trail:
 class World:
     """The state behind the screen. Only message handlers change it."""
 
+    label: str = ""
+    """Where it is connected to, for people."""
     facts: ServerFacts | None = None
     schema: Schema | None = None
     graph: Graph | None = None

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import psycopg
 from textual._compositor import LayoutUpdate
+from textual.events import Key
+from textual.keys import _character_to_key
 from textual.widgets._toast import Toast
 
 from fkexplorer.database.source import Source
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from textual.pilot import Pilot
 
     from fkexplorer.schema.model import Relationship, Table
+    from fkexplorer.tui.world import View
 
 PATIENCE = 20.0
 """Seconds until a wait is given up; a machine that is busy takes long for what takes it 0.1 s when idle."""
@@ -40,13 +43,27 @@ class Person:
     pilot: Pilot[int]
 
     async def press(self, *keys: str) -> None:
-        """Press keys, by Textual's names; each is dealt with before the next."""
+        """Press keys, by Textual's names; each is dealt with before the next.
+
+        The pilot's own sleeps 40 ms a key and longer where others use the processor; this waits for the messages alone.
+        """
         for key in keys:
-            await self.pilot.press(key)
+            name = _character_to_key(key) if len(key) == 1 and not key.isalnum() else key
+            event = Key(name, key if len(key) == 1 else " " if key == "space" else None)
+            event.set_sender(self.app)
+            self.app.post_message(event)
+            await self.settle()
 
     async def type(self, text: str) -> None:
         """Type a text into a field."""
-        await self.pilot.press(*text)
+        await self.press(*text)
+
+    async def settle(self) -> None:
+        """Wait until every message has been dealt with, and those that came of it."""
+        while await self.pilot._wait_for_screen():
+            pumps = [self.app, *self.app.screen.walk_children(with_self=True)]
+            if not any(pump.message_queue_size or pump._next_callbacks for pump in pumps):
+                return
 
     def segments(self) -> list[list[Segment]]:
         """The screen's lines as they go to the terminal, dialogs and notifications on top."""
@@ -109,6 +126,15 @@ class Person:
     async def ended(self, *, seconds: float = PATIENCE) -> None:
         """Wait until the app wants to end."""
         await self.until(lambda: self.app._exit, seconds=seconds)
+
+    def in_view(self, view: View) -> bool:
+        """Whether this view is shown."""
+        return self.app.main.view is view
+
+    def focused_on(self, pane: str) -> bool:
+        """Whether the keys go to this pane."""
+        focused = self.app.main.focused
+        return focused is not None and focused.id == pane
 
     # What the tests name by its name
 

@@ -25,7 +25,7 @@ async def test_filter_narrows_while_it_is_typed(demo_url: str) -> None:
         await person.sees("No table holds this text")
         await person.press("backspace", "backspace", "backspace", "enter")
         assert tables.line_count() == shown
-        assert person.app.main.focused is tables
+        assert person.focused_on("tables")
         await person.press("G", "n")
         assert tables.cursor == 0
         await person.press("N")
@@ -44,7 +44,7 @@ async def test_escape_while_typing_clears_and_keeps_the_table(demo_url: str) -> 
         await person.press("escape")
         assert tables.line_count() == 41
         assert tables.current == here
-        assert person.app.main.focused is tables
+        assert person.focused_on("tables")
         assert "refunds" not in person.lines()[-1]
 
 
@@ -73,7 +73,7 @@ async def test_filter_of_the_lens_and_of_nothing(demo_url: str) -> None:
         await person.sees("No row holds this text")
         await person.press("j", "k", "enter", "o", "l", "h")
         await person.press("1")
-        assert person.app.main.view is View.TABLES
+        assert person.in_view(View.TABLES)
 
 
 async def test_find_a_table_a_column_and_a_constraint(demo_url: str) -> None:
@@ -85,7 +85,7 @@ async def test_find_a_table_a_column_and_a_constraint(demo_url: str) -> None:
         await person.sees(r"table +shop\.orders")
         await person.press("enter")
         await person.until(lambda: person.app.screen is main)
-        assert main.view is View.LENS
+        assert person.in_view(View.LENS)
         assert main.lens.table == person.table("shop.orders").oid
         await person.press("f")
         await person.type("billing.payments.invoice_id")
@@ -128,7 +128,7 @@ async def test_problems_one_after_the_other_and_around(demo_url: str) -> None:
         found = []
         for _ in range(9):
             await person.press("right_curly_bracket")
-            assert main.view is View.LENS
+            assert person.in_view(View.LENS)
             edge = person.app.world.edge(main.lens.current)
             assert edge is not None
             found.append(edge.oid)
@@ -154,21 +154,21 @@ async def test_panes_with_one_and_with_several(demo_url: str) -> None:
             await person.press("tab")
         assert seen == ["rows", "tables", "lens", "detail"]
         await person.press("shift+tab")
-        assert main.focused is main.detail
+        assert person.focused_on("detail")
         for key, name in (("t", "tables"), ("r", "rows"), ("l", "lens"), ("d", "detail")):
             await person.press("semicolon", key)
             assert main.focused is not None
             assert main.focused.id == name
         # A letter that names no pane is spent on the jump, and the next one is a key again.
         await person.press("semicolon", "x", "semicolon", "l", "h", "j")
-        assert main.focused is main.lens
+        assert person.focused_on("lens")
 
 
 async def test_enter_on_the_detail_opens_its_rows(demo_url: str) -> None:
     async with opened(demo_url) as person:
         await person.open_lens("shop.orders", "orders_customer_id_fkey")
         await person.press("tab")
-        assert person.app.main.focused is person.app.main.detail
+        assert person.focused_on("detail")
         await person.press("enter")
         await person.read()
         await person.sees(r"orders\.customer_id -> customers\.id +23\b")
@@ -186,7 +186,7 @@ async def test_zoom_and_back(demo_url: str) -> None:
         await person.sees(r"shop\.reviews")
         await person.press("Z", "escape")
         await person.sees(r"shop\.reviews")
-        assert main.view is View.LENS
+        assert person.in_view(View.LENS)
 
 
 async def test_escape_closes_one_layer_after_the_other(demo_url: str) -> None:
@@ -199,9 +199,9 @@ async def test_escape_closes_one_layer_after_the_other(demo_url: str) -> None:
         await person.press("escape")
         assert (main.view, main.rows.filter_text) == (View.ROWS, "")
         await person.press("escape")
-        assert main.view is View.LENS
+        assert person.in_view(View.LENS)
         await person.press("escape")
-        assert main.view is View.TABLES
+        assert person.in_view(View.TABLES)
         await person.press("escape")
         assert not person.app._exit
         await person.press("q")

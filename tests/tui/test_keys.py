@@ -120,7 +120,7 @@ async def test_palette_runs_an_action(demo_url: str) -> None:
         await person.type("lens")
         await person.sees("The Lens: parents, this table, children")
         await person.press("down", "enter")
-        await person.until(lambda: person.app.main.view is View.LENS)
+        await person.until(lambda: person.in_view(View.LENS))
         assert person.app.screen is person.app.main
 
 
@@ -177,9 +177,7 @@ async def test_every_key_in_every_view_leaves_the_app_alive(demo_url: str) -> No
                     continue
                 main.switch(view)
                 await person.press(key.keys.split(",")[0])
-                if person.app.screen is not main:
-                    await person.press("escape")
-                elif main.query_one(FilterBar).display:
+                if person.app.screen is not main or main.query_one(FilterBar).display:
                     await person.press("escape")
                 elif main.zoomed:
                     await person.press("Z")

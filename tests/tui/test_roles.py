@@ -66,7 +66,7 @@ async def test_a_denied_table_is_greyed_with_its_reason(database_url: str) -> No
         assert all(segment.style is not None and segment.style.color == off for segment in words)
         await person.press("o")
         await person.told("rows: no SELECT on c")
-        assert person.app.main.view is View.LENS
+        assert person.in_view(View.LENS)
         await person.press("question_mark")
         await person.sees(r"Orphan rows of this foreign key\. *\(no SELECT on c\)|no SELECT on c")
 
@@ -91,20 +91,18 @@ async def test_a_privilege_taken_away_meanwhile(database_url: str) -> None:
         await person.read()
         await person.sees("permission denied")
         await person.press("escape", "r")
-        await person.until(
-            lambda: person.app.world.counts[person.edge("c_p_fk").oid].status is Status.DENIED
-        )
+        await person.until(lambda: person.app.world.counts[person.edge("c_p_fk").oid].status is Status.DENIED)
 
 
 async def test_columns_that_may_not_be_read_are_left_out(database_url: str) -> None:
-    async with limited(database_url, "GRANT SELECT ON p TO ROLE; GRANT SELECT (id, p_id) ON c TO ROLE") as conninfo:
-        async with opened(conninfo, size=(110, 24)) as person:
-            await person.sees(r"^ c +!2")
-            await person.open_lens("c", "c_p_fk")
-            await person.press("o")
-            await person.read()
-            await person.sees("1 columns? denied")
-            assert [field.name for field in person.app.main.rows.fields] == ["id", "p_id"]
+    script = "GRANT SELECT ON p TO ROLE; GRANT SELECT (id, p_id) ON c TO ROLE"
+    async with limited(database_url, script) as conninfo, opened(conninfo, size=(110, 24)) as person:
+        await person.sees(r"^ c +!2")
+        await person.open_lens("c", "c_p_fk")
+        await person.press("o")
+        await person.read()
+        await person.sees("1 columns? denied")
+        assert [field.name for field in person.app.main.rows.fields] == ["id", "p_id"]
 
 
 def conninfo_user(conninfo: str) -> str:

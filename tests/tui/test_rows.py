@@ -57,7 +57,7 @@ async def open_rows(person: Person, edge: str = "c_p_fk", key: str = "o") -> Non
 async def test_all_pages_hold_every_orphan_once(url: str) -> None:
     async with opened(url) as person:
         await open_rows(person)
-        assert person.app.main.view is View.ROWS
+        assert person.in_view(View.ROWS)
         assert "200 of 450" in person.text
         assert loaded(person, "id") == [str(n) for n in range(1, 201)]
         await person.press("G")
@@ -124,7 +124,7 @@ async def test_missing_keys_grouped_and_back(url: str) -> None:
         await person.read()
         await person.sees(r"orphans +c\.p_id -> p\.id +200 of 450")
         await person.press("escape")
-        assert person.app.main.view is View.LENS
+        assert person.in_view(View.LENS)
 
 
 async def test_parents_without_a_child_newest_first(url: str) -> None:
@@ -149,9 +149,9 @@ async def test_an_edge_without_orphans_says_so(url: str) -> None:
         await person.sees(r"fine\.p_id -> p\.id +0\b")
         await person.sees("^ No rows")
         await person.press("enter", "j", "G", "l")
-        assert person.app.main.view is View.ROWS
+        assert person.in_view(View.ROWS)
         await person.press("q")
-        assert person.app.main.view is View.LENS
+        assert person.in_view(View.LENS)
 
 
 async def test_key_and_foreign_key_come_first_and_the_column_cursor_scrolls(url: str) -> None:
@@ -200,7 +200,8 @@ async def test_no_secret_no_mask(url: str) -> None:
 async def test_a_row_in_full_even_ten_megabytes(make_database: Callable[[str], str]) -> None:
     url = make_database(
         "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (id int PRIMARY KEY, p_id int, big text, n text);"
-        "INSERT INTO c VALUES (1, 5, 'begin' || repeat('0123456789', 1048576) || 'the-end', NULL), (2, 6, E'a\\nb', '');"
+        "INSERT INTO c VALUES"
+        " (1, 5, 'begin' || repeat('0123456789', 1048576) || 'the-end', NULL), (2, 6, E'a\\nb', '');"
         "ALTER TABLE c ADD CONSTRAINT c_p_fk FOREIGN KEY (p_id) REFERENCES p NOT VALID;"
     )
     async with opened(url) as person:
@@ -257,7 +258,9 @@ async def test_filter_over_loaded_rows(url: str) -> None:
         await person.type("1003")
         await person.press("enter")
         await person.sees(r"29 of 200 loaded|28 of 200 loaded")
-        assert {row[1].text for at in person.app.main.rows._shown for row in [person.app.main.rows.rows[at]]} == {"1003"}
+        assert {row[1].text for at in person.app.main.rows._shown for row in [person.app.main.rows.rows[at]]} == {
+            "1003"
+        }
         await person.press("n", "n", "N")
         assert person.app.main.rows.cursor == 1
         await person.press("escape")

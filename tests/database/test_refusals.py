@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -186,6 +187,8 @@ def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listening]:
     folder = binaries("15")
     if not (folder / "postgres").exists():
         missing("PostgreSQL 15, which can encrypt")
+    if not shutil.which("openssl"):
+        missing("openssl")
     made = tmp_path_factory.mktemp("ssl")
     subject = ["-subj", "/CN=localhost", "-days", "2", "-nodes", "-newkey", "rsa:2048"]
     files = ["-keyout", str(made / "server.key"), "-out", str(made / "server.crt")]

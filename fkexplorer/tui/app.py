@@ -7,12 +7,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import work
-from textual.app import App, SystemCommand
+from textual.app import App
 
 from fkexplorer.database.model import Trouble
 from fkexplorer.orphans.model import Status
-from fkexplorer.tui.dialogs import PasswordScreen, RowScreen
-from fkexplorer.tui.keys import KEYS, bindings
+from fkexplorer.tui.keys import bindings
 from fkexplorer.tui.main import MainScreen
 from fkexplorer.tui.messages import ConnectionLost
 from fkexplorer.tui.session import Session
@@ -20,7 +19,7 @@ from fkexplorer.tui.theme import DARK, palette
 from fkexplorer.tui.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from textual import events
     from textual.binding import BindingType
@@ -44,10 +43,12 @@ class ExplorerApp(App[int], inherit_bindings=False):
 
     TITLE = "fkexplorer"
     BINDINGS: ClassVar[list[BindingType]] = bindings("app")
-    COMMAND_PALETTE_BINDING = "ctrl+p"
+    ENABLE_COMMAND_PALETTE = False  # Textual's own is no ASCII; ours is a list like the others
     # A see-through dialog recolours the whole screen behind it, 10 KB on the wire; this one leaves it as it is.
     CSS = """
     ModalScreen { background: transparent; }
+    App.-ascii-only Toast { border-left: ascii $primary; }
+    App.-ascii-only Toast.-error { border-left: ascii $error; }
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class ExplorerApp(App[int], inherit_bindings=False):
         super().__init__()
         self.world = World(label=source.label())
         self.ascii_only = ascii_only
+        self.set_class(ascii_only, "-ascii-only")
         self.source = source
         self.session = Session(source, self.post_message, max_bytes=max_bytes, prepare=prepare)
         self.fault: BaseException | None = None
@@ -89,8 +91,11 @@ class ExplorerApp(App[int], inherit_bindings=False):
             self.console.color_system or "standard", 16
         )
         self.register_theme(DARK)
-        self.theme = "ansi-dark" if colours <= 16 else DARK.name
-        return palette(colours=colours, no_color=self.console.no_color)
+        # Textual takes NO_COLOR out of the environment, so the console does not know of it; it turns the colours of
+        # a theme into greys, but a terminal's own, which it cannot know, into black on black.
+        plain = self.no_color or self.console.no_color
+        self.theme = "ansi-dark" if colours <= 16 and not plain else DARK.name
+        return palette(colours=colours, no_color=plain)
 
     def get_default_screen(self) -> Screen[Any]:
         """The only screen that is not a dialog."""
@@ -122,6 +127,8 @@ class ExplorerApp(App[int], inherit_bindings=False):
         """Ask for a password, or end with the reason; a reconnect that failed leaves what is on screen."""
         trouble = event.trouble
         if trouble.needs_password or (self._asked and trouble.code == "wrong_password"):
+            from fkexplorer.tui.dialogs import PasswordScreen  # noqa: PLC0415 - the first frame does without
+
             reason = trouble.reason if self._asked else None
             self.push_screen(PasswordScreen(self.source.label(), reason), self._take_password)
         else:
@@ -271,6 +278,8 @@ class ExplorerApp(App[int], inherit_bindings=False):
             self.main.say(_words(trouble), severity="error")
             return
         if page.rows:
+            from fkexplorer.tui.dialogs import RowScreen  # noqa: PLC0415 - the first frame does without
+
             self.push_screen(RowScreen(title, page))
         else:
             self.main.say("The row is gone.")
@@ -302,26 +311,6 @@ class ExplorerApp(App[int], inherit_bindings=False):
     def action_redraw(self) -> None:
         """Draw everything again."""
         self.refresh(repaint=True, layout=True)
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """The palette acts on the main screen, so it stays shut where something lies over that."""
-        if action == "command_palette" and self.screen is not self.main:
-            return False
-        return super().check_action(action, parameters)
-
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:  # noqa: ARG002 - Textual's signature
-        """The palette holds the actions of the key table, and nothing of Textual's that would not fit."""
-        for key in KEYS:
-            if key.group in ("main", "app") and key.action != "palette":
-                yield SystemCommand(f"{key.label} ({key.shown})", key.tooltip, self._runner(key.action))
-
-    def _runner(self, action: str) -> Callable[[], object]:
-        target = self if action in ("interrupt", "redraw") else self.main
-
-        async def run() -> None:
-            await self.run_action(action, default_namespace=target)
-
-        return run
 
     def on_paste(self, event: events.Paste) -> None:
         """A paste runs no key."""

@@ -10,9 +10,7 @@ from textual.message import Message
 from fkexplorer.orphans.model import Status
 from fkexplorer.reports import sentence
 from fkexplorer.schema.names import edge_label, table_label
-from fkexplorer.tui.dialogs import HelpScreen
 from fkexplorer.tui.filterbar import FilterBar
-from fkexplorer.tui.find import FindScreen, Place, places
 from fkexplorer.tui.keys import KEYS, bindings
 from fkexplorer.tui.lens import LensView
 from fkexplorer.tui.panes import Panes
@@ -28,6 +26,8 @@ if TYPE_CHECKING:
 
     from fkexplorer.orphans.model import Page
     from fkexplorer.schema.model import Relationship
+    from fkexplorer.tui.find import Place
+    from fkexplorer.tui.keys import Key
     from fkexplorer.tui.lines import LineList
     from fkexplorer.tui.panel import Detail
     from fkexplorer.tui.world import World
@@ -341,6 +341,8 @@ class MainScreen(Panes):
 
     def action_find(self) -> None:
         """Find by letters."""
+        from fkexplorer.tui.find import FindScreen, places  # noqa: PLC0415 - the first frame does without
+
         if self.may("find"):
             self.app.push_screen(FindScreen(places(self.world, self.tables.order)), self._go_to)
 
@@ -413,9 +415,21 @@ class MainScreen(Panes):
 
     def action_help(self) -> None:
         """Keys and badges."""
-        reasons = {key.action: reason for key in KEYS if (reason := self.reason(key.action)) is not None}
-        self.app.push_screen(HelpScreen(reasons))
+        from fkexplorer.tui.dialogs import HelpScreen  # noqa: PLC0415 - as above
+
+        from fkexplorer.tui.dialogs import HelpScreen  # noqa: PLC0415 - the first frame does without
+
+        self.app.push_screen(HelpScreen(self._reasons()))
+
+    def _reasons(self) -> dict[str, str]:
+        return {key.action: reason for key in KEYS if (reason := self.reason(key.action)) is not None}
 
     def action_palette(self) -> None:
-        """Textual's palette over the same actions."""
-        self.app.action_command_palette()
+        """The same actions, found by a few letters."""
+        from fkexplorer.tui.find import PaletteScreen  # noqa: PLC0415 - as above
+
+        self.app.push_screen(PaletteScreen(self._reasons()), self._do)
+
+    async def _do(self, key: Key | None) -> None:
+        if key is not None:
+            await self.run_action(f"{'app' if key.group == 'app' else 'screen'}.{key.action}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.text import Text
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
@@ -160,12 +161,13 @@ class RowScreen(ModalScreen[None]):
         """The fields, filled in once the width is known."""
         self.set_class(painted(self.app).ascii_only, "-ascii")
         lines = TextLines()
-        lines.border_title = Content(self._title)
         yield lines
 
     def on_resize(self) -> None:
         """Wrap for the width."""
         lines = self.query_one(TextLines)
+        cells = max(10, int(self.size.width * 0.94) - 6)
+        lines.border_title = Content(fit(self._title, cells, ascii=painted(self.app).ascii_only, pad=False))
         lines.content, self._field_of_line = self._wrapped(max(20, int(self.size.width * 0.94) - 4))
         lines.styles.height = min(len(lines.content), int(self.size.height * 0.9) - 2) + 2
         lines.refresh()
@@ -207,6 +209,14 @@ def _pieces(text: str, cells: int, *, ascii_only: bool) -> list[str]:
     return pieces
 
 
+class Hidden(Input):
+    """Shows the length of what is typed, in stars: Textual's bullet is beyond ASCII."""
+
+    @property
+    def _value(self) -> Text:
+        return Text("*" * len(self.value), no_wrap=True, overflow="ignore", end="")
+
+
 class PasswordScreen(ModalScreen[str | None]):
     """The server wants a password. Esc gives up."""
 
@@ -228,12 +238,15 @@ class PasswordScreen(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """A question and a field that shows nothing of what is typed but its length."""
-        self.set_class(painted(self.app).ascii_only, "-ascii")
+        ascii_only = painted(self.app).ascii_only
+        self.set_class(ascii_only, "-ascii")
         with Vertical() as box:
             box.border_title = "password"
-            yield Static(Content(inert(f"Password for {self._label}")))
-            yield Input(password=True)
-            yield Static(Content(inert(self._reason or "Enter connects, Esc gives up. It is kept nowhere.")))
+            yield Static(Content(inert(f"Password for {self._label}", ascii=ascii_only)))
+            yield Hidden(password=True)
+            yield Static(
+                Content(inert(self._reason or "Enter connects, Esc gives up. It is kept nowhere.", ascii=ascii_only))
+            )
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Try it."""

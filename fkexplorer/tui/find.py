@@ -1,9 +1,9 @@
-"""Fuzzy find over tables, columns and constraints."""
+"""Choosing from many by a few letters: tables, columns and constraints, or actions."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from textual.binding import Binding
 from textual.containers import Vertical
@@ -15,16 +15,21 @@ from fkexplorer.reports.style import Span
 from fkexplorer.reports.values import inert
 from fkexplorer.schema.names import edge_label, table_label
 from fkexplorer.tui.dialogs import TextLines
+from fkexplorer.tui.keys import KEYS, Key
 from fkexplorer.tui.theme import painted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
+    from fkexplorer.reports.style import Line
     from fkexplorer.tui.lines import LineList
     from fkexplorer.tui.world import World
+
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +57,8 @@ def places(world: World, order: Iterable[int]) -> list[Place]:
     return found
 
 
-class FindScreen(ModalScreen[Place | None]):
-    """Fuzzy find over tables, columns and constraints."""
+class Chooser(ModalScreen[Item | None]):
+    """A field above what matches it; Enter gives the entry under the cursor, Esc nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "close", id="find.close", tooltip="Close."),
@@ -61,24 +66,32 @@ class FindScreen(ModalScreen[Place | None]):
         Binding("up,ctrl+p", "move(-1)", "up", id="find.up", tooltip="Previous."),
     ]
     DEFAULT_CSS = """
-    FindScreen { align: center top; }
-    FindScreen > Vertical { width: 90%; max-width: 100; height: 80%; background: $surface; border: round $primary; }
-    FindScreen.-ascii > Vertical { border: ascii $primary; }
-    FindScreen Input, FindScreen Input:focus { border: none; height: 1; background: $panel; }
+    Chooser { align: center top; }
+    Chooser > Vertical { width: 90%; max-width: 100; height: 80%; background: $surface; border: round $primary; }
+    Chooser.-ascii > Vertical { border: ascii $primary; }
+    Chooser Input, Chooser Input:focus { border: none; height: 1; background: $panel; }
     """
+    HEADING: ClassVar[str] = ""
     LIMIT = 100
 
-    def __init__(self, places: Sequence[Place]) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._places = places
-        self._found: list[Place] = []
+        self._found: list[Item] = []
         self._search = FuzzySearch()
+
+    def matching(self, typed: str) -> list[Item]:
+        """What matches, the best first."""
+        raise NotImplementedError
+
+    def line(self, item: Item, *, ascii: bool) -> Line:
+        """An entry on one line."""
+        raise NotImplementedError
 
     def compose(self) -> ComposeResult:
         """An input above the matches."""
         self.set_class(painted(self.app).ascii_only, "-ascii")
         with Vertical() as box:
-            box.border_title = "find a table, column or constraint"
+            box.border_title = self.HEADING
             yield Input(placeholder="a few letters", select_on_focus=False)
             matches = TextLines()
             matches.can_focus = False
@@ -93,43 +106,96 @@ class FindScreen(ModalScreen[Place | None]):
         self._show(event.value)
 
     def _show(self, typed: str) -> None:
-        if not typed:
-            self._found = [place for place in self._places if place.edge is None and place.what == "table"][
-                : self.LIMIT
-            ]
-        else:
-            scored = []
-            letters = typed.casefold().replace(" ", "")
-            for place in self._places:
-                # A cheap look first: scoring all 22,000 names of a large schema at each key would take a second.
-                if _in_order(letters, place.text.casefold()):
-                    score, _ = self._search.match(letters, place.text)
-                    # Most look for a table; its columns begin with its name and match as well.
-                    weight = 1.25 if place.what == "table" else 1.0
-                    scored.append((-score * weight, len(place.text), place.text, place))
-            scored.sort(key=lambda entry: entry[:3])
-            self._found = [entry[3] for entry in scored[: self.LIMIT]]
-        lines = self.query_one(TextLines)
+        self._found = self.matching(typed)[: self.LIMIT]
         ascii_only = painted(self.app).ascii_only
-        lines.content = [
-            (Span(f" {place.what:<11}", "dim"), Span(inert(place.text, ascii=ascii_only))) for place in self._found
-        ]
+        lines = self.query_one(TextLines)
+        lines.content = [self.line(item, ascii=ascii_only) for item in self._found]
         lines.cursor = lines.top = 0
         lines.refresh()
+
+    def score(self, typed: str, text: str) -> float:
+        """How well a text matches what was typed; 0 for not at all."""
+        letters = typed.casefold().replace(" ", "")
+        # A cheap look first: scoring all 22,000 names of a large schema at each key would take a second.
+        if not _in_order(letters, text.casefold()):
+            return 0.0
+        return self._search.match(letters, text)[0]
 
     def action_move(self, by: int) -> None:
         """Next or previous match."""
         lines = self.query_one(TextLines)
         lines.move_to(lines.cursor + by)
 
+    def _choose(self, index: int) -> None:
+        self.dismiss(self._found[index] if index < len(self._found) else None)
+
     def on_input_submitted(self) -> None:
-        """Go there."""
-        cursor = self.query_one(TextLines).cursor
-        self.dismiss(self._found[cursor] if cursor < len(self._found) else None)
+        """Take it."""
+        self._choose(self.query_one(TextLines).cursor)
 
     def on_line_list_chosen(self, event: LineList.Chosen) -> None:
         """The same by mouse."""
-        self.dismiss(self._found[event.index] if event.index < len(self._found) else None)
+        self._choose(event.index)
+
+
+class FindScreen(Chooser[Place]):
+    """Find a table, a column or a constraint."""
+
+    HEADING = "find a table, column or constraint"
+
+    def __init__(self, places: Sequence[Place]) -> None:
+        super().__init__()
+        self._places = places
+
+    def matching(self, typed: str) -> list[Place]:
+        """Tables first, and before anything is typed only these."""
+        if not typed.strip():
+            return [place for place in self._places if place.what == "table"]
+        scored = []
+        for place in self._places:
+            if score := self.score(typed, place.text):
+                # Most look for a table; its columns begin with its name and match as well.
+                weight = 1.25 if place.what == "table" else 1.0
+                scored.append((-score * weight, len(place.text), place.text, place))
+        scored.sort(key=lambda entry: entry[:3])
+        return [entry[3] for entry in scored]
+
+    def line(self, item: Place, *, ascii: bool) -> Line:
+        """What it is, and its name."""
+        return (Span(f" {item.what:<11}", "dim"), Span(inert(item.text, ascii=ascii)))
+
+
+class PaletteScreen(Chooser[Key]):
+    """The command palette: the actions of the key table, greyed with the reason where one does nothing now."""
+
+    HEADING = "do"
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        super().__init__()
+        self._reasons = reasons
+        self._actions = [key for key in KEYS if key.group in ("main", "app") and key.action != "palette"]
+
+    def matching(self, typed: str) -> list[Key]:
+        """By label or tooltip; in the order of the table before anything is typed."""
+        if not typed.strip():
+            return self._actions
+        scored = []
+        for at, key in enumerate(self._actions):
+            # A label says more than a sentence that happens to hold the letters.
+            score = max(2 * self.score(typed, key.label), self.score(typed, key.tooltip))
+            if score:
+                scored.append((-score, at, key))
+        scored.sort(key=lambda entry: entry[:2])
+        return [entry[2] for entry in scored]
+
+    def line(self, item: Key, *, ascii: bool) -> Line:  # noqa: ARG002 - the table is in ASCII
+        """Label, key and sentence."""
+        reason = self._reasons.get(item.action)
+        return (
+            Span(f" {item.label:<18}", "off" if reason else ""),
+            Span(f"{item.shown:<10}", "off" if reason else "key"),
+            Span(f"({reason})" if reason else item.tooltip, "unknown" if reason else "dim"),
+        )
 
 
 def _in_order(letters: str, text: str) -> bool:

@@ -136,7 +136,7 @@ KEYS: tuple[Key, ...] = (
     Key("copy.name", "y", "y", "copy_name", "copy", "Copy the name or the value under the cursor.", "main"),
     Key("copy.sql", "Y", "Y", "copy_sql", "copy SQL", "Copy the query that lists these orphans.", "main"),
     Key("help", "question_mark,f1", "?", "help", "help", "All keys, and what the badges mean.", "main"),
-    Key("palette", "colon", ":", "palette", "palette", "Command palette (also Ctrl+P).", "main"),
+    Key("palette", "colon,ctrl+p", ":", "palette", "palette", "Command palette (also Ctrl+P).", "main"),
     Key("quit", "q", "q", "close_or_quit", "quit", "Close; in the table of tables: quit.", "main"),
     Key("stop", "ctrl+c", "Ctrl+C", "interrupt", "stop", "Stop the running read; twice: quit.", "app"),
     Key("redraw", "ctrl+l", "Ctrl+L", "redraw", "redraw", "Draw the screen again.", "app"),

@@ -417,8 +417,6 @@ class MainScreen(Panes):
         """Keys and badges."""
         from fkexplorer.tui.dialogs import HelpScreen  # noqa: PLC0415 - as above
 
-        from fkexplorer.tui.dialogs import HelpScreen  # noqa: PLC0415 - the first frame does without
-
         self.app.push_screen(HelpScreen(self._reasons()))
 
     def _reasons(self) -> dict[str, str]:

@@ -10,6 +10,7 @@ from textual.screen import Screen
 
 from fkexplorer.reports import sentence, tables
 from fkexplorer.reports.style import Span
+from fkexplorer.reports.values import inert
 from fkexplorer.tui import bars
 from fkexplorer.tui.availability import Moment, why_not
 from fkexplorer.tui.filterbar import FilterBar
@@ -296,7 +297,8 @@ class Panes(Screen[None], inherit_bindings=False):
         return reason is None
 
     def say(self, text: str, *, severity: str = "information") -> None:
-        """A line that goes away by itself; never markup."""
+        """A line that goes away by itself; never markup, and inert: names and the server's words are in it."""
+        text = inert(text, ascii=painted(self.app).ascii_only)
         self.app.notify(text, markup=False, timeout=4, severity=severity)  # type: ignore[arg-type]
 
     # Messages

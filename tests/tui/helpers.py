@@ -59,11 +59,13 @@ class Person:
         await self.press(*text)
 
     async def settle(self) -> None:
-        """Wait until every message has been dealt with, and those that came of it."""
+        """Wait until every message has been dealt with, and those that came of it, and the screen is laid out."""
         while await self.pilot._wait_for_screen():
-            pumps = [self.app, *self.app.screen.walk_children(with_self=True)]
-            if not any(pump.message_queue_size or pump._next_callbacks for pump in pumps):
+            widgets = list(self.app.screen.walk_children(with_self=True))
+            busy = any(pump.message_queue_size or pump._next_callbacks for pump in (self.app, *widgets))
+            if not busy and not any(widget._layout_required or widget._repaint_required for widget in widgets):
                 return
+            await asyncio.sleep(0)
 
     def segments(self) -> list[list[Segment]]:
         """The screen's lines as they go to the terminal, dialogs and notifications on top."""

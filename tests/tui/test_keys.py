@@ -11,7 +11,7 @@ from textual.binding import Binding
 from fkexplorer.tui.app import ExplorerApp
 from fkexplorer.tui.dialogs import HelpScreen, PasswordScreen, RowScreen, TextLines
 from fkexplorer.tui.filterbar import FilterBar
-from fkexplorer.tui.find import FindScreen
+from fkexplorer.tui.find import Chooser, FindScreen, PaletteScreen
 from fkexplorer.tui.keys import KEYS, Key
 from fkexplorer.tui.lens import LensView
 from fkexplorer.tui.lines import LineList
@@ -33,7 +33,7 @@ OWNERS: dict[str, tuple[type[DOMNode], ...]] = {
 }
 """Where the keys of each group are bound."""
 OURS = (ExplorerApp, MainScreen, LineList, LensView, RowsView, TablesView, Detail, FilterBar, TextLines)
-DIALOGS = (HelpScreen, RowScreen, PasswordScreen, FindScreen)
+DIALOGS = (HelpScreen, RowScreen, PasswordScreen, Chooser)
 
 
 def own_bindings(owner: type[DOMNode]) -> list[Binding]:
@@ -76,7 +76,7 @@ def test_no_key_means_two_things_where_it_can_be_pressed() -> None:
 async def test_nothing_of_textuals_own_is_bound_beside(demo_url: str) -> None:
     """Keys that the help does not name would be surprises: Textual's own are replaced or off."""
     async with opened(demo_url) as person:
-        known = {one for key in KEYS for one in key.keys.split(",")} | {"ctrl+p"}
+        known = {one for key in KEYS for one in key.keys.split(",")}
         for pane in (person.app.main.tables, person.app.main.detail):
             person.app.main.set_focus(pane)
             await person.pilot.pause()
@@ -116,27 +116,38 @@ async def scrolled(person: Person) -> str:
 async def test_palette_runs_an_action(demo_url: str) -> None:
     async with opened(demo_url) as person:
         await person.press("colon")
-        await person.until(lambda: person.app.screen is not person.app.main)
+        await person.until(lambda: isinstance(person.app.screen, PaletteScreen))
         await person.type("lens")
         await person.sees("The Lens: parents, this table, children")
-        await person.press("down", "enter")
+        await person.press("enter")
         await person.until(lambda: person.in_view(View.LENS))
         assert person.app.screen is person.app.main
+        await person.press("ctrl+p")
+        await person.type("stop running")
+        await person.press("enter")
+        await person.told(r"Ctrl\+C again quits")
+        # What can't be done now is greyed with the reason, and says it when it is chosen.
+        await person.press("ctrl+p")
+        await person.type("unmask")
+        await person.sees(r"unmask +M +\(only in rows\)")
+        await person.press("enter")
+        await person.told("unmask: only in rows")
 
 
 async def test_palette_names_every_action_of_the_views(demo_url: str) -> None:
-    async with opened(demo_url) as person:
-        titles = {command.title for command in person.app.get_system_commands(person.app.screen)}
-        assert titles == {
-            f"{key.label} ({key.shown})" for key in KEYS if key.group in ("main", "app") and key.action != "palette"
-        }
+    async with opened(demo_url, size=(140, 60)) as person:
+        await person.press("colon")
+        said = person.text
+        for key in KEYS:
+            shown = re.search(rf"[│|] {re.escape(key.label)} +{re.escape(key.shown)} ", said)
+            assert bool(shown) == (key.group in ("main", "app") and key.action != "palette"), key.id
 
 
 async def test_palette_stays_shut_over_a_dialog(demo_url: str) -> None:
     """Its actions belong to what lies below; in the finder Ctrl+P is one line up."""
     async with opened(demo_url) as person:
         await person.press("f")
-        await person.until(lambda: isinstance(person.app.screen, FindScreen))
+        assert isinstance(person.app.screen, FindScreen)
         lines = person.app.screen.query_one(TextLines)
         await person.press("down", "down", "ctrl+p")
         assert isinstance(person.app.screen, FindScreen)

@@ -119,7 +119,7 @@ class HelpScreen(ModalScreen[None]):
             "The arrow always points to the referenced table. A row of the Lens is one foreign key.",
             "Select text with the mouse: hold Shift, or start with --no-mouse.",
         ):
-            lines += [(Span(" " + piece, "dim"),) for piece in textwrap.wrap(text, cells - 1)]
+            lines += [(Span(" " + piece, "dim"),) for piece in textwrap.wrap(text, max(8, cells - 1))]
         return lines
 
 

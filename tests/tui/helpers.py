@@ -13,6 +13,7 @@ import psycopg
 from textual._compositor import LayoutUpdate
 from textual.events import Key
 from textual.keys import _character_to_key
+from textual.widget import Widget
 from textual.widgets._toast import Toast
 
 from fkexplorer.database.source import Source
@@ -61,7 +62,7 @@ class Person:
     async def settle(self) -> None:
         """Wait until every message has been dealt with, and those that came of it, and the screen is laid out."""
         while await self.pilot._wait_for_screen():
-            widgets = list(self.app.screen.walk_children(with_self=True))
+            widgets = list(self.app.screen.walk_children(Widget, with_self=True))
             busy = any(pump.message_queue_size or pump._next_callbacks for pump in (self.app, *widgets))
             if not busy and not any(widget._layout_required or widget._repaint_required for widget in widgets):
                 return

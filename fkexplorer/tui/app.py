@@ -10,10 +10,8 @@ from textual import work
 from textual.app import App
 
 from fkexplorer.database.model import Trouble
-from fkexplorer.orphans.model import Status
 from fkexplorer.tui.keys import bindings
-from fkexplorer.tui.main import MainScreen
-from fkexplorer.tui.messages import ConnectionLost
+from fkexplorer.tui.opening import Opening
 from fkexplorer.tui.session import Session
 from fkexplorer.tui.theme import DARK, palette
 from fkexplorer.tui.world import World
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
 
     from fkexplorer.database.source import Source
     from fkexplorer.tui import messages as said
+    from fkexplorer.tui.main import MainScreen
     from fkexplorer.tui.theme import Palette
     from fkexplorer.tui.world import RowsQuery
 
@@ -98,14 +97,20 @@ class ExplorerApp(App[int], inherit_bindings=False):
         return palette(colours=colours, no_color=plain)
 
     def get_default_screen(self) -> Screen[Any]:
-        """The only screen that is not a dialog."""
-        self.main = MainScreen(self.world, self.source.label())
-        return self.main
+        """What is painted first."""
+        return Opening(self.source.label())
 
     def on_mount(self) -> None:
-        """The first frame is painted; then the database is looked for."""
-        self.call_after_refresh(self._connect)
+        """The first frame is painted; then the rest is imported, and the database looked for."""
+        self.call_after_refresh(self._open)
         self.set_interval(TICK, self._tick)
+
+    async def _open(self) -> None:
+        from fkexplorer.tui.main import MainScreen  # noqa: PLC0415 - half of all that is imported
+
+        self.main = MainScreen(self.world, self.source.label())
+        await self.push_screen(self.main)
+        self._connect()
 
     def _tick(self) -> None:
         if self.world.schema is not None and self.screen is self.main:
@@ -182,6 +187,8 @@ class ExplorerApp(App[int], inherit_bindings=False):
 
     def on_edge_counted(self, event: said.EdgeCounted) -> None:
         """A count came."""
+        from fkexplorer.orphans.model import Status  # noqa: PLC0415 - the first frame does without
+
         if event.generation == self.session.generation:
             edge, count = event.count.edge, event.count
             self.world.checking.discard(edge)
@@ -213,8 +220,12 @@ class ExplorerApp(App[int], inherit_bindings=False):
 
     def on_connection_lost(self, event: said.ConnectionLost) -> None:
         """Say so."""
-        if event.generation == self.session.generation and self.world.lost is None:
-            self._lost(event.trouble, f"{event.trouble.reason}. R reconnects.")
+        if event.generation == self.session.generation:
+            self._connection_lost(event.trouble)
+
+    def _connection_lost(self, trouble: Trouble) -> None:
+        if self.world.lost is None:
+            self._lost(trouble, f"{trouble.reason}. R reconnects.")
 
     def on_main_screen_count_wanted(self, event: MainScreen.CountWanted) -> None:
         """Count again; everything also means: the catalogue, and the connection if it is lost."""
@@ -262,7 +273,7 @@ class ExplorerApp(App[int], inherit_bindings=False):
         """Say why not."""
         self.main.rows.fail(event.query, _words(event.trouble))
         if event.trouble.code == "lost":
-            self.on_connection_lost(ConnectionLost(self.session.generation, event.trouble))
+            self._connection_lost(event.trouble)
 
     def on_main_screen_row_wanted(self, event: MainScreen.RowWanted) -> None:
         """Show one row in full."""
@@ -306,7 +317,7 @@ class ExplorerApp(App[int], inherit_bindings=False):
             worker.cancel()
         if rows:
             self.main.rows.stopped()
-        self.main.say(("Stopped. " if stopped or rows else "") + "Ctrl+C again quits.")
+        self.notify(("Stopped. " if stopped or rows else "") + "Ctrl+C again quits.", markup=False, timeout=4)
 
     def action_redraw(self) -> None:
         """Draw everything again."""
@@ -315,7 +326,7 @@ class ExplorerApp(App[int], inherit_bindings=False):
     def on_paste(self, event: events.Paste) -> None:
         """A paste runs no key."""
         event.stop()
-        self.main.say("A paste does nothing here.")
+        self.notify("A paste does nothing here.", markup=False, timeout=4)
 
     # Ends
 

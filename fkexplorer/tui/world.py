@@ -6,13 +6,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from fkexplorer.reports.tables import Edges, edges_by_table
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from fkexplorer.database.model import ServerFacts
     from fkexplorer.orphans.model import Count
+    from fkexplorer.reports.tables import Edges
     from fkexplorer.schema.graph import Graph
     from fkexplorer.schema.model import Relationship, Schema, Table
 
@@ -107,6 +106,8 @@ class World:
     def take(self, schema: Schema, graph: Graph) -> None:
         """A catalogue was read: index its edges by table, forget counts of edges that are no more."""
         self.schema, self.graph = schema, graph
+        from fkexplorer.reports.tables import edges_by_table  # noqa: PLC0415 - the first frame does without
+
         self.edges = edges_by_table(schema)
         self.counts = {oid: count for oid, count in self.counts.items() if oid in schema.edges}
         self.checking.clear()
@@ -118,6 +119,8 @@ class World:
 
     def edges_of(self, table: int) -> Edges:
         """The edges on either side of a table."""
+        from fkexplorer.reports.tables import Edges  # noqa: PLC0415 - as above
+
         return self.edges.get(table) or Edges((), ())
 
     def table(self, oid: int | None) -> Table | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from textual.binding import Binding
 from textual.screen import Screen
 
 from fkexplorer.reports.style import Span
@@ -13,11 +14,15 @@ from fkexplorer.tui.theme import painted
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
+    from textual.binding import BindingType
 
 
 class Opening(Screen[None]):
     """Looks as the main screen does before it knows anything; it stays beneath that one."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q", "app.quit", "quit", id="opening.quit", tooltip="Quit.", show=False)
+    ]
     DEFAULT_CSS = "Opening Panel { height: 1fr; }"
 
     def __init__(self, label: str) -> None:

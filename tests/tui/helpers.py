@@ -61,9 +61,13 @@ class Person:
 
     async def settle(self) -> None:
         """Wait until every message has been dealt with, and those that came of it, and the screen is laid out."""
+        deadline = time.monotonic() + PATIENCE
         while await self.pilot._wait_for_screen():
+            assert time.monotonic() < deadline, f"never still, the screen says:\n{self.text}"
             widgets = list(self.app.screen.walk_children(Widget, with_self=True))
             busy = any(pump.message_queue_size or pump._next_callbacks for pump in (self.app, *widgets))
+            if self.app._exit:  # what is laid out no more never settles
+                return
             if not busy and not any(widget._layout_required or widget._repaint_required for widget in widgets):
                 return
             await asyncio.sleep(0)
@@ -240,6 +244,7 @@ async def opened(
         gate.attach(app)
     async with app.run_test(size=size, notifications=True) as pilot:
         person = Person(app, pilot)
+        await person.until(lambda: hasattr(app, "main"))  # the first frame is painted without it
         if wait:
             await person.counted()
         yield person

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 FLUSH = 0.1
 """Seconds that arriving counts are gathered before they are painted: ten repaints a second are enough for eyes, and
 on a slow line hundreds of single ones would queue up before the answer to a key."""
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 TICK = 5.0
 """Seconds between looks at the ages in the header; only a changed line is sent."""
 
@@ -78,6 +81,10 @@ class ExplorerApp(App[int], inherit_bindings=False):
         self._in_full: set[int] = set()
         """Edges whose totals were asked for because somebody looks at their rows."""
         self._flushing = False
+        self._opened = False
+        """The main screen is mounted."""
+        self._signal = 0
+        """The signal that asked the app to end."""
         self._interrupted_at = float("-inf")
         self.palette = self._palette_now()
 
@@ -102,6 +109,10 @@ class ExplorerApp(App[int], inherit_bindings=False):
 
     def on_mount(self) -> None:
         """The first frame is painted; then the rest is imported, and the database looked for."""
+        # From here on a signal ends the app as `q` does. Before it breaks off the event loop, which must not happen
+        # while a screen is being mounted: Textual's tasks then swallow their cancellation, and the loop never ends.
+        for number in _SIGNALS:
+            asyncio.get_running_loop().add_signal_handler(number, self._end, number)
         self.call_after_refresh(self._open)
         self.set_interval(TICK, self._tick)
 
@@ -110,7 +121,18 @@ class ExplorerApp(App[int], inherit_bindings=False):
 
         self.main = MainScreen(self.world, self.source.label())
         await self.push_screen(self.main)
-        self._connect()
+        self._opened = True
+        if self._signal:
+            self.exit(128 + self._signal)
+        else:
+            self._connect()
+
+    def _end(self, number: int) -> None:
+        # A closed terminal sends SIGCONT too, and Textual's handler of that fails once the loop has ended.
+        signal.signal(signal.SIGCONT, lambda *_: None)
+        self._signal = number
+        if self._opened:  # a screen whose mounting is cut short finds its widgets missing
+            self.exit(128 + number)
 
     def _tick(self) -> None:
         if self.world.schema is not None and self.screen is self.main:
@@ -382,7 +404,12 @@ def run_app(
     """
     app = ExplorerApp(source, ascii_only=ascii, max_bytes=max_bytes, prepare=prepare)
     app.typed = typed if typed is not None else []
-    code = app.run(mouse=mouse)
+    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+    try:
+        code = app.run(mouse=mouse)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     if app.fault is not None:
         raise app.fault
     if app.trouble is not None:

@@ -73,33 +73,32 @@ class Panes(Screen[None], inherit_bindings=False):
         self._label = label
         self.view = View.TABLES
         self.zoomed = False
+        # Made here and kept: what arrives while the screen begins or ends finds them all the same.
+        self.tables = TablesView(world, id="tables")
+        self.lens = LensView(world, id="lens")
+        self.rows = RowsView(id="rows")
+        self.detail = Detail(id="detail")
+        self._header, self._trail, self._keys = Panel(id="header"), Panel(id="trail"), Panel(id="keys")
+        self._edge, self._small = Panel(id="edge"), Panel(id="small")
+        self._body, self._main = Horizontal(id="body"), Vertical(id="main")
 
     def compose(self) -> ComposeResult:
-        """All panes; `_arrange` shows those that there is room for."""
-        yield Panel(id="header")
-        yield Panel(id="trail")
-        with Horizontal(id="body"):
-            yield TablesView(self.world, id="tables")
-            yield Panel(id="edge")
-            with Vertical(id="main"):
-                yield LensView(self.world, id="lens")
-                yield Detail(id="detail")
-                yield RowsView(id="rows")
-        yield Panel(id="small")
+        """All panes; `arrange_panes` shows those that there is room for."""
+        yield self._header
+        yield self._trail
+        with self._body:
+            yield self.tables
+            yield self._edge
+            with self._main:
+                yield self.lens
+                yield self.detail
+                yield self.rows
+        yield self._small
         yield FilterBar()
-        yield Panel(id="keys")
+        yield self._keys
 
     def on_mount(self) -> None:
-        """Find the panes once."""
-        self.tables = self.query_one("#tables", TablesView)
-        self.lens = self.query_one("#lens", LensView)
-        self.rows = self.query_one("#rows", RowsView)
-        self.detail = self.query_one("#detail", Detail)
-        # Kept, since what arrives while the app ends finds them no more.
-        self._header = self.query_one("#header", Panel)
-        self._trail = self.query_one("#trail", Panel)
-        self._keys = self.query_one("#keys", Panel)
-        self._main = self.query_one("#main", Vertical)
+        """Show what is known: where we connect to."""
         self.arrange_panes()
         self.show_header()
 
@@ -122,25 +121,26 @@ class Panes(Screen[None], inherit_bindings=False):
 
     def arrange_panes(self) -> None:
         """Show the panes that there is room for."""
+        if self.detail not in self._main.children or self.rows not in self._main.children:
+            return  # the app ends while this screen begins
         width, height = self.size
         small = width < SMALLEST[0] or height < SMALLEST[1]
         roomy = height >= SHORT
         home = self.view is View.TABLES
-        show = {
-            "#header": not small,
-            "#trail": not small and roomy,
-            "#body": not small,
-            "#keys": not small,
-            "#small": small,
-            "#tables": self.beside or home,
-            "#edge": self.beside,
-            "#main": self.beside or not home or roomy,
-            "#lens": self._lens_shown,
-            "#rows": self.view is View.ROWS,
-            "#detail": roomy and not self.zoomed,
-        }
-        for selector, wanted in show.items():
-            widget = self.query_one(selector)
+        show: tuple[tuple[Widget, bool], ...] = (
+            (self._header, not small),
+            (self._trail, not small and roomy),
+            (self._body, not small),
+            (self._keys, not small),
+            (self._small, small),
+            (self.tables, self.beside or home),
+            (self._edge, self.beside),
+            (self._main, self.beside or not home or roomy),
+            (self.lens, self._lens_shown),
+            (self.rows, self.view is View.ROWS),
+            (self.detail, roomy and not self.zoomed),
+        )
+        for widget, wanted in show:
             if widget.display != wanted:
                 widget.display = wanted
         self.detail.styles.height = 3 if height < LOW else 6
@@ -153,14 +153,14 @@ class Panes(Screen[None], inherit_bindings=False):
             main.move_child(self.detail, after=self.rows)
         self.tables.set_class(self.beside, "-beside")
         # With one pane the detail lies below the tables, side by side it lies below the Lens.
-        self.query_one("#body").styles.layout = "horizontal" if self.beside else "vertical"
+        self._body.styles.layout = "horizontal" if self.beside else "vertical"
         self._main.styles.height = "auto" if home and not self.beside else "1fr"
         if small:
-            self.query_one("#small", Panel).show(
+            self._small.show(
                 [[Span(f"{width}x{height} is too small: {SMALLEST[0]}x{SMALLEST[1]} is the least.", "unknown")]]
             )
         if self.beside:
-            self.query_one("#edge", Panel).show([[Span("|" if painted(self.app).ascii_only else "│", "off")]] * height)
+            self._edge.show([[Span("|" if painted(self.app).ascii_only else "│", "off")]] * height)
 
     @property
     def _lens_shown(self) -> bool:

@@ -244,10 +244,15 @@ async def opened(
         gate.attach(app)
     async with app.run_test(size=size, notifications=True) as pilot:
         person = Person(app, pilot)
-        await person.until(lambda: hasattr(app, "main"))  # the first frame is painted without it
+        # The first frame is painted without the panes.
+        await person.until(lambda: app._exit or _mounted(app))
         if wait:
             await person.counted()
         yield person
+
+
+def _mounted(app: ExplorerApp) -> bool:
+    return hasattr(app, "main") and app.main.is_mounted
 
 
 async def run(conninfo: str, text: str) -> None:

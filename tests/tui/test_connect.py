@@ -83,12 +83,19 @@ from fkexplorer.database.source import Source
 from fkexplorer.tui.app import ExplorerApp
 seen = []
 class Probe(ExplorerApp):
-    def _connect(self, password=None):
+    def note(self):
         seen.append(sorted({name.partition(".")[0] for name in sys.modules}))
+    def _open(self):
+        self.note()
+        return super()._open()
+    def _connect(self, password=None):
+        self.note()
         self.exit(0)
 async def main():
-    async with Probe(Source("postgresql://u@h/d", "argument")).run_test() as pilot:
-        await pilot.pause()
+    app = Probe(Source("postgresql://u@h/d", "argument"))
+    async with app.run_test() as pilot:
+        while not app._exit:
+            await asyncio.sleep(0.01)
 asyncio.run(main())
 print(json.dumps(seen))
 """
@@ -96,9 +103,10 @@ print(json.dumps(seen))
 
 def test_nothing_heavy_is_imported_before_the_first_frame() -> None:
     done = subprocess.run([sys.executable, "-c", FIRST_FRAME], capture_output=True, text=True, check=True)
-    [modules] = json.loads(done.stdout)
-    assert "textual" in modules
-    assert {"sqlalchemy", "psycopg", "networkx"}.isdisjoint(modules)
+    first_frame, panes = json.loads(done.stdout)
+    for modules in (first_frame, panes):
+        assert "textual" in modules
+        assert {"sqlalchemy", "psycopg", "networkx"}.isdisjoint(modules)
 
 
 async def test_a_password_that_is_wanted_is_asked_for(guarded: str) -> None:

@@ -83,8 +83,8 @@ class ExplorerApp(App[int], inherit_bindings=False):
         self._flushing = False
         self._opened = False
         """The main screen is mounted."""
-        self._signal = 0
-        """The signal that asked the app to end."""
+        self._code: int | None = None
+        """The exit code, once somebody wanted to leave."""
         self._interrupted_at = float("-inf")
         self.palette = self._palette_now()
 
@@ -122,17 +122,21 @@ class ExplorerApp(App[int], inherit_bindings=False):
         self.main = MainScreen(self.world, self.source.label())
         await self.push_screen(self.main)
         self._opened = True
-        if self._signal:
-            self.exit(128 + self._signal)
+        if self._code is not None:
+            self.exit(self._code)
         else:
             self._connect()
 
     def _end(self, number: int) -> None:
         # A closed terminal sends SIGCONT too, and Textual's handler of that fails once the loop has ended.
         signal.signal(signal.SIGCONT, lambda *_: None)
-        self._signal = number
-        if self._opened:  # a screen whose mounting is cut short finds its widgets missing
-            self.exit(128 + number)
+        self._leave(128 + number)
+
+    def _leave(self, code: int) -> None:
+        """End; not before the main screen is mounted: cut short, it would find its widgets missing."""
+        self._code = code
+        if self._opened:
+            self.exit(code)
 
     def _tick(self) -> None:
         if self.world.schema is not None and self.screen is self.main:
@@ -330,7 +334,7 @@ class ExplorerApp(App[int], inherit_bindings=False):
         """Ctrl+C: stop what reads; again within two seconds: quit."""
         now = time.monotonic()
         if now - self._interrupted_at < 2:
-            self.exit(130)
+            self._leave(130)
             return
         self._interrupted_at = now
         stopped = self.session.stop_all()
@@ -354,7 +358,7 @@ class ExplorerApp(App[int], inherit_bindings=False):
 
     async def action_quit(self) -> None:
         """Quit."""
-        self.exit(0)
+        self._leave(0)
 
     async def on_unmount(self) -> None:
         """Leave nothing on the server; the session closes within a second."""

@@ -73,15 +73,21 @@ async def take(shot: Shot, conninfo: str) -> str:
     with patch.dict(os.environ, {"TERM": "xterm-256color", "COLORTERM": "truecolor"}):
         os.environ.pop("NO_COLOR", None)
         app = StillApp(Source(conninfo=conninfo, origin="--demo"), ascii_only=shot.ascii)
-    async with app.run_test(size=shot.size) as pilot:
+    async with asyncio.timeout(60), app.run_test(size=shot.size) as pilot:
         while not app.world.first_pass_done:
             await pilot.pause(0.05)
         for key in shot.keys:
             await pilot.press(key)
-            await app.workers.wait_for_complete([worker for worker in app.workers if worker.group in ("rows", "row")])
-            await pilot.pause()
+            await pilot.pause(0.05)
+            while _busy(app):
+                await pilot.pause(0.05)
         await pilot.pause(0.3)
         return app.export_screenshot(title="fkexplorer --demo")
+
+
+def _busy(app: ExplorerApp) -> bool:
+    """Whether rows or totals that a key asked for are still to come, or to be painted."""
+    return app.main.rows.waiting or bool(app.world.checking or app._in_full or app._dirty)
 
 
 async def take_all(conninfo: str) -> dict[str, str]:

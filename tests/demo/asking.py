@@ -58,7 +58,7 @@ class Edge:
         checked = (" OR " if self.match_full else " AND ").join(f"c.{name} IS NOT NULL" for name in self.child_columns)
         key = ", ".join(f"c.{name}" for name in self.child_columns)
         return (
-            f"SELECT ROW({key})::text AS key FROM {self.child} c LEFT JOIN {self.parent} p ON {same} "  # noqa: S608 - the demo's own names
+            f"SELECT ROW({key})::text AS key FROM {self.child} c LEFT JOIN {self.parent} p ON {same} "
             f"WHERE p.{self.parent_columns[0]} IS NULL AND ({checked})"
         )
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.matrix
 
 def test_every_edge_has_the_orphans_it_is_there_to_show(connection: psycopg.Connection, edges: dict[str, Edge]) -> None:
     found = {
-        name: one(connection, f"SELECT count(*), count(DISTINCT key) FROM ({edge.orphans()}) o")  # noqa: S608 - as above
+        name: one(connection, f"SELECT count(*), count(DISTINCT key) FROM ({edge.orphans()}) o")
         for name, edge in edges.items()
     }
     expected = {name: orphans for name, orphans in ORPHANS.items() if name in edges}
@@ -131,7 +131,7 @@ def test_tables_are_analysed(connection: psycopg.Connection) -> None:
     for table, estimate, partitioned in tables:
         # Before 14 a partitioned table has no estimate of its own.
         if not partitioned or connection.info.server_version >= 140000:
-            assert one(connection, f"SELECT count(*) FROM {table}") == estimate, table  # noqa: S608 - as above
+            assert one(connection, f"SELECT count(*) FROM {table}") == estimate, table
     assert 5_000 < sum(estimate for _, estimate, partitioned in tables if not partitioned) < 15_000
 
 
@@ -144,7 +144,7 @@ def content(conninfo: str) -> dict[str, tuple[int, str]]:
             "AND c.relnamespace::regnamespace::text !~ '^pg_|information_schema'"
         ).fetchall()
         hashed = 'SELECT count(*), md5(string_agg(line, chr(10) ORDER BY line COLLATE "C")) FROM ({}) t (line)'
-        contents = {table: one(connection, hashed.format(f"SELECT t::text FROM {table} t")) for (table,) in tables}  # noqa: S608 - as above
+        contents = {table: one(connection, hashed.format(f"SELECT t::text FROM {table} t")) for (table,) in tables}
         definitions = (
             "SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint "
             "WHERE conrelid >= 16384"

@@ -1,6 +1,5 @@
 """What a count brings back: its numbers, and a word with a reason where the server gives none."""
 
-
 from __future__ import annotations
 
 import asyncio

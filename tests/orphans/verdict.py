@@ -1,6 +1,5 @@
 """PostgreSQL's own verdict on a case: which rows it refuses, which keys they lack, which parents it lets go."""
 
-
 from __future__ import annotations
 
 from dataclasses import dataclass

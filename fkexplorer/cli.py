@@ -222,7 +222,7 @@ def _app(options: argparse.Namespace, known: _Known) -> int:
     """Run the app; the demo's server starts while it is already on screen (a second of the two that it takes)."""
     from fkexplorer.console import speaks_unicode  # noqa: PLC0415
     from fkexplorer.database.source import Source  # noqa: PLC0415
-    from fkexplorer.tui.app import run_app  # noqa: PLC0415
+    from fkexplorer.tui.run import run_app  # noqa: PLC0415
 
     with ExitStack() as server:
         if _wants_demo(options):

@@ -17,7 +17,8 @@ from fkexplorer.reports import pages as page_reports
 from fkexplorer.reports.badges import cycle_lengths
 from fkexplorer.reports.document import UNCOUNTED, Check, check_json, worst_first
 from fkexplorer.reports.lens import build_lens
-from fkexplorer.reports.text import check_text, number, uncounted
+from fkexplorer.reports.text import check_text, uncounted
+from fkexplorer.reports.values import number
 from fkexplorer.schema.model import EdgeState
 from fkexplorer.schema.names import (
     edge_label,

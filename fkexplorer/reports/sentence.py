@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fkexplorer.orphans.model import Bound, Status
 from fkexplorer.reports.badges import STATUS_WORDS, edge_badge, rows_of, tags
 from fkexplorer.reports.style import Line, Span
-from fkexplorer.reports.values import age, duration, exact, inert, percent
+from fkexplorer.reports.values import age, duration, exact, inert, number, percent
 from fkexplorer.reports.words import article, implied, one, several
 from fkexplorer.schema.keys import is_one_to_one
 from fkexplorer.schema.model import Action, EdgeState, Match
@@ -181,36 +181,36 @@ def edge_detail(
         Span(f"  {actions}  "),
         Span(state_words(edge), "unknown" if suspicious else ""),
     )
-    looked = ""
-    if count is not None and count.status not in (Status.SKIPPED, Status.STOPPED):
-        elapsed = max(0.0, (now - count.as_of).total_seconds())
-        looked = f"  looked at {age(elapsed)} in {duration(count.seconds)}"
     body = (
         Span(f"{pairing(schema, edge)}  "),
         Span(count_words(schema, edge, count, checking=checking), style),
         Span(f"  indexed: {'yes' if edge.index else 'no'}", "" if edge.index else "tag"),
-        Span(looked, "dim"),
     )
-    lines = [head, body, *_more(edge, count, cycle)]
+    lines = [head, body, *_more(edge, count, cycle, now)]
     return tuple(tuple(Span(inert(span.text, ascii=ascii), span.style) for span in line) for line in lines)
 
 
-def _more(edge: Relationship, count: Count | None, cycle: int | None) -> list[Line]:
+def _more(edge: Relationship, count: Count | None, cycle: int | None, now: datetime) -> list[Line]:
     lines: list[Line] = []
-    if edge.triggers.places:
-        lines.append((Span("triggers off on " + ", ".join(edge.triggers.places), "unknown"),))
     numbers: list[str] = []
+    looked = ""
     if count is not None:
         if count.missing_keys:
-            numbers.append(f"{exact(count.missing_keys)} missing key{'' if count.missing_keys == 1 else 's'}")
+            numbers.append(number(count.missing_keys, "missing key"))
         if count.nulls:
-            numbers.append(f"{exact(count.nulls)} rows without a key (NULL)")
+            numbers.append(f"{number(count.nulls, 'row')} without a key (NULL)")
         if count.unchecked:
-            numbers.append(f"{exact(count.unchecked)} rows that MATCH SIMPLE lets pass: a part of the key is NULL")
+            numbers.append(f"{number(count.unchecked, 'row')} let pass by MATCH SIMPLE: a part of the key is NULL")
         if count.childless:
-            numbers.append(f"{exact(count.childless)} parents without a child")
-    if numbers:
-        lines.append((Span("  ".join(numbers)),))
+            numbers.append(f"{number(count.childless, 'parent')} without a child")
+        if count.status not in (Status.SKIPPED, Status.STOPPED):
+            elapsed = max(0.0, (now - count.as_of).total_seconds())
+            looked = f"looked at {age(elapsed)} in {duration(count.seconds)}"
+    if numbers or looked:
+        said = "  ".join(numbers)
+        lines.append((Span(said), Span(f"{'  ' if said else ''}{looked}", "dim")))
+    if edge.triggers.places:
+        lines.append((Span("triggers off on " + ", ".join(edge.triggers.places), "unknown"),))
     words = [span.text for span in tags(edge, cycle=cycle) if span.text.startswith("c")]
     if words:
         lines.append((Span(f"on a cycle of {cycle} keys", "dim"),))

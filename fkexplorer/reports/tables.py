@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fkexplorer.reports.badges import Severity, severity, tags, total
 from fkexplorer.reports.style import Line, Span
-from fkexplorer.reports.values import exact, fit, human, inert, size
+from fkexplorer.reports.values import exact, fit, human, inert, number, size
 from fkexplorer.schema.model import TableKind
 from fkexplorer.schema.names import quote
 
@@ -135,7 +135,7 @@ def table_detail(
     """Four lines about a table: what it is, its comment, its worst foreign keys."""
     what = [_KINDS.get(table.kind, "table") + in_schema(table)]
     if table.partitions:
-        what.append(f"{len(table.partitions)} partitions")
+        what.append(number(len(table.partitions), "partition"))
     rows = f"about {exact(round(table.estimated_rows))} rows" if table.estimated_rows is not None else "never analysed"
     what += [rows, size(table.estimated_bytes)]
     if table.row_security_active:
@@ -152,9 +152,9 @@ def table_detail(
     if table.comment:
         lines.append((Span(" " + fit(table.comment, width - 1, middle=False, ascii=ascii)),))
     if own.edges:
-        said = f" {own.edges} foreign keys, {own.checked} counted, "
+        said = f" {number(own.edges, 'foreign key')}, {own.checked} counted, "
         found = (
-            f"{own.with_orphans} with orphans ({exact(own.orphans)} rows)" if own.with_orphans else "none with orphans"
+            f"{own.with_orphans} with orphans ({number(own.orphans, 'row')})" if own.orphans else "none with orphans"
         )
         lines.append((Span(said), Span(found, own.worst.style if own.orphans else "")))
         worst = worst_edge(schema, edges.own, counts)
@@ -167,7 +167,7 @@ def table_detail(
     else:
         lines.append((Span(" It refers to no table."),))
     if not edges.own and edges.into:
-        lines.append((Span(f" {len(edges.into)} foreign keys refer to it.", "dim"),))
+        lines.append((Span(f" {number(len(edges.into), 'foreign key')} from other tables to it.", "dim"),))
     return lines
 
 

@@ -9,7 +9,7 @@ from fkexplorer.orphans.model import Status
 from fkexplorer.reports.badges import STATUS_WORDS, edge_badge, tags
 from fkexplorer.reports.document import UNCOUNTED
 from fkexplorer.reports.sentence import count_words, pairing
-from fkexplorer.reports.values import duration, exact, inert, width
+from fkexplorer.reports.values import duration, exact, inert, number, width
 from fkexplorer.schema.model import EdgeState
 from fkexplorer.schema.names import edge_label
 
@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 
     from fkexplorer.reports.document import Check
     from fkexplorer.schema.model import Relationship
-
-
-def number(count: int, one: str, many: str = "") -> str:
-    """`1 foreign key`, `2,104 foreign keys`."""
-    return f"{exact(count)} {one if count == 1 else many or one + 's'}"
 
 
 def check_text(check: Check, *, ascii: bool = False) -> list[str]:

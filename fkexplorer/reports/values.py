@@ -167,6 +167,11 @@ def exact(number: int) -> str:
     return f"{number:,}"
 
 
+def number(count: int, one: str, many: str = "") -> str:
+    """`1 foreign key`, `2,104 foreign keys`."""
+    return f"{exact(count)} {one if count == 1 else many or one + 's'}"
+
+
 def percent(part: float, whole: float) -> str:
     """A share as people compare it: `0.76%`, `12%`; never 0% of something nor 100% of less than everything."""
     if whole <= 0:

@@ -28,14 +28,13 @@ if TYPE_CHECKING:
 
     from fkexplorer.database.source import Source
     from fkexplorer.tui import messages as said
-    from fkexplorer.tui.main import MainScreen
     from fkexplorer.tui.theme import Palette
     from fkexplorer.tui.world import RowsQuery
 
 FLUSH = 0.1
 """Seconds that arriving counts are gathered before they are painted: ten repaints a second are enough for eyes, and
 on a slow line hundreds of single ones would queue up before the answer to a key."""
-_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 TICK = 5.0
 """Seconds between looks at the ages in the header; only a changed line is sent."""
 
@@ -111,7 +110,7 @@ class ExplorerApp(App[int], inherit_bindings=False):
         """The first frame is painted; then the rest is imported, and the database looked for."""
         # From here on a signal ends the app as `q` does. Before it breaks off the event loop, which must not happen
         # while a screen is being mounted: Textual's tasks then swallow their cancellation, and the loop never ends.
-        for number in _SIGNALS:
+        for number in SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, self._end, number)
         self.call_after_refresh(self._open)
         self.set_interval(TICK, self._tick)
@@ -253,7 +252,7 @@ class ExplorerApp(App[int], inherit_bindings=False):
         if self.world.lost is None:
             self._lost(trouble, f"{trouble.reason}. R reconnects.")
 
-    def on_main_screen_count_wanted(self, event: MainScreen.CountWanted) -> None:
+    def on_count_wanted(self, event: said.CountWanted) -> None:
         """Count again; everything also means: the catalogue, and the connection if it is lost."""
         if event.edges is not None:
             self.session.recount(event.edges)
@@ -271,18 +270,18 @@ class ExplorerApp(App[int], inherit_bindings=False):
         self.main.say(f"The catalogue could not be read again: {_words(event.trouble)}", severity="error")
         self.session.recount_all()
 
-    def on_main_screen_totals_wanted(self, event: MainScreen.TotalsWanted) -> None:
+    def on_totals_wanted(self, event: said.TotalsWanted) -> None:
         """Count an edge in full."""
         if self.session.count_in_full(event.edge):
             self._in_full.add(event.edge)
 
-    def on_main_screen_stop_wanted(self, event: MainScreen.StopWanted) -> None:
+    def on_stop_wanted(self, event: said.StopWanted) -> None:
         """Stop one count."""
         self.session.stop(event.edge)
 
     # Rows
 
-    def on_main_screen_rows_wanted(self, event: MainScreen.RowsWanted) -> None:
+    def on_rows_wanted(self, event: said.RowsWanted) -> None:
         """Fetch a page."""
         self._fetch(event.query, event.after)
 
@@ -301,7 +300,7 @@ class ExplorerApp(App[int], inherit_bindings=False):
         if event.trouble.code == "lost":
             self._connection_lost(event.trouble)
 
-    def on_main_screen_row_wanted(self, event: MainScreen.RowWanted) -> None:
+    def on_row_wanted(self, event: said.RowWanted) -> None:
         """Show one row in full."""
         self._whole_row(event.query, event.title, event.key)
 
@@ -321,7 +320,7 @@ class ExplorerApp(App[int], inherit_bindings=False):
         else:
             self.main.say("The row is gone.")
 
-    def on_main_screen_sql_wanted(self, event: MainScreen.SqlWanted) -> None:
+    def on_sql_wanted(self, event: said.SqlWanted) -> None:
         """Copy the query that lists the orphans."""
         schema = self.world.schema
         if schema is not None and event.edge in schema.edges:
@@ -382,40 +381,3 @@ class ExplorerApp(App[int], inherit_bindings=False):
 
 def _words(trouble: Trouble) -> str:
     return f"{trouble.reason}; {trouble.hint}"
-
-
-def run_app(
-    source: Source,
-    *,
-    ascii: bool = False,
-    mouse: bool = True,
-    max_bytes: int = 1 << 30,
-    prepare: Callable[[], Source] | None = None,
-    typed: list[str] | None = None,
-) -> int:
-    """Run the app until it is closed; the exit code of the process.
-
-    Args:
-        source: the database; only its label is used until `prepare` has given the real one.
-        ascii: write nothing beyond ASCII.
-        mouse: take the mouse from the terminal.
-        max_bytes: a foreign key whose tables are larger is not counted until asked for.
-        prepare: makes the database first, as a demo's server; it runs in a thread, the app on screen meanwhile.
-        typed: takes the passwords that are typed, for the caller to mask in what it writes of a fault.
-
-    Raises:
-        Trouble: nothing could be shown, and why.
-    """
-    app = ExplorerApp(source, ascii_only=ascii, max_bytes=max_bytes, prepare=prepare)
-    app.typed = typed if typed is not None else []
-    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
-    try:
-        code = app.run(mouse=mouse)
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    if app.fault is not None:
-        raise app.fault
-    if app.trouble is not None:
-        raise app.trouble
-    return code if code is not None else (app.return_code or 0)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
-
-from textual.message import Message
 
 from fkexplorer.orphans.model import Status
 from fkexplorer.reports import sentence
@@ -13,6 +10,7 @@ from fkexplorer.schema.names import edge_label, table_label
 from fkexplorer.tui.filterbar import FilterBar
 from fkexplorer.tui.keys import KEYS, bindings
 from fkexplorer.tui.lens import LensView
+from fkexplorer.tui.messages import CountWanted, RowsWanted, RowWanted, SqlWanted, StopWanted, TotalsWanted
 from fkexplorer.tui.panes import Panes
 from fkexplorer.tui.rows import RowsView
 from fkexplorer.tui.tables import TablesView
@@ -39,45 +37,6 @@ class MainScreen(Panes):
     """The panes with their keys. What needs the database is asked for by a message to the app."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("main")
-
-    @dataclass
-    class RowsWanted(Message):
-        """A page is to be fetched; `after` is None for the first."""
-
-        query: RowsQuery
-        after: tuple[str | None, ...] | None
-
-    @dataclass
-    class RowWanted(Message):
-        """A row is to be shown in full."""
-
-        query: RowsQuery
-        title: str
-        key: tuple[str | None, ...]
-
-    @dataclass
-    class CountWanted(Message):
-        """These edges are to be counted again; None means everything."""
-
-        edges: tuple[int, ...] | None
-
-    @dataclass
-    class TotalsWanted(Message):
-        """Somebody looks at the rows of this edge: its totals are worth a count."""
-
-        edge: int
-
-    @dataclass
-    class StopWanted(Message):
-        """The count of this edge is to stop."""
-
-        edge: int
-
-    @dataclass
-    class SqlWanted(Message):
-        """The query behind these orphans is to be copied."""
-
-        edge: int
 
     def __init__(self, world: World, label: str) -> None:
         super().__init__(world, label)
@@ -143,7 +102,7 @@ class MainScreen(Panes):
         if query.kind is RowsKind.KEYS:
             self.say("v shows the rows behind these keys.")
         elif at < len(self.rows.keys):
-            self.post_message(self.RowWanted(query, self.rows.title, self.rows.keys[at]))
+            self.post_message(RowWanted(query, self.rows.title, self.rows.keys[at]))
 
     def on_detail_chosen(self, _event: Detail.Chosen) -> None:
         """Enter on the detail: the rows of the edge that it describes."""
@@ -274,9 +233,9 @@ class MainScreen(Panes):
         if count is not None:
             self.rows.take_count(count)
         self.switch(View.ROWS)
-        self.post_message(self.RowsWanted(query, None))
+        self.post_message(RowsWanted(query, None))
         if edge is not None and count is not None and count.known and count.rows is None:
-            self.post_message(self.TotalsWanted(edge))
+            self.post_message(TotalsWanted(edge))
 
     def _title_of(self, kind: RowsKind, table: int, edge: Relationship | None) -> str:
         schema = self.world.schema
@@ -293,7 +252,7 @@ class MainScreen(Panes):
 
     def on_rows_view_wanted(self, event: RowsView.Wanted) -> None:
         """The cursor came near the end of the rows that are there."""
-        self.post_message(self.RowsWanted(event.query, event.after))
+        self.post_message(RowsWanted(event.query, event.after))
 
     # Counts
 
@@ -304,19 +263,19 @@ class MainScreen(Panes):
             return
         if self.view is View.TABLES and moment.table is not None and self.focused is self.tables:
             own = self.world.edges_of(moment.table).own
-            self.post_message(self.CountWanted(tuple(edge.oid for edge in own)))
+            self.post_message(CountWanted(tuple(edge.oid for edge in own)))
         elif moment.edge is not None:
-            self.post_message(self.CountWanted((moment.edge,)))
+            self.post_message(CountWanted((moment.edge,)))
 
     def action_recount_all(self) -> None:
         """Count everything again, or reconnect."""
-        self.post_message(self.CountWanted(None))
+        self.post_message(CountWanted(None))
 
     def action_stop_count(self) -> None:
         """Stop counting the edge."""
         moment = self.moment()
         if self.may("stop_count") and moment.edge is not None:
-            self.post_message(self.StopWanted(moment.edge))
+            self.post_message(StopWanted(moment.edge))
 
     # Finding
 
@@ -411,7 +370,7 @@ class MainScreen(Panes):
         """Copy the query."""
         moment = self.moment()
         if self.may("copy_sql") and moment.edge is not None:
-            self.post_message(self.SqlWanted(moment.edge))
+            self.post_message(SqlWanted(moment.edge))
 
     def action_help(self) -> None:
         """Keys and badges."""

@@ -1,4 +1,7 @@
-"""What workers tell the screen. They never touch a widget: they post one of these, and a handler does the rest."""
+"""What workers tell the screen, and what the screen wants of them.
+
+A worker never touches a widget: it posts one of these, and a handler does the rest.
+"""
 
 from __future__ import annotations
 
@@ -89,3 +92,48 @@ class PageFailed(Message):
 
     query: RowsQuery
     trouble: Trouble
+
+
+@dataclass
+class RowsWanted(Message):
+    """A page is to be fetched; `after` is None for the first."""
+
+    query: RowsQuery
+    after: tuple[str | None, ...] | None
+
+
+@dataclass
+class RowWanted(Message):
+    """A row is to be shown in full."""
+
+    query: RowsQuery
+    title: str
+    key: tuple[str | None, ...]
+
+
+@dataclass
+class CountWanted(Message):
+    """These edges are to be counted again; None means everything."""
+
+    edges: tuple[int, ...] | None
+
+
+@dataclass
+class TotalsWanted(Message):
+    """Somebody looks at the rows of this edge: its totals are worth a count."""
+
+    edge: int
+
+
+@dataclass
+class StopWanted(Message):
+    """The count of this edge is to stop."""
+
+    edge: int
+
+
+@dataclass
+class SqlWanted(Message):
+    """The query behind these orphans is to be copied."""
+
+    edge: int

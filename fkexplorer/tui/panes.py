@@ -249,7 +249,7 @@ class Panes(Screen[None], inherit_bindings=False):
             ascii=theirs.ascii_only,
         )
         plainly = (Span(sentence.sentence(schema, edge, ascii=theirs.ascii_only)),)
-        self.detail.show(wrapped([*told[:2], plainly, *told[2:]], width))
+        self.detail.show(wrapped([*told[:3], plainly, *told[3:]], width))
 
     # What the keys act on
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fkexplorer.orphans.model import Count, Status
-from fkexplorer.tui.main import MainScreen
+from fkexplorer.tui.messages import CountWanted
 from fkexplorer.tui.world import View
 from tests.proxy import Proxy
 from tests.tui.helpers import Person, gone, holding, opened, run, sessions
@@ -217,7 +217,7 @@ async def test_quitting_takes_a_second_at_most(url: str, way: str) -> None:
 async def test_quitting_while_a_count_is_about_to_be_painted(url: str) -> None:
     for _ in range(3):
         async with opened(url) as person:
-            person.app.post_message(MainScreen.CountWanted((person.edge("c_p_fk").oid,)))
+            person.app.post_message(CountWanted((person.edge("c_p_fk").oid,)))
             await person.until(lambda: person.app._flushing)
         assert person.app._exception is None
 

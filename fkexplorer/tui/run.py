@@ -1,0 +1,50 @@
+"""From the command line into the app, and out of it with an exit code."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+from fkexplorer.tui.app import SIGNALS, ExplorerApp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fkexplorer.database.source import Source
+
+
+def run_app(
+    source: Source,
+    *,
+    ascii: bool = False,
+    mouse: bool = True,
+    max_bytes: int = 1 << 30,
+    prepare: Callable[[], Source] | None = None,
+    typed: list[str] | None = None,
+) -> int:
+    """Run the app until it is closed; the exit code of the process.
+
+    Args:
+        source: the database; only its label is used until `prepare` has given the real one.
+        ascii: write nothing beyond ASCII.
+        mouse: take the mouse from the terminal.
+        max_bytes: a foreign key whose tables are larger is not counted until asked for.
+        prepare: makes the database first, as a demo's server; it runs in a thread, the app on screen meanwhile.
+        typed: takes the passwords that are typed, for the caller to mask in what it writes of a fault.
+
+    Raises:
+        Trouble: nothing could be shown, and why.
+    """
+    app = ExplorerApp(source, ascii_only=ascii, max_bytes=max_bytes, prepare=prepare)
+    app.typed = typed if typed is not None else []
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        code = app.run(mouse=mouse)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    if app.fault is not None:
+        raise app.fault
+    if app.trouble is not None:
+        raise app.trouble
+    return code if code is not None else (app.return_code or 0)

@@ -197,6 +197,9 @@ def _source(options: argparse.Namespace) -> Iterator[Source]:
         return
     from fkexplorer.demo.database import demo  # noqa: PLC0415
 
+    # libpq would take what the demo's conninfo leaves open from here: a service, options, a client certificate.
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        del os.environ[name]
     with demo() as conninfo:
         yield Source(conninfo, "--demo")
 

@@ -38,8 +38,8 @@ DOCKED = (130, 36)
 """From this size on rows stand below the Lens instead of in its place."""
 SHORT = 14
 """Below this height the detail and the trail make room."""
-LOW = 20
-"""Below this height the detail has two lines instead of five."""
+LOW, ORDINARY = 20, 24
+"""Below the first height the detail has two lines, below the second five, else six, so that totals have a place."""
 SMALLEST = (40, 10)
 LIST_WIDTH = 34
 
@@ -143,7 +143,7 @@ class Panes(Screen[None], inherit_bindings=False):
         for widget, wanted in show:
             if widget.display != wanted:
                 widget.display = wanted
-        self.detail.styles.height = 3 if height < LOW else 6
+        self.detail.styles.height = 3 if height < LOW else 6 if height < ORDINARY else 7
         # Docked rows belong to the edge that the detail above them describes; alone they come first.
         main = self._main
         above = main.children.index(self.detail) < main.children.index(self.rows)
@@ -249,7 +249,7 @@ class Panes(Screen[None], inherit_bindings=False):
             ascii=theirs.ascii_only,
         )
         plainly = (Span(sentence.sentence(schema, edge, ascii=theirs.ascii_only)),)
-        self.detail.show(wrapped([*told[:3], plainly, *told[3:]], width))
+        self.detail.show(wrapped([*told[:2], plainly, *told[2:]], width))
 
     # What the keys act on
 

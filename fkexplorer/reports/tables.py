@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fkexplorer.reports.badges import Severity, severity, tags, total
+from fkexplorer.reports.badges import Severity, edge_badge, severity, tags, total
 from fkexplorer.reports.style import Line, Span
 from fkexplorer.reports.values import exact, fit, human, inert, number, size
 from fkexplorer.schema.model import TableKind
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 WIDE = 56
 """From this width on a line says rows, keys and size too; below it is the name and the badge."""
+
+SHOWN = 3
+"""Foreign keys that a table's detail names, the worst of them."""
+BADGE = 8
 
 _KINDS = {TableKind.PARTITIONED: "partitioned", TableKind.FOREIGN: "foreign table"}
 
@@ -132,7 +136,7 @@ def table_detail(
     width: int,
     ascii: bool = False,
 ) -> Sequence[Line]:
-    """Four lines about a table: what it is, its comment, its worst foreign keys."""
+    """A few lines about a table: what it is, its comment, its worst foreign keys."""
     what = [_KINDS.get(table.kind, "table") + in_schema(table)]
     if table.partitions:
         what.append(number(len(table.partitions), "partition"))
@@ -157,18 +161,21 @@ def table_detail(
             f"{own.with_orphans} with orphans ({number(own.orphans, 'row')})" if own.orphans else "none with orphans"
         )
         lines.append((Span(said), Span(found, own.worst.style if own.orphans else "")))
-        worst = worst_edge(schema, edges.own, counts)
-        if worst is not None:
-            parent = schema.parent_of(worst)
-            columns = ", ".join(quote(pair.child.name) for pair in worst.pairs)
-            labels = " ".join(tag.text for tag in tags(worst))
-            text = f" worst: {columns} -> {short_name(parent)}  {labels}"
-            lines.append((Span(fit(text, width, ascii=ascii), "dim"),))
+        worst_first = sorted(edges.own, key=lambda edge: severity(schema, edge, counts.get(edge.oid)))
+        lines += [_edge_line(schema, edge, counts.get(edge.oid), width, ascii=ascii) for edge in worst_first[:SHOWN]]
     else:
         lines.append((Span(" It refers to no table."),))
     if not edges.own and edges.into:
         lines.append((Span(f" {number(len(edges.into), 'foreign key')} from other tables to it.", "dim"),))
     return lines
+
+
+def _edge_line(schema: Schema, edge: Relationship, count: Count | None, width: int, *, ascii: bool) -> Line:
+    badge = edge_badge(schema, edge, count)
+    columns = ", ".join(quote(pair.child.name) for pair in edge.pairs)
+    labels = "".join(f"  {tag.text}" for tag in tags(edge))
+    text = f"  {columns} -> {short_name(schema.parent_of(edge))}{labels}"
+    return (Span(fit(badge.text, BADGE, right=True), badge.style), Span(fit(text, width - BADGE, ascii=ascii), "dim"))
 
 
 def in_schema(table: Table) -> str:

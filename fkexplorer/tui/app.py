@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import time
 from datetime import UTC, datetime
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 FLUSH = 0.1
 """Seconds that arriving counts are gathered before they are painted: ten repaints a second are enough for eyes, and
 on a slow line hundreds of single ones would queue up before the answer to a key."""
-SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 TICK = 5.0
 """Seconds between looks at the ages in the header; only a changed line is sent."""
 
@@ -108,10 +106,6 @@ class ExplorerApp(App[int], inherit_bindings=False):
 
     def on_mount(self) -> None:
         """The first frame is painted; then the rest is imported, and the database looked for."""
-        # From here on a signal ends the app as `q` does. Before it breaks off the event loop, which must not happen
-        # while a screen is being mounted: Textual's tasks then swallow their cancellation, and the loop never ends.
-        for number in SIGNALS:
-            asyncio.get_running_loop().add_signal_handler(number, self._end, number)
         self.call_after_refresh(self._open)
         self.set_interval(TICK, self._tick)
 
@@ -126,7 +120,8 @@ class ExplorerApp(App[int], inherit_bindings=False):
         else:
             self._connect()
 
-    def _end(self, number: int) -> None:
+    def end_by_signal(self, number: int) -> None:
+        """A signal ends the app as `q` does; to be called in the event loop."""
         # A closed terminal sends SIGCONT too, and Textual's handler of that fails once the loop has ended.
         signal.signal(signal.SIGCONT, lambda *_: None)
         self._leave(128 + number)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from fkexplorer.tui.app import SIGNALS, ExplorerApp
+from fkexplorer.tui.app import ExplorerApp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from types import FrameType
 
     from fkexplorer.database.source import Source
 
@@ -37,14 +40,37 @@ def run_app(
     """
     app = ExplorerApp(source, ascii_only=ascii, max_bytes=max_bytes, prepare=prepare)
     app.typed = typed if typed is not None else []
-    handlers = {number: signal.getsignal(number) for number in SIGNALS}
-    try:
+    with _signals_to(app):
         code = app.run(mouse=mouse)
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
     if app.fault is not None:
         raise app.fault
     if app.trouble is not None:
         raise app.trouble
     return code if code is not None else (app.return_code or 0)
+
+
+@contextmanager
+def _signals_to(app: ExplorerApp) -> Iterator[None]:
+    """Hand SIGTERM and SIGHUP to the app as soon as its event loop runs; until then they go where they went.
+
+    To break off the loop, as the command line does elsewhere, would not end it: Textual's tasks swallow their
+    cancellation while a screen is being mounted.
+    """
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+
+    def end(number: int, frame: FrameType | None) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            if callable(handler := before[signal.Signals(number)]):
+                handler(number, frame)
+        else:
+            loop.call_soon_threadsafe(app.end_by_signal, number)
+
+    for number in before:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

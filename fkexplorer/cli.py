@@ -234,6 +234,8 @@ def _app(options: argparse.Namespace, known: _Known) -> int:
         else:
             source = server.enter_context(_source(options))
             known.sources.append(source)
+        if _ENDING.number:
+            raise Ended(_ENDING.number)  # what a signal raised before may have been swallowed in the midst of an import
         return run_app(
             source,
             ascii=options.ascii or not speaks_unicode(sys.stderr, os.environ),

@@ -120,6 +120,10 @@ class ExplorerApp(App[int], inherit_bindings=False):
         else:
             self._connect()
 
+    def note_signal(self, number: int) -> None:
+        """A signal came before the event loop runs, or after: the app ends as soon as it is there."""
+        self._code = 128 + number
+
     def end_by_signal(self, number: int) -> None:
         """A signal ends the app as `q` does; to be called in the event loop."""
         # A closed terminal sends SIGCONT too, and Textual's handler of that fails once the loop has ended.

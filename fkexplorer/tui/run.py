@@ -51,19 +51,18 @@ def run_app(
 
 @contextmanager
 def _signals_to(app: ExplorerApp) -> Iterator[None]:
-    """Hand SIGTERM and SIGHUP to the app as soon as its event loop runs; until then they go where they went.
+    """Hand SIGTERM and SIGHUP to the app, which ends when it can.
 
-    To break off the loop, as the command line does elsewhere, would not end it: Textual's tasks swallow their
-    cancellation while a screen is being mounted.
+    Nothing is raised, as the command line does elsewhere: in a start full of imports an exception may be swallowed,
+    and a broken-off event loop may never end, since Textual's tasks swallow their cancellation while a screen mounts.
     """
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
 
-    def end(number: int, frame: FrameType | None) -> None:
+    def end(number: int, _frame: FrameType | None) -> None:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            if callable(handler := before[signal.Signals(number)]):
-                handler(number, frame)
+            app.note_signal(number)
         else:
             loop.call_soon_threadsafe(app.end_by_signal, number)
 

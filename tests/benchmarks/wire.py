@@ -32,11 +32,12 @@ def measure(size: tuple[int, int], *, colours: str) -> dict[str, int]:
             terminal.send("1")  # Tab has left the keys elsewhere
             sizes = []
             for _round in range(3):
+                if key == "<pgdn>":
+                    # From the top the first page only moves the cursor to the screen's last line.
+                    terminal.send("g", "<pgdn>")
                 sizes.append(_cost(terminal, key))
                 if key == "<enter>":
-                    _cost(terminal, "1")
-                elif key == "<pgdn>":
-                    _cost(terminal, "g")
+                    terminal.send("1")
             found[name] = round(statistics.median(sizes))
         terminal.send("1", "q")
         terminal.exit_code()

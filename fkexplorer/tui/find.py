@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from textual.binding import Binding
 from textual.containers import Vertical
@@ -19,7 +19,7 @@ from fkexplorer.tui.keys import KEYS, Key
 from fkexplorer.tui.theme import painted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from textual.app import ComposeResult
     from textual.binding import BindingType
@@ -57,8 +57,22 @@ def places(world: World, order: Iterable[int]) -> list[Place]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Entry(Generic[Item]):
+    """Something to choose: what finds it, each text with its weight, and whether it shows before anything is typed."""
+
+    item: Item
+    names: tuple[tuple[str, float], ...]
+    first: bool = True
+
+
 class Chooser(ModalScreen[Item | None]):
-    """A field above what matches it; Enter gives the entry under the cursor, Esc nothing."""
+    """A field above what matches it; Enter gives the entry under the cursor, Esc nothing.
+
+    Args:
+        entries: what there is, in the order that is shown before anything is typed.
+        line: an entry on one line, in ASCII alone or not.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "close", id="find.close", tooltip="Close."),
@@ -74,18 +88,12 @@ class Chooser(ModalScreen[Item | None]):
     HEADING: ClassVar[str] = ""
     LIMIT = 100
 
-    def __init__(self) -> None:
+    def __init__(self, entries: Sequence[Entry[Item]], line: Callable[[Item, bool], Line]) -> None:
         super().__init__()
+        self._entries = entries
+        self._line = line
         self._found: list[Item] = []
         self._search = FuzzySearch()
-
-    def matching(self, typed: str) -> list[Item]:
-        """What matches, the best first."""
-        raise NotImplementedError
-
-    def line(self, item: Item, *, ascii: bool) -> Line:
-        """An entry on one line."""
-        raise NotImplementedError
 
     def compose(self) -> ComposeResult:
         """An input above the matches."""
@@ -106,20 +114,28 @@ class Chooser(ModalScreen[Item | None]):
         self._show(event.value)
 
     def _show(self, typed: str) -> None:
-        self._found = self.matching(typed)[: self.LIMIT]
+        self._found = self._matching(typed)[: self.LIMIT]
         ascii_only = painted(self.app).ascii_only
         lines = self.query_one(TextLines)
-        lines.content = [self.line(item, ascii=ascii_only) for item in self._found]
+        lines.content = [self._line(item, ascii_only) for item in self._found]
         lines.cursor = lines.top = 0
         lines.refresh()
 
-    def score(self, typed: str, text: str) -> float:
-        """How well a text matches what was typed; 0 for not at all."""
+    def _matching(self, typed: str) -> list[Item]:
+        """What matches, the best first; of equals the shorter."""
         letters = typed.casefold().replace(" ", "")
+        if not letters:
+            return [entry.item for entry in self._entries if entry.first]
+        scored = []
+        for at, entry in enumerate(self._entries):
+            if score := max(weight * self._score(letters, name) for name, weight in entry.names):
+                scored.append((-score, len(entry.names[0][0]), at, entry.item))
+        scored.sort(key=lambda found: found[:3])
+        return [found[3] for found in scored]
+
+    def _score(self, letters: str, text: str) -> float:
         # A cheap look first: scoring all 22,000 names of a large schema at each key would take a second.
-        if not _in_order(letters, text.casefold()):
-            return 0.0
-        return self._search.match(letters, text)[0]
+        return self._search.match(letters, text)[0] if _in_order(letters, text.casefold()) else 0.0
 
     def action_move(self, by: int) -> None:
         """Next or previous match."""
@@ -144,25 +160,14 @@ class FindScreen(Chooser[Place]):
     HEADING = "find a table, column or constraint"
 
     def __init__(self, places: Sequence[Place]) -> None:
-        super().__init__()
-        self._places = places
-
-    def matching(self, typed: str) -> list[Place]:
-        """Tables first, and before anything is typed only these."""
-        if not typed.strip():
-            return [place for place in self._places if place.what == "table"]
-        scored = []
-        for place in self._places:
-            if score := self.score(typed, place.text):
-                # Most look for a table; its columns begin with its name and match as well.
-                weight = 1.25 if place.what == "table" else 1.0
-                scored.append((-score * weight, len(place.text), place.text, place))
-        scored.sort(key=lambda entry: entry[:3])
-        return [entry[3] for entry in scored]
-
-    def line(self, item: Place, *, ascii: bool) -> Line:
-        """What it is, and its name."""
-        return (Span(f" {item.what:<11}", "dim"), Span(inert(item.text, ascii=ascii)))
+        # Most look for a table; its columns begin with its name and match as well.
+        super().__init__(
+            [
+                Entry(place, ((place.text, 1.25 if place.what == "table" else 1.0),), first=place.what == "table")
+                for place in places
+            ],
+            lambda place, ascii: (Span(f" {place.what:<11}", "dim"), Span(inert(place.text, ascii=ascii))),
+        )
 
 
 class PaletteScreen(Chooser[Key]):
@@ -171,31 +176,18 @@ class PaletteScreen(Chooser[Key]):
     HEADING = "do"
 
     def __init__(self, reasons: Mapping[str, str]) -> None:
-        super().__init__()
-        self._reasons = reasons
-        self._actions = [key for key in KEYS if key.group in ("main", "app") and key.action != "palette"]
+        actions = [key for key in KEYS if key.group in ("main", "app") and key.action != "palette"]
 
-    def matching(self, typed: str) -> list[Key]:
-        """By label or tooltip; in the order of the table before anything is typed."""
-        if not typed.strip():
-            return self._actions
-        scored = []
-        for at, key in enumerate(self._actions):
-            # A label says more than a sentence that happens to hold the letters.
-            score = max(2 * self.score(typed, key.label), self.score(typed, key.tooltip))
-            if score:
-                scored.append((-score, at, key))
-        scored.sort(key=lambda entry: entry[:2])
-        return [entry[2] for entry in scored]
+        def line(key: Key, _ascii: bool) -> Line:  # noqa: FBT001 - the table is in ASCII
+            reason = reasons.get(key.action)
+            return (
+                Span(f" {key.label:<18}", "off" if reason else ""),
+                Span(f"{key.shown:<10}", "off" if reason else "key"),
+                Span(f"({reason})" if reason else key.tooltip, "unknown" if reason else "dim"),
+            )
 
-    def line(self, item: Key, *, ascii: bool) -> Line:  # noqa: ARG002 - the table is in ASCII
-        """Label, key and sentence."""
-        reason = self._reasons.get(item.action)
-        return (
-            Span(f" {item.label:<18}", "off" if reason else ""),
-            Span(f"{item.shown:<10}", "off" if reason else "key"),
-            Span(f"({reason})" if reason else item.tooltip, "unknown" if reason else "dim"),
-        )
+        # A label says more than a sentence that happens to hold the letters.
+        super().__init__([Entry(key, ((key.label, 2.0), (key.tooltip, 1.0))) for key in actions], line)
 
 
 def _in_order(letters: str, text: str) -> bool:

@@ -40,6 +40,60 @@ class Bound(StrEnum):
     ESTIMATE = "estimate"
 
 
+class Way(StrEnum):
+    """How orphans were counted. Each way is exact; they differ in what they read."""
+
+    PLAIN = "plain"
+    """`NOT EXISTS` with the planner's own choice."""
+    GAPS = "gaps"
+    """Index probes of the child between consecutive keys of the parent."""
+    SKIP = "skip"
+    """One index probe for each distinct key of the child."""
+    MERGE = "merge"
+    """A merge of two index-only scans."""
+    BITMAP = "bitmap"
+    """One scan of the child against a bitmap of the parent's integer keys."""
+    RANGE = "range"
+    """One scan of the child against the least and the greatest key of a parent that has all keys in between."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a sample of the child's pages says of its orphans: bounds at 95 %, never an exact number and never 0."""
+
+    edge: int
+    likely: int
+    """Rows; 0 where the sample held no orphan, which proves nothing."""
+    low: int
+    high: int
+    """At least 1."""
+    rows: int
+    """Rows of the child that this is a part of, estimated."""
+    sampled: int
+    """Rows looked at."""
+    as_of: datetime
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a count has come that takes longer than a second."""
+
+    edge: int
+    done: int
+    total: int
+    unit: str
+    """What `done` and `total` count: `blocks` of the child or `keys` of the parent."""
+    found: int
+    """Orphans so far: a lower bound."""
+    seconds: float
+    seconds_left: float | None
+    """None while it can't be told."""
+    resting: str = ""
+    """Why it does not run at this moment, in a few words; empty while it runs."""
+    estimate: Estimate | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Count:
     """The outcome of one count of one edge. A number that is not known is None, never 0."""
@@ -66,6 +120,7 @@ class Count:
     """Parents that no child row refers to."""
     error: str | None = None
     """One line of reason where the status carries no number."""
+    way: Way = Way.PLAIN
 
     @property
     def known(self) -> bool:

@@ -36,6 +36,8 @@ class LensView(LineList):
         self.cycles: dict[int, int] = {}
         """For each edge on a cycle the length of the shortest."""
         self._fold = True
+        self._cells = 20
+        """Width of the picture; a hidden widget has none, and at another one its rows would be others."""
         self.children_side = False
         self.filter_text = ""
         self._shown: list[int] = []
@@ -134,9 +136,11 @@ class LensView(LineList):
         mine = {edge.oid for edge in (*here.own, *here.into)}
         if mine.isdisjoint(edges):
             return
-        before, heads = self._lens, self._lens.title
+        before, heads, edge = self._lens, self._lens.title, self.current
         self._build(before.table)
         if len(before.rows) != len(self._lens.rows):
+            if self.current != edge:
+                self._return_to(edge, children=self.children_side)
             self.refresh()
             return
         if heads != self._lens.title:
@@ -148,11 +152,13 @@ class LensView(LineList):
     def _build(self, table: int) -> None:
         schema = self._world.schema
         assert schema is not None
+        if self.size.width:
+            self._cells = max(20, self.size.width - 1)
         self._lens = build_lens(
             schema,
             table,
             self._world.counts,
-            width=max(20, self.size.width - 1),
+            width=self._cells,
             ascii=painted(self.app).ascii_only,
             checking=self._world.checking,
             fold_clean=self._fold,

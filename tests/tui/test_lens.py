@@ -10,7 +10,7 @@ import pytest
 from fkexplorer.orphans.model import Status
 from fkexplorer.reports.badges import edge_badge
 from fkexplorer.tui.world import View
-from tests.tui.helpers import Gate, Person, opened
+from tests.tui.helpers import Gate, Person, opened, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -177,6 +177,38 @@ async def test_going_back_returns_to_the_edge_that_one_came_by(demo_url: str) ->
         assert lens.table == person.table("shop.coupons").oid
         await person.press("backspace")
         assert lens.current == person.edge("orders_coupon_code_fkey").oid
+
+
+async def test_a_count_that_comes_while_rows_hide_the_lens_leaves_its_cursor(demo_url: str) -> None:
+    async with opened(demo_url) as person:
+        await person.open_lens("shop.orders", "orders_customer_id_fkey")
+        edge = person.edge("orders_customer_id_fkey").oid
+        await person.press("o")
+        # Opening the rows asks for the totals of the edge, which arrive while they hide the Lens.
+        await person.sees("7 missing keys")
+        assert not person.app.main.lens.display
+        await person.press("escape")
+        assert person.app.main.lens.current == edge
+        assert under_cursor(person).startswith("customers")
+
+
+async def test_a_folded_child_that_breaks_above_the_cursor_leaves_it_on_its_edge(
+    make_database: Callable[[str], str],
+) -> None:
+    url = make_database(
+        HUB + "ALTER TABLE hub ADD code int UNIQUE; UPDATE hub SET code = 1;"
+        "CREATE TABLE d (code int); INSERT INTO d VALUES (7);"
+        "ALTER TABLE d ADD CONSTRAINT d_fk FOREIGN KEY (code) REFERENCES hub (code) NOT VALID;"
+    )
+    async with opened(url) as person:
+        await person.open_lens("hub", "d_fk")
+        lens = person.app.main.lens
+        assert lens.table == person.table("hub").oid
+        lines = lens.line_count()
+        await run(url, "SET session_replication_role = replica; INSERT INTO c02 VALUES (5)")
+        person.app.session.recount((person.edge("c02_fk").oid,))
+        await person.until(lambda: lens.line_count() > lines)
+        assert lens.current == person.edge("d_fk").oid
 
 
 async def test_hub_folds_its_clean_children(make_database: Callable[[str], str]) -> None:

@@ -122,6 +122,7 @@ class IndexColumn:
 
     The operators are those of the index's own operator family (`pg_amop` strategies 1, 3, 5 of a btree for this
     opclass's input type): the only ones whose order the index has. None for an access method without an order.
+    `family` is that family's OID (`pg_opclass.opcfamily`), 0 where there is no order.
     """
 
     number: int
@@ -129,6 +130,7 @@ class IndexColumn:
     less: Operator | None
     equal: Operator | None
     greater: Operator | None
+    family: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +212,10 @@ class Table:
     owner: str
     privileges: Privileges
     comment: str | None = None
+    live_rows: int = 0
+    """Rows that the server has counted (`pg_stat_get_live_tuples`), of all partitions; 0 where it has counted none."""
+    visible: float = 0.0
+    """The share of its pages (`relallvisible` of `relpages`), of all partitions, that index-only scans need not read."""
 
     def column(self, number: int) -> Column:
         """The column with this attnum; KeyError if there is none."""
@@ -225,6 +231,19 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class PairOrder:
+    """An order in which the keys that an edge calls equal are equal: a btree operator family with its equality.
+
+    `less` and `greater` have the child's value on the left and the parent's on the right (`pg_amop` strategies 1, 5);
+    `family` is `amopfamily`.
+    """
+
+    family: int
+    less: Operator
+    greater: Operator
+
+
+@dataclass(frozen=True, slots=True)
 class ColumnPair:
     """One `child column = parent column` of an edge, as PostgreSQL's own check compares it."""
 
@@ -232,6 +251,8 @@ class ColumnPair:
     parent: Column
     equals: Operator | None
     """`conpfeqop` (parent on the left; `&&` for the PERIOD column); None where the types cannot be compared."""
+    orders: tuple[PairOrder, ...] = ()
+    """The orders whose equality `equals` is."""
 
     @property
     def child_cast(self) -> TypeName | None:
@@ -316,6 +337,18 @@ class Relationship:
 
 
 @dataclass(frozen=True, slots=True)
+class ColumnStatistics:
+    """What ANALYZE saw of a column (`pg_stats`): a hint of what a count costs, never of what is true."""
+
+    distinct: float
+    """`n_distinct`: the number of distinct values, or below 0 minus their share of the rows."""
+    null_fraction: float
+    least: int | None = None
+    """The first and the last bound of the histogram, for integers that an edge refers to."""
+    greatest: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Schema:
     """All tables and edges of one database as of one snapshot."""
 
@@ -325,6 +358,8 @@ class Schema:
     """The server's clock when the catalogue was read, in UTC."""
     partition_roots: Mapping[int, int] = field(default_factory=dict)
     """OID of each partition to the OID of the table that it is folded into."""
+    statistics: Mapping[tuple[int, int], ColumnStatistics] = field(default_factory=dict)
+    """Of the columns of edges, by the table's OID and the column's number; absent without privilege or ANALYZE."""
 
     def child_of(self, edge: Relationship) -> Table:
         """The referencing table."""

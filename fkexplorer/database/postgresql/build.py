@@ -13,12 +13,14 @@ from fkexplorer.schema.model import (
     Collation,
     Column,
     ColumnPair,
+    ColumnStatistics,
     EdgeKind,
     Index,
     IndexColumn,
     Key,
     Match,
     Operator,
+    PairOrder,
     Privileges,
     Relationship,
     Schema,
@@ -54,7 +56,7 @@ def build_schema(answers: Answers) -> Schema:
     """
     collations = {oid: Collation(intern(schema), name, det) for oid, schema, name, det in answers["collations"]}
     operators = _operators(answers["operators"])
-    privileges = {row[0]: Privileges(*row[12:19]) for row in answers["tables"]}
+    privileges = {row[0]: Privileges(*row[15:22]) for row in answers["tables"]}
     comments = {(oid, number): text for oid, number, text in answers["comments"]}
     columns = _columns(answers, collations, privileges, comments)
     indexes = _indexes(answers, collations, operators)
@@ -65,6 +67,7 @@ def build_schema(answers: Answers) -> Schema:
     tables: dict[int, Table] = {}
     for row in answers["tables"]:
         oid = row[0]
+        sizes = partitions.sizes[oid] + _Sizes(*row[5:10])
         tables[oid] = Table(
             oid=oid,
             schema=intern(row[1]),
@@ -74,22 +77,25 @@ def build_schema(answers: Answers) -> Schema:
             keys=tuple(keys.get(oid, ())),
             indexes=tuple(each.index for each in indexes.get(oid, ())),
             persistence=intern(row[4]),
-            estimated_rows=partitions.rows[oid] if oid in partitions.below else row[5],
-            estimated_bytes=row[6] + partitions.size[oid],
+            estimated_rows=sizes.rows,
+            estimated_bytes=sizes.bytes,
             partitions=tuple(partitions.below.get(oid, ())),
-            inherits=tuple(row[7] or ()),
-            row_security=row[8],
-            row_security_forced=row[9],
-            row_security_active=row[10],
-            owner=intern(row[11]),
+            inherits=tuple(row[10] or ()),
+            row_security=row[11],
+            row_security_forced=row[12],
+            row_security_active=row[13],
+            owner=intern(row[14]),
             privileges=privileges[oid],
             comment=comments.get((oid, 0)),
+            live_rows=sizes.live,
+            visible=sizes.visible_pages / sizes.pages if sizes.pages else 0.0,
         )
     return Schema(
         tables=tables,
         edges=_edges(answers, tables, columns, indexes, operators),
         loaded_at=datetime.fromtimestamp(answers["clock"][0][0], UTC),
         partition_roots=partitions.roots,
+        statistics={(row[0], row[1]): ColumnStatistics(*row[2:]) for row in answers["statistics"]},
     )
 
 
@@ -181,8 +187,10 @@ def _indexes(
     answers: Answers, collations: Mapping[int, Collation], operators: Mapping[int, Operator]
 ) -> dict[int, list[_IndexParts]]:
     orderings: dict[int, dict[int, Operator]] = defaultdict(dict)
-    for operator_class, strategy, operator in answers["orderings"]:
+    families: dict[int, int] = {}
+    for operator_class, family, strategy, operator in answers["orderings"]:
         orderings[operator_class][strategy] = operators[operator]
+        families[operator_class] = family
     made: dict[tuple[int, int, int], IndexColumn] = {}
 
     def column(key: tuple[int, int, int]) -> IndexColumn:
@@ -190,7 +198,12 @@ def _indexes(
             number, operator_class, collation = key
             ordering = orderings.get(operator_class, {})
             made[key] = IndexColumn(
-                number, collations.get(collation), ordering.get(1), ordering.get(3), ordering.get(5)
+                number,
+                collations.get(collation),
+                ordering.get(1),
+                ordering.get(3),
+                ordering.get(5),
+                families.get(operator_class, 0),
             )
         return made[key]
 
@@ -216,6 +229,27 @@ def _indexes(
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    """How large a relation is thought to be."""
+
+    rows: float | None = None
+    bytes: int = 0
+    live: int = 0
+    pages: int = 0
+    visible_pages: int = 0
+
+    def __add__(self, other: _Sizes) -> _Sizes:
+        known = [rows for rows in (self.rows, other.rows) if rows is not None]
+        return _Sizes(
+            sum(known) if known else None,
+            self.bytes + other.bytes,
+            self.live + other.live,
+            self.pages + other.pages,
+            self.visible_pages + other.visible_pages,
+        )
+
+
 class _Partitions:
     """What lies below each table that has partitions, at any depth."""
 
@@ -223,17 +257,14 @@ class _Partitions:
         above = {row[0]: row[1] for row in answers["partitions"]}
         kept = {row[0] for row in answers["tables"]}
         self.below: dict[int, list[int]] = defaultdict(list)
-        self.rows: dict[int, float | None] = defaultdict(lambda: None)
-        self.size: dict[int, int] = defaultdict(int)
+        self.sizes: dict[int, _Sizes] = defaultdict(_Sizes)
         self.roots: dict[int, int] = {}
-        for oid, parent, rows, size in answers["partitions"]:
+        for oid, parent, *sizes in answers["partitions"]:
             ancestor = parent
             while True:
                 if ancestor in kept:
                     self.below[ancestor].append(oid)
-                    self.size[ancestor] += size
-                    if rows is not None:
-                        self.rows[ancestor] = (self.rows[ancestor] or 0.0) + rows
+                    self.sizes[ancestor] += _Sizes(*sizes)
                 if ancestor not in above:
                     break
                 ancestor = above[ancestor]
@@ -251,6 +282,10 @@ def _edges(
     triggers = _triggers(answers)
     comments: dict[int, str] = dict(answers["edge_comments"])
     families = set(answers["families"])
+    orders: dict[int, list[PairOrder]] = defaultdict(list)
+    for operator, family, less, greater in answers["orders"]:
+        orders[operator].append(PairOrder(family, operators[less], operators[greater]))
+    by_operator = {operator: tuple(each) for operator, each in orders.items()}
     collations = {(row[0], row[1]): row[9] for row in answers["columns"]}
     mixed = {row[0] for row in answers["collations"] if not row[3]}
     edges: dict[int, Relationship] = {}
@@ -270,7 +305,12 @@ def _edges(
             child=child,
             parent=parent,
             pairs=tuple(
-                ColumnPair(columns[child][number], columns[parent][parent_number], operators.get(operator))
+                ColumnPair(
+                    columns[child][number],
+                    columns[parent][parent_number],
+                    operators.get(operator),
+                    by_operator.get(operator, ()),
+                )
                 for number, parent_number, operator in zip(conkey, confkey, equals, strict=True)
             ),
             match=_MATCHES[match],

@@ -32,9 +32,13 @@ _ROWS = "CASE WHEN c.relkind <> 'p' AND $known THEN c.reltuples::float8 END"
 # relpages of a partitioned table that was analysed is -1.
 _BYTES = "greatest(c.relpages, 0)::int8 * current_setting('block_size')::int8"
 
+# Rows that the server has counted since its statistics began: all there is to go by before the first ANALYZE, and
+# nearer than reltuples after a load. 0 where it has counted none (on a standby, after a crash).
+_SIZES = "$rows, $bytes, pg_stat_get_live_tuples(c.oid), greatest(c.relpages, 0), greatest(c.relallvisible, 0)"
+
 _TABLES = """
 SELECT c.oid, n.nspname, c.relname, c.relkind::text, c.relpersistence::text,
- $rows, $bytes,
+ $sizes,
  (SELECT array_agg(i.inhparent ORDER BY i.inhseqno) FROM pg_inherits i
   WHERE i.inhrelid = c.oid AND NOT c.relispartition),
  c.relrowsecurity, c.relforcerowsecurity, row_security_active(c.oid), pg_get_userbyid(c.relowner)::text,
@@ -48,7 +52,7 @@ ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C"
 
 # Every partition with the relation right above it; a partition has exactly one.
 _PARTITIONS = """
-SELECT c.oid, i.inhparent, $rows, $bytes
+SELECT c.oid, i.inhparent, $sizes
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_inherits i ON i.inhrelid = c.oid
 WHERE c.relkind IN ('r', 'p', 'f') AND c.relispartition AND $user
 ORDER BY 1
@@ -148,7 +152,8 @@ FROM up u JOIN pg_constraint k ON k.oid = u.con JOIN pg_class c ON c.oid = u.rel
 WHERE k.conparentid = 0
 """
 
-# The operators that edges compare with, and those that order the indexes (strategies 1 <, 3 =, 5 > of a btree).
+# The operators that edges compare with, those that order the indexes (strategies 1 <, 3 =, 5 > of a btree), and those
+# that compare a child's value with a parent's.
 _OPERATORS = """
 SELECT o.oid, n.nspname, o.oprname, CASE WHEN lt.typtype <> 'p' THEN ln.nspname END, lt.typname,
  CASE WHEN rt.typtype <> 'p' THEN rn.nspname END, rt.typname
@@ -158,11 +163,25 @@ FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace
 WHERE o.oid IN (SELECT unnest(conpfeqop) FROM pg_constraint WHERE contype = 'f'
  UNION SELECT ao.amopopr FROM pg_opclass oc JOIN pg_amop ao ON ao.amopfamily = oc.opcfamily
   WHERE oc.oid IN (SELECT unnest(indclass::oid[]) FROM pg_index) AND oc.opcmethod = 403
-   AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype AND ao.amopstrategy IN (1, 3, 5))
+   AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype AND ao.amopstrategy IN (1, 3, 5)
+ UNION SELECT ao.amopopr FROM pg_amop e JOIN pg_amop ao USING (amopfamily)
+  WHERE e.amopopr IN (SELECT unnest(conpfeqop) FROM pg_constraint WHERE contype = 'f') AND e.amopmethod = 403
+   AND ao.amoplefttype = e.amoprighttype AND ao.amoprighttype = e.amoplefttype AND ao.amopstrategy IN (1, 5))
+"""
+
+# The btree operator families of which an edge's equality is the equality, each with its < and > between the child's
+# type, on the left, and the parent's: in no other order are equal keys those that the edge calls equal.
+_ORDERS = """
+SELECT e.amopopr, e.amopfamily, less.amopopr, greater.amopopr
+FROM pg_amop e JOIN pg_amop less USING (amopfamily) JOIN pg_amop greater USING (amopfamily)
+WHERE e.amopopr IN (SELECT unnest(conpfeqop) FROM pg_constraint WHERE contype = 'f')
+ AND e.amopmethod = 403 AND e.amopstrategy = 3 AND less.amopstrategy = 1 AND greater.amopstrategy = 5
+ AND less.amoplefttype = e.amoprighttype AND less.amoprighttype = e.amoplefttype
+ AND greater.amoplefttype = e.amoprighttype AND greater.amoprighttype = e.amoplefttype
 """
 
 _ORDERINGS = """
-SELECT oc.oid, ao.amopstrategy, ao.amopopr
+SELECT oc.oid, oc.opcfamily, ao.amopstrategy, ao.amopopr
 FROM pg_opclass oc JOIN pg_amop ao ON ao.amopfamily = oc.opcfamily
 WHERE oc.opcmethod = 403 AND oc.oid IN (SELECT unnest(indclass::oid[]) FROM pg_index)
  AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype AND ao.amopstrategy IN (1, 3, 5)
@@ -190,6 +209,24 @@ WHERE c.relkind IN ('r', 'p') AND $user AND $kept
 ORDER BY NOT i.indisprimary, ic.relname COLLATE "C"
 """
 
+# What ANALYZE saw of the columns of edges, where the role may know it; of a partitioned table with all its partitions.
+# The least and the greatest value are asked of the parents' integers alone: they say how dense the keys are.
+_STATISTICS = """
+WITH ends (relation, number, parent) AS (
+ SELECT conrelid, unnest(conkey), false FROM pg_constraint WHERE contype = 'f' AND conparentid = 0
+ UNION SELECT confrelid, unnest(confkey), true FROM pg_constraint WHERE contype = 'f' AND conparentid = 0),
+wanted AS (
+ SELECT e.relation, e.number, bool_or(e.parent) AND a.atttypid IN (20, 21, 23) AS bounded,
+  n.nspname AS schemaname, c.relname AS tablename, a.attname, c.relkind = 'p' AS inherited
+ FROM ends e JOIN pg_class c ON c.oid = e.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_attribute a ON a.attrelid = e.relation AND a.attnum = e.number
+ GROUP BY 1, 2, 4, 5, 6, 7, a.atttypid)
+SELECT w.relation, w.number, s.n_distinct::float8, s.null_frac::float8,
+ CASE WHEN w.bounded THEN substring(s.histogram_bounds::text FROM '^[{](-?[0-9]+),')::int8 END,
+ CASE WHEN w.bounded THEN substring(s.histogram_bounds::text FROM ',(-?[0-9]+)[}]$$')::int8 END
+FROM wanted w JOIN pg_stats s USING (schemaname, tablename, attname, inherited)
+"""
+
 
 _TEMPLATES = {
     "clock": _CLOCK,
@@ -205,9 +242,11 @@ _TEMPLATES = {
     "triggers_off": _TRIGGERS_OFF,
     "unprotected": _UNPROTECTED,
     "operators": _OPERATORS,
+    "orders": _ORDERS,
     "orderings": _ORDERINGS,
     "families": _FAMILIES,
     "indexes": _INDEXES,
+    "statistics": _STATISTICS,
 }
 
 
@@ -218,11 +257,11 @@ def statements(version: int) -> dict[str, str]:
         version: the server's `server_version_num`, 120000 or more.
     """
     v14, v15, v18 = version >= 140000, version >= 150000, version >= 180000
+    rows = Template(_ROWS).substitute(known=_KNOWN_14 if v14 else _KNOWN_12)
     values = {
         "user": _USER,
         "kept": _KEPT,
-        "rows": Template(_ROWS).substitute(known=_KNOWN_14 if v14 else _KNOWN_12),
-        "bytes": _BYTES,
+        "sizes": Template(_SIZES).substitute(rows=rows, bytes=_BYTES),
         "confdelsetcols": "k.confdelsetcols" if v15 else "NULL::int2[]",
         "conenforced": "k.conenforced" if v18 else "true",
         "conperiod": "k.conperiod" if v18 else "false",

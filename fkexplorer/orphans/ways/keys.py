@@ -1,0 +1,99 @@
+"""What an edge's keys allow: an order in which they may be counted, indexes that have it, integers.
+
+A way that goes by an order is exact only where the order's own equality is the edge's. That holds for a btree operator
+family of which the edge's equality is the equality operator (`pg_amop` strategy 3), with one deterministic collation on
+both sides: a nondeterministic one may call texts equal of which an extension's equality (citext) tells apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING
+
+from fkexplorer.schema.model import TypeName
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fkexplorer.schema.model import ColumnPair, Index, IndexColumn, PairOrder, Relationship, Schema, Table
+
+_INTEGERS = frozenset(TypeName("pg_catalog", name) for name in ("int2", "int4", "int8"))
+
+
+@dataclass(frozen=True, slots=True)
+class OrderedPair:
+    """One pair of an edge's columns with an order that an index of each side has."""
+
+    pair: ColumnPair
+    order: PairOrder
+    """Compares the child's value with the parent's."""
+    child: IndexColumn
+    parent: IndexColumn
+
+
+def ordered_pairs(schema: Schema, edge: Relationship) -> tuple[OrderedPair, ...]:
+    """The edge's pairs in the order in which an index of the child and one of the parent have them as leading columns.
+
+    Empty where no such two indexes are, or their order is not proven to be the equality's own. A PERIOD has none: its
+    `&&` is no equality.
+    """
+    if edge.period:
+        return ()
+    children = _leading(schema.child_of(edge), [pair.child.number for pair in edge.pairs])
+    parents = _leading(schema.parent_of(edge), [pair.parent.number for pair in edge.pairs])
+    for child, parent in product(children, parents):
+        found = [ordered for indexed in zip(child, parent, strict=True) if (ordered := _ordered(edge, *indexed))]
+        if len(found) == len(edge.pairs):
+            return tuple(found)
+    return ()
+
+
+def _leading(table: Table, numbers: Sequence[int]) -> list[tuple[IndexColumn, ...]]:
+    """The leading columns of each btree that holds every row with a whole key, the narrowest first."""
+
+    def serves(index: Index) -> bool:
+        whole = not index.partial or index.not_null_predicate in numbers
+        return index.method == "btree" and index.valid and whole
+
+    wanted = set(numbers)
+    indexes = sorted(filter(serves, table.indexes), key=lambda index: (len(index.columns), index.name))
+    leading = [index.columns[: len(numbers)] for index in indexes]
+    return [columns for columns in leading if {column.number for column in columns} == wanted]
+
+
+def _ordered(edge: Relationship, child: IndexColumn, parent: IndexColumn) -> OrderedPair | None:
+    for pair in edge.pairs:
+        if (pair.child.number, pair.parent.number) != (child.number, parent.number):
+            continue
+        collations = {pair.child.collation, pair.parent.collation, child.collation, parent.collation}
+        collation = pair.parent.collation
+        if len(collations) > 1 or (collation is not None and not collation.deterministic):
+            continue
+        for order in pair.orders:
+            if order.family == child.family == parent.family:
+                return OrderedPair(pair, order, child, parent)
+    return None
+
+
+def integers(edge: Relationship) -> bool:
+    """Whether the key is one column of PostgreSQL's own integers on both sides, compared as such."""
+    if len(edge.pairs) != 1 or edge.period:
+        return False
+    equals = edge.pairs[0].equals
+    return (
+        equals is not None
+        and (equals.schema, equals.name) == ("pg_catalog", "=")
+        and {equals.left, equals.right} <= _INTEGERS
+    )
+
+
+def unique_alone(table: Table, number: int) -> bool:
+    """Whether a valid index keeps two rows from having the same value, not NULL, in this column."""
+    return any(
+        index.unique
+        and index.valid
+        and [column.number for column in index.columns] == [number]
+        and (not index.partial or index.not_null_predicate == number)
+        for index in table.indexes
+    )

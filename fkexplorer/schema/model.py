@@ -213,9 +213,9 @@ class Table:
     privileges: Privileges
     comment: str | None = None
     live_rows: int = 0
-    """Rows that the server has counted (`pg_stat_get_live_tuples`), of all partitions; 0 where it has counted none."""
+    """Rows that the server has counted (`pg_stat_get_live_tuples`), of all partitions; 0 where it knows none."""
     visible: float = 0.0
-    """The share of its pages (`relallvisible` of `relpages`), of all partitions, that index-only scans need not read."""
+    """The share of its pages (`relallvisible` of `relpages`), of all partitions, that no index-only scan reads."""
 
     def column(self, number: int) -> Column:
         """The column with this attnum; KeyError if there is none."""

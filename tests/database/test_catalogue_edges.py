@@ -13,6 +13,7 @@ from fkexplorer.schema.model import (
     EdgeState,
     Match,
     Operator,
+    PairOrder,
     Relationship,
     Triggers,
     TypeName,
@@ -22,6 +23,8 @@ from tests.database.catalogue import available, builtin, by_label, columns, edge
 pytestmark = pytest.mark.matrix
 
 INTEGERS = operator("=", "int4", "int4")
+ORDER = PairOrder(1976, operator("<", "int4", "int4"), operator(">", "int4", "int4"))
+"""`integer_ops`, whose OID is the same on every server."""
 
 
 async def test_an_edge_whole(database_url: str) -> None:
@@ -47,7 +50,10 @@ async def test_an_edge_whole(database_url: str) -> None:
         kind=EdgeKind.DECLARED,
         child=oid(database_url, "c"),
         parent=oid(database_url, "other.p"),
-        pairs=(ColumnPair(child["a"], parent["y"], INTEGERS), ColumnPair(child["b"], parent["x"], INTEGERS)),
+        pairs=(
+            ColumnPair(child["a"], parent["y"], INTEGERS, (ORDER,)),
+            ColumnPair(child["b"], parent["x"], INTEGERS, (ORDER,)),
+        ),
         match=Match.FULL,
         on_delete=Action.CASCADE,
         on_update=Action.SET_NULL,

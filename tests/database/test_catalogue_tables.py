@@ -49,8 +49,8 @@ async def test_a_table_whole(database_url: str) -> None:
         pages = connection.execute("SELECT pg_relation_size('notes')").fetchone()
     assert key is not None
     assert pages is not None
-    # Before 15 the server may count them some time later.
-    assert schema.tables[table].live_rows in {0, 1000}
+    # The server may count what was inserted some time later, and then on top of what ANALYZE found.
+    assert schema.tables[table].live_rows in {0, 1000, 2000}
     assert dict(schema.tables) == {
         table: Table(
             oid=table,

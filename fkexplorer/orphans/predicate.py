@@ -64,11 +64,19 @@ def _write_type(element: NamedType, compiler: TypeCompiler, **_: object) -> str:
     return f"{preparer.quote_identifier(element.schema)}.{preparer.quote_identifier(element.name)}"
 
 
-def relation(of: Table, alias: str, columns: Iterable[Column] | None = None) -> NamedFromClause[Any]:
-    """The table as a FROM element under an alias; `.c[name]` has the given columns, all of them by default."""
+def relation(
+    of: Table, alias: str, columns: Iterable[Column] | None = None, *, percent: float | None = None
+) -> NamedFromClause[Any]:
+    """The table as a FROM element under an alias; `.c[name]` has the given columns, all of them by default.
+
+    With `percent` it is a sample (`TABLESAMPLE SYSTEM`): each page of the table with that chance, and all its rows.
+    """
     wanted = of.columns if columns is None else columns
     named: list[ColumnClause[Any]] = [column(quoted_name(each.name, quote=True)) for each in wanted]
-    return table(quoted_name(of.name, quote=True), *named, schema=quoted_name(of.schema, quote=True)).alias(alias)
+    whole = table(quoted_name(of.name, quote=True), *named, schema=quoted_name(of.schema, quote=True))
+    if percent is None:
+        return whole.alias(alias)
+    return whole.tablesample(func.pg_catalog.system(literal_column(f"{percent:.9f}")), name=alias)
 
 
 def only(statement: Select[Any], source: NamedFromClause[Any], of: Table) -> Select[Any]:
@@ -101,6 +109,7 @@ class EdgePredicate:
         edge: the edge.
         all_columns: whether `child.c` and `parent.c` have every column of their table, or the edge's own alone
             (which builds faster: a schema may have thousands of edges).
+        percent: of the child's pages, those that are looked at; all of them by default.
 
     Raises:
         Incomparable: a pair of columns has no operator.
@@ -108,12 +117,14 @@ class EdgePredicate:
 
     __slots__ = ("child", "child_keys", "child_table", "edge", "parent", "parent_keys", "parent_table")
 
-    def __init__(self, schema: Schema, edge: Relationship, *, all_columns: bool = False) -> None:
+    def __init__(
+        self, schema: Schema, edge: Relationship, *, all_columns: bool = False, percent: float | None = None
+    ) -> None:
         self.edge = edge
         self.child_table = schema.child_of(edge)
         self.parent_table = schema.parent_of(edge)
         own = None if all_columns else [pair.child for pair in edge.pairs]
-        self.child = relation(self.child_table, "c", own)
+        self.child = relation(self.child_table, "c", own, percent=percent)
         own = None if all_columns else [pair.parent for pair in edge.pairs]
         self.parent = relation(self.parent_table, "p", own)
         self.child_keys = tuple(self._child_key(pair) for pair in edge.pairs)

@@ -121,7 +121,7 @@ def table_line(
             fit(str(len(edges.own) or ""), 9, right=True)
             + fit(str(len(edges.into) or ""), 10, right=True)
             + fit(rows, 8, right=True)
-            + fit(size(table.estimated_bytes), 10, right=True),
+            + fit(_size(table) or "?", 10, right=True),
             "dim",
         ),
     )
@@ -141,7 +141,7 @@ def table_detail(
     if table.partitions:
         what.append(number(len(table.partitions), "partition"))
     rows = f"about {exact(round(table.estimated_rows))} rows" if table.estimated_rows is not None else "never analysed"
-    what += [rows, size(table.estimated_bytes)]
+    what += [rows, *filter(None, [_size(table)])]
     if table.row_security_active:
         what.append("row security hides rows from this role")
     if not (table.privileges.usage and table.privileges.select):
@@ -168,6 +168,11 @@ def table_detail(
     if not edges.own and edges.into:
         lines.append((Span(f" {number(len(edges.into), 'foreign key')} from other tables to it.", "dim"),))
     return lines
+
+
+def _size(table: Table) -> str | None:
+    """The size; None where no VACUUM or ANALYZE has measured it (`relpages` is 0 then, whatever is in the table)."""
+    return size(table.estimated_bytes) if table.estimated_bytes or table.estimated_rows is not None else None
 
 
 def _edge_line(schema: Schema, edge: Relationship, count: Count | None, width: int, *, ascii: bool) -> Line:

@@ -120,8 +120,9 @@ def _match(_world: World, moment: Moment) -> str | None:
     return None if moment.filtering else "no filter is set: / sets one"
 
 
-def _back(world: World, _moment: Moment) -> str | None:
-    return None if world.trail.at > 0 else "the trail begins here"
+def _back(world: World, moment: Moment) -> str | None:
+    # Before the first table on the trail lies the table of tables.
+    return None if moment.view is not View.TABLES or world.trail.at > 0 else "the trail begins here"
 
 
 def _forward(world: World, _moment: Moment) -> str | None:

@@ -10,6 +10,7 @@ from textual.message import Message
 from textual.widgets import Input
 
 from fkexplorer.tui.lens import LensView
+from fkexplorer.tui.lines import LineList
 from fkexplorer.tui.rows import RowsView
 from fkexplorer.tui.tables import TablesView
 
@@ -50,6 +51,7 @@ class FilterBar(Input):
         """The list follows each letter."""
         if self._listed is not None and value != self._listed.filter_text:
             self._listed.set_filter(value)
+            self._listed.post_message(LineList.Moved(self._listed, self._listed.cursor))
 
     def action_give_up(self) -> None:
         """Esc."""

@@ -226,7 +226,7 @@ class Panes(Screen[None], inherit_bindings=False):
         width = max(20, self.detail.size.width)
         moment = self.moment()
         edge = self.world.edge(moment.edge)
-        on_table = self.view is View.TABLES and not (self.beside and self.focused is not self.tables)
+        on_table = self.view is View.TABLES and not (self.beside and self.focused is self.detail)
         if edge is None or on_table:
             table = self.world.table(moment.table)
             ascii_only, counts = theirs.ascii_only, self.world.counts

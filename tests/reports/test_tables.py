@@ -55,6 +55,18 @@ def test_a_line_says_what_is_known_and_unknown_is_not_clean() -> None:
     assert plain(headings(80)).split() == ["table", "orphans", "parents", "children", "rows", "size"]
 
 
+def test_a_size_that_was_never_measured_is_not_known() -> None:
+    made = Builder()
+    fresh = made.table("fresh", rows=None, estimated_bytes=0)
+    empty = made.table("empty", rows=0, estimated_bytes=0)
+    schema = made.schema()
+    edges = edges_by_table(schema)
+    for table, words in ((fresh, ["fresh", "?", "?"]), (empty, ["empty", "0", "0", "B"])):
+        assert plain(table_line(schema, table, edges[table.oid], {}, (), width=80)).split() == words
+    told = [plain(table_detail(schema, table, edges[table.oid], {}, width=80)[0]) for table in (fresh, empty)]
+    assert told == [" fresh  table  never analysed", " empty  table  about 0 rows  0 B"]
+
+
 def test_the_detail_names_the_worst_keys_first() -> None:
     made = shop()
     schema = made.schema()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from fkexplorer.tui.find import FindScreen
 from fkexplorer.tui.world import View
 from tests.tui.helpers import opened
@@ -32,6 +34,18 @@ async def test_filter_narrows_while_it_is_typed(demo_url: str) -> None:
         assert tables.cursor == shown - 1
         await person.press("escape")
         assert tables.line_count() == 41
+
+
+@pytest.mark.parametrize("size", [(80, 24), (140, 40)])
+async def test_the_detail_tells_of_the_table_that_the_filter_found(demo_url: str, size: tuple[int, int]) -> None:
+    async with opened(demo_url, size=size) as person:
+        await person.sees(r" orders  table in schema shop")
+        await person.press("slash")
+        await person.sees(r" orders  table in schema shop")
+        await person.type("refunds")
+        await person.sees(r" refunds  table in schema billing")
+        await person.press("enter")
+        await person.sees(r" refunds  table in schema billing")
 
 
 async def test_escape_while_typing_clears_and_keeps_the_table(demo_url: str) -> None:

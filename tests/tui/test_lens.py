@@ -169,6 +169,17 @@ async def test_enter_walks_the_edge_and_the_trail_leads_back(demo_url: str) -> N
         assert main.tables.current == person.table("shop.orders").oid
 
 
+async def test_back_is_greyed_where_nothing_lies_behind(demo_url: str) -> None:
+    async with opened(demo_url) as person:
+        main = person.app.main
+        assert main.reason("back") == "the trail begins here"
+        await person.open_lens("shop.orders")
+        assert main.reason("back") is None
+        await person.press("backspace")
+        assert person.in_view(View.TABLES)
+        assert main.reason("back") == "the trail begins here"
+
+
 async def test_going_back_returns_to_the_edge_that_one_came_by(demo_url: str) -> None:
     async with opened(demo_url) as person:
         lens = person.app.main.lens

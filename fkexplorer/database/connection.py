@@ -35,6 +35,8 @@ __all__ = ["DEFAULT", "Database", "Limits"]
 
 CONNECTIONS = 3
 DRAIN_SECONDS = 0.3
+_BACKEND = "backend"
+"""Where a connection keeps the process id that its last transaction was told."""
 OLDEST_VERSION = 120000
 
 _FACTS = """
@@ -291,12 +293,15 @@ async def _begin(
     """
     isolation = "ISOLATION LEVEL REPEATABLE READ " if snapshot else ""
     settings = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in limits.settings().items())
-    message = f"BEGIN {isolation}READ ONLY; SELECT current_setting('transaction_read_only'), {settings}; {then}"
+    first = "current_setting('transaction_read_only'), pg_backend_pid()"
+    message = f"BEGIN {isolation}READ ONLY; SELECT {first}, {settings}; {then}"
     try:
         cursor = await driver.execute(message.encode())
         cursor.nextset()
         row = await cursor.fetchone()
         read_only = row is not None and row[0] == "on"
+        if row is not None:
+            connection.info[_BACKEND] = row[1]
         if then:
             cursor.nextset()
             row = await cursor.fetchone()
@@ -314,6 +319,12 @@ async def _begin(
             code="not_read_only",
         )
     return row
+
+
+def backend_of(connection: AsyncConnection) -> int:
+    """The process id of the server that runs this transaction: behind a pooler another one for each."""
+    pid: int = connection.info[_BACKEND]
+    return pid
 
 
 def _lost(error: DBAPIError | psycopg.Error) -> BaseException:

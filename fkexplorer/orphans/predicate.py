@@ -160,7 +160,11 @@ class EdgePredicate:
     @property
     def has_parent(self) -> Exists:
         """Which rows of `c` have a row of `p`; for a PERIOD, whose ranges are covered by those of `p` together."""
-        found = self.from_parent(literal_column("1")).where(*self._comparisons()).correlate(self.child)
+        return self.has_parent_where()
+
+    def has_parent_where(self, *conditions: ColumnElement[bool]) -> Exists:
+        """The same, with more asked of the row of `p`."""
+        found = self.from_parent(literal_column("1")).where(*conditions, *self._comparisons()).correlate(self.child)
         if self.edge.period:
             period = self.edge.pairs[-1]
             covered = self.child.c[period.child.name].op("OPERATOR(pg_catalog.<@)", return_type=Boolean())

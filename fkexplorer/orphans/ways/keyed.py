@@ -1,0 +1,67 @@
+"""Cuts a count into ranges of the parent's keys: what the ways that go by an order of both sides have in common."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sqlalchemy import func
+
+from fkexplorer.orphans.keyset import Part, index_ordering, read_as
+from fkexplorer.orphans.predicate import operator
+from fkexplorer.orphans.ways.way import Counting, Slicing
+from fkexplorer.schema.model import Match
+from fkexplorer.schema.secrets import is_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import ColumnElement, Select
+
+    from fkexplorer.orphans.predicate import EdgePredicate
+    from fkexplorer.orphans.ways.keys import OrderedPair
+    from fkexplorer.schema.model import Operator
+
+
+class ByKeys(Counting):
+    """A way that reads both sides in the order of their first column.
+
+    Args:
+        predicate: of the edge.
+        ordered: its pairs, see `ordered_pairs`; not empty.
+    """
+
+    settings: ClassVar[Mapping[str, str]] = MappingProxyType(
+        # A boundary is printed and read again, and has to be the same then: as in `paging`.
+        {"DateStyle": "ISO, YMD", "extra_float_digits": "1", "bytea_output": "hex"}
+    )
+
+    def __init__(self, predicate: EdgePredicate, ordered: Sequence[OrderedPair]) -> None:
+        self._predicate = predicate
+        self._first = ordered[0]
+        at = predicate.edge.pairs.index(self._first.pair)
+        self._child_key = predicate.child_keys[at]
+        parent = self._first.pair.parent
+        ordering = index_ordering(self._first.parent, parent)
+        assert ordering is not None  # noqa: S101 - a btree has one
+        equals = self._first.pair.equals
+        self._type = equals.left if equals is not None and equals.left is not None else ordering.type
+        self._parent_key = Part(predicate.parent_keys[at], replace(ordering, type=self._type))
+        # With MATCH FULL a key without its first column is an orphan too, and lies in no range. A secret stays where
+        # it is: a boundary would bring it here.
+        whole = len(ordered) > 1 and predicate.edge.match is Match.FULL
+        self.slicing = Slicing.NONE if whole or is_secret(parent.name) else Slicing.KEYS
+
+    def boundary(self, after: str | None, keys: int) -> Select[Any]:
+        """`boundary`: the key so many keys behind; of several columns, the first one's next value there."""
+        key = self._parent_key
+        statement = self._predicate.from_parent(func.pg_catalog.concat(key.value).label("boundary"))
+        statement = statement.where(key.value.is_not(None))
+        if after is not None:
+            statement = statement.where(key.beyond(after))
+        return statement.order_by(key.order_by()).offset(keys - 1).limit(1)
+
+    def _child_against(self, by: Operator, boundary: str) -> ColumnElement[bool]:
+        """How the child's key compares with a boundary."""
+        return operator(self._child_key, by, read_as(boundary, self._type))

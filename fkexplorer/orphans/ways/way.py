@@ -1,0 +1,110 @@
+"""What all ways of counting have in common: a scalar, settings that force its plan, and slices of it.
+
+A way is exact whatever plan the server chooses: settings and the look at the plan decide how long it takes, and nothing
+else. Each slice is a scalar of its own, and the sum over slices that cover everything is the count.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from enum import Enum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sqlalchemy import cast, func, literal_column
+
+from fkexplorer.orphans.predicate import NamedType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sqlalchemy import ColumnElement, Select
+
+    from fkexplorer.orphans.model import Way
+
+    Plan = Mapping[str, Any]
+    """A node of `EXPLAIN (FORMAT JSON)`."""
+
+
+class Slicing(Enum):
+    """By what a count can be cut into slices."""
+
+    NONE = "none"
+    KEYS = "keys"
+    """Ranges of the parent's keys."""
+    BLOCKS = "blocks"
+    """Ranges of the child's blocks; where it is partitioned, of each partition's at once."""
+
+
+_BLOCK_RANGES_SINCE = 140000
+"""The `server_version_num` from which a condition on `ctid` reads no other blocks (TID range scans)."""
+
+
+def by_blocks(server_version: int) -> Slicing:
+    """How a way that scans the child is cut."""
+    return Slicing.BLOCKS if server_version >= _BLOCK_RANGES_SINCE else Slicing.NONE
+
+
+class Counting(ABC):
+    """One way of counting one edge's orphans."""
+
+    way: ClassVar[Way]
+    settings: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """To be set in the count's own transaction, before anything else in it."""
+    slicing: Slicing
+
+    @abstractmethod
+    def whole(self) -> ColumnElement[int]:
+        """The number of orphans, a scalar subquery; NULL where this way found out that it does not serve."""
+
+    @abstractmethod
+    def accepts(self, plan: Plan) -> bool:
+        """Whether this plan of a statement with `whole` or a slice is the one that makes the way fast."""
+
+    def blocks(self, low: ColumnElement[int] | int, high: ColumnElement[int] | int | None) -> ColumnElement[int]:
+        """The orphans in the child's blocks from `low` to before `high` (None: to the end), likewise.
+
+        Both may be columns of a FROM element around it, so that one statement counts many slices.
+        """
+        raise NotImplementedError
+
+    def keys(self, low: str | None, high: str | None) -> ColumnElement[int]:
+        """The orphans whose keys lie between two boundaries (None: no bound there), likewise."""
+        raise NotImplementedError
+
+    def boundary(self, after: str | None, keys: int) -> Select[Any]:
+        """One row, the boundary that lies so many of the parent's keys behind another one; none where fewer are left.
+
+        It is text, to be given to `keys` in the same snapshot. `after` is None for the first one.
+        """
+        raise NotImplementedError
+
+
+def nodes(plan: Plan) -> Iterator[Plan]:
+    """A plan's node and all below it."""
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from nodes(below)
+
+
+def scans(plan: Plan) -> list[Plan]:
+    """The nodes that read a table or an index of it."""
+    return [node for node in nodes(plan) if "Relation Name" in node]
+
+
+def block_range(
+    source: str, low: ColumnElement[int] | int, high: ColumnElement[int] | int | None
+) -> list[ColumnElement[bool]]:
+    """Which rows of the FROM element lie in those blocks."""
+    place: ColumnElement[Any] = literal_column(f"{source}.ctid")
+    conditions: list[ColumnElement[bool]] = [place.op("OPERATOR(pg_catalog.>=)", is_comparison=True)(_first_of(low))]
+    if high is not None:
+        conditions.append(place.op("OPERATOR(pg_catalog.<)", is_comparison=True)(_first_of(high)))
+    return conditions
+
+
+def _first_of(block: ColumnElement[int] | int) -> ColumnElement[Any]:
+    tid = NamedType("pg_catalog", "tid")
+    if isinstance(block, int):
+        return cast(literal_column(f"'({block},0)'"), tid)
+    return cast(func.pg_catalog.concat(literal_column("'('"), block, literal_column("',0)'")), tid)

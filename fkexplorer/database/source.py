@@ -118,7 +118,7 @@ def _for_libpq(text: str, origin: str) -> str:
         dialect = match[1].lower()
         if dialect not in ("postgresql", "postgres"):
             raise Trouble(
-                f"the database of {origin} is {one_line(match[1])}: only PostgreSQL is supported for now",
+                f"{one_line(match[1])} ({origin}): only PostgreSQL is supported for now",
                 _FORMS,
                 code="unsupported",
             )

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from fkexplorer.orphans.model import Count
     from fkexplorer.schema.model import Relationship, Schema, Table
 
-WIDE = 56
-"""From this width on a line says rows, keys and size too; below it is the name and the badge."""
+WIDE = 72
+"""From this width on a line says rows, keys and size too, which take 46 cells: below it names would be cut to a stump,
+so the line is the name and the badge."""
 
 SHOWN = 3
 """Foreign keys that a table's detail names, the worst of them."""

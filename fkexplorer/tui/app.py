@@ -151,6 +151,7 @@ class ExplorerApp(App[int], inherit_bindings=False):
         self.world.facts, self.world.lost = event.facts, None
         self._asked = False
         self.main.show_header()
+        self.main.tables.repaint_line(0)  # an empty list says what is waited for
 
     def on_connect_failed(self, event: said.ConnectFailed) -> None:
         """Ask for a password, or end with the reason; a reconnect that failed leaves what is on screen."""

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+import shlex
+from pathlib import Path
+
 from tests.commands import environment, run
+
+README = Path(__file__).parents[2] / "README.md"
 
 
 async def test_check_on_the_demo() -> None:
@@ -17,3 +24,14 @@ async def test_libpq_variables_lead_nowhere_else() -> None:
     done = await run("rows", "shipments_order_id_fkey", "--keys", "--demo", env=environment(**elsewhere))
     assert done.code == 0, done.err
     assert "4 missing keys" in done.err
+
+
+async def test_the_commands_in_the_readme_do_what_they_say(databases: tuple[str, str]) -> None:
+    blocks = re.findall(r"```sh\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines() if line.startswith("fkexplorer ")]
+    assert len(lines) >= 4
+    commands = [shlex.split(line.replace("$DATABASE_URL", databases[0]), comments=True)[1:] for line in lines]
+    env = environment(DATABASE_URL=databases[0])
+    for command, done in zip(commands, await asyncio.gather(*(run(*each, env=env) for each in commands)), strict=True):
+        assert done.code == (1 if command[0] == "check" else 0), (command, done.err)
+        assert done.out, command

@@ -42,7 +42,7 @@ def test_a_line_says_what_is_known_and_unknown_is_not_clean() -> None:
     edges = edges_by_table(schema)
     clean = made.edges["orders.customer_id"]
     counts = {clean.oid: counted(clean)}
-    for cells in (34, 80):
+    for cells in (34, 71, 72, 80):
         for table in schema.tables.values():
             line = table_line(schema, table, edges[table.oid], counts, (), width=cells)
             assert width(plain(line)) <= cells
@@ -53,6 +53,15 @@ def test_a_line_says_what_is_known_and_unknown_is_not_clean() -> None:
     )
     assert plain(table_line(schema, items, edges[items.oid], counts, (), width=80)).split()[-3:] == ["?", "8.0", "KiB"]
     assert plain(headings(80)).split() == ["table", "orphans", "parents", "children", "rows", "size"]
+
+
+def test_a_name_of_common_length_is_whole_where_there_are_60_cells() -> None:
+    made = Builder()
+    table = made.table("billing.subscription_items")
+    schema = made.schema()
+    for cells in (60, 71, 80):
+        line = table_line(schema, table, edges_by_table(schema)[table.oid], {}, (), width=cells)
+        assert "billing.subscription_items " in plain(line), cells
 
 
 def test_a_size_that_was_never_measured_is_not_known() -> None:

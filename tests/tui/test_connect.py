@@ -19,8 +19,9 @@ from textual.widgets import Input
 from fkexplorer.database.source import Source
 from fkexplorer.tui.app import ExplorerApp
 from fkexplorer.tui.dialogs import PasswordScreen
+from fkexplorer.tui.messages import Connected, SchemaLoaded
 from tests.database.listening import free_port
-from tests.tui.helpers import Person, opened
+from tests.tui.helpers import Gate, Person, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +56,17 @@ async def asked(person: Person) -> PasswordScreen:
     screen = person.app.screen
     assert isinstance(screen, PasswordScreen)
     return screen
+
+
+async def test_the_empty_list_says_what_is_waited_for(database_url: str) -> None:
+    gate = Gate(Connected, SchemaLoaded)
+    async with opened(database_url, gate=gate, wait=False) as person:
+        await person.sees(r"^ connecting to ")
+        await person.until(lambda: len(gate.held) == 2)
+        assert isinstance(gate.pass_one(), Connected)
+        await person.sees(r"^ reading the catalogue \.\.\.")
+        gate.open()
+        await person.sees("This database has no table of its own")
 
 
 async def test_first_frame_says_where_it_connects_without_the_password() -> None:

@@ -8,9 +8,10 @@ from fnmatch import fnmatch
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 SCAN, VALIDATE, NOT_EXISTS, OURS = "scan", "VALIDATE", "NOT EXISTS", "ours"
+OTHERS = (SCAN, VALIDATE, NOT_EXISTS)
 
 KINDS = ("int8", "uuid", "text", "pair")
 PARENTS = ("1k", "100k", "quarter")
@@ -83,6 +84,11 @@ def matrix() -> list[Case]:
     return cases + [Case(data, index, "1e-6") for data in wide for index in (False, True)]
 
 
+FIVE = ("five-dense", "five-holes")
+"""Five integer keys of one child without an index, against parents with all numbers, or with holes."""
+EDGES = "edges"
+"""A schema of 500 foreign keys, counted from the first to the last."""
+
 # One or more for each of the ratios to reach, and for what each way of counting is at its worst.
 DEFAULT = (
     "int8-1k-index-0",
@@ -104,13 +110,19 @@ DEFAULT = (
     "pair-quarter-index-1e-6-null10",
     "int8-100k-index-1e-6-wide",
     "int8-100k-index-1e-6-wide-novm",
+    "five-dense",
+    EDGES,
 )
 
 
-def chosen(patterns: Iterable[str]) -> list[Case]:
-    """The cases whose names match a pattern (`*`, `?`), grouped so that each child table is made once."""
-    patterns = ["*" if pattern == "all" else pattern for pattern in patterns]
-    cases = [case for case in matrix() if any(fnmatch(case.name, pattern) for pattern in patterns)]
+def matches(name: str, patterns: Iterable[str]) -> bool:
+    """Whether one of the patterns (`*` and `?`, or `all`) means this name."""
+    return any(pattern == "all" or fnmatch(name, pattern) for pattern in patterns)
+
+
+def chosen(patterns: Sequence[str]) -> list[Case]:
+    """The cases that the patterns mean, grouped so that each child table is made once."""
+    cases = [case for case in matrix() if matches(case.name, patterns)]
     order = list(dict.fromkeys(case.data for case in cases))
     return sorted(cases, key=lambda case: (order.index(case.data), case.index))
 

@@ -105,7 +105,7 @@ def make_tables(connection: psycopg.Connection, data: Data, orphans: set[str], s
     special = f"CASE WHEN s % 2 = 0 THEN {_HOLES} * (1 + s * 7919 % {top // _HOLES}) ELSE {top} + 1 + s / 2 END"
     ordinary = f"(j / {_HOLES - 1} * {_HOLES} + j % {_HOLES - 1} + 1)"
     connection.execute("SELECT setseed(0.5)")
-    _run(
+    execute(
         connection,
         f"""CREATE TABLE child AS
         SELECT g AS id, {values}, {pad} AS pad FROM (
@@ -126,7 +126,7 @@ def make_tables(connection: psycopg.Connection, data: Data, orphans: set[str], s
             "tail": f"SELECT generate_series(1::bigint, {top}) AS n",
         }[share]
         parent = parent_name(share)
-        _run(
+        execute(
             connection,
             f"""CREATE TABLE {parent} AS SELECT {values}, 'parent ' || n AS name
             FROM (SELECT n, n AS g FROM ({numbers}) a ORDER BY n) b""",
@@ -135,21 +135,22 @@ def make_tables(connection: psycopg.Connection, data: Data, orphans: set[str], s
             FOREIGN KEY ({key.listed}) REFERENCES {parent} NOT VALID""",
             f"VACUUM (ANALYZE) {parent}",
         )
-    _run(connection, "VACUUM (ANALYZE) child" if data.visible else "ANALYZE child")
+    execute(connection, "VACUUM (ANALYZE) child" if data.visible else "ANALYZE child")
 
 
 def add_index(connection: psycopg.Connection, data: Data) -> None:
     """Index the child's key."""
-    _run(connection, f"CREATE INDEX child_key ON child ({names(data).listed})")
+    execute(connection, f"CREATE INDEX child_key ON child ({names(data).listed})")
 
 
 def drop_tables(connection: psycopg.Connection) -> None:
     """Remove all tables of the schema."""
     tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", [SCHEMA]).fetchall()
     if tables:
-        _run(connection, f"DROP TABLE {', '.join(name for (name,) in tables)}")
+        execute(connection, f"DROP TABLE {', '.join(name for (name,) in tables)}")
 
 
-def _run(connection: psycopg.Connection, *statements: str) -> None:
+def execute(connection: psycopg.Connection, *statements: str) -> None:
+    """Run statements, each in a transaction of its own."""
     for statement in statements:
         connection.execute(statement.encode())

@@ -16,6 +16,7 @@ from fkexplorer.database.connection import Database
 from fkexplorer.database.postgresql.reader import read_schema
 from fkexplorer.database.source import Source
 from fkexplorer.orphans.counter import count_edge
+from fkexplorer.orphans.model import Bound
 from tests.benchmarks.counting_cases import NOT_EXISTS, OURS, SCAN, VALIDATE, aims, in_sum
 from tests.benchmarks.counting_data import SCHEMA, constraint_name, names, parent_name
 
@@ -124,10 +125,8 @@ async def measure(bench: Bench, case: Case, scale: int) -> Line:
         started = time.perf_counter()
         count = await bench.count(edge)
         seconds = time.perf_counter() - started
-        if count.orphans is None:
-            raise SystemExit(f"{case.name}: no number, but {count.status}: {count.error}")
         line.way = count.way.value
-        return seconds, count.orphans
+        return seconds, number_of(line, count)
 
     others = {
         SCAN: partial(scan, bench.session, "child", key.columns[-1]),
@@ -136,6 +135,17 @@ async def measure(bench: Bench, case: Case, scale: int) -> Line:
     }
     await alternate(line, others, ours, bench.rounds)
     return line
+
+
+def number_of(line: Line, count: Count) -> int:
+    """The orphans that were counted.
+
+    Raises:
+        SystemExit: there is no number, or it is not exact.
+    """
+    if count.orphans is None or count.bound is not Bound.EXACT:
+        raise SystemExit(f"{line.name}: {count.status}, {count.bound}, {count.error}")
+    return count.orphans
 
 
 async def alternate(
@@ -151,9 +161,9 @@ async def alternate(
         if number:
             times[OURS] = await ours()
         else:
-            with growth() as line_growth:
+            with growth() as grown:
                 times[OURS] = await ours()
-            line.growth = line_growth()
+            line.growth = grown()
         line.orphans, truth = times[OURS][1], times[NOT_EXISTS][1]
         if line.orphans != truth:
             raise SystemExit(f"{line.name}: fkexplorer ({line.way}) counts {line.orphans}, NOT EXISTS {truth}")

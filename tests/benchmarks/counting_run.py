@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -20,16 +20,17 @@ from tests.benchmarks.counting_data import (
 from tests.benchmarks.counting_edges import make_edges, measure_edges
 from tests.benchmarks.counting_five import make_five, measure_five
 from tests.benchmarks.counting_measure import Bench, connect, measure
-from tests.benchmarks.counting_probes import cancel_latencies
+from tests.benchmarks.counting_probes import cancel_latencies, sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tests.benchmarks.counting_edges import Reached
     from tests.benchmarks.counting_measure import Line
+    from tests.benchmarks.counting_probes import Sampled
 
 _LONG = 0.1
-"""Seconds from which on a count is long enough to be cancelled in its midst."""
+"""Seconds from which on a count is so long that it can be cancelled in its midst, or an estimate be worth it."""
 
 
 @dataclass(slots=True)
@@ -41,6 +42,7 @@ class Found:
     rounds: int
     server: str = ""
     lines: list[Line] = field(default_factory=list)
+    samples: list[Sampled] = field(default_factory=list)
     cancels: list[float] = field(default_factory=list)
     """Seconds until nothing of a cancelled count ran on the server."""
     edges: dict[float, dict[str, Reached]] = field(default_factory=dict)
@@ -60,6 +62,7 @@ class Found:
             "server": self.server,
             "cases": [line.as_json() for line in self.lines],
             "sums": self.sums(),
+            "estimates": [asdict(sampled) for sampled in self.samples],
             "cancel_seconds": self.cancels,
             "edges": [
                 {"round_trip_seconds": 2 * delay, "share": share, "seconds": at.seconds, "round_trips": at.round_trips}
@@ -116,6 +119,10 @@ async def _cases(bench: Bench, found: Found, patterns: Sequence[str], tell: Call
                 line = await measure(bench, case, found.rows)
                 found.lines.append(line)
                 tell(line)
-                if line.median(OURS) >= _LONG:
-                    found.cancels += await cancel_latencies(bench, line, bench.edge(constraint_name(case.orphans)))
+                if line.median(OURS) < _LONG:
+                    continue
+                edge = bench.edge(constraint_name(case.orphans))
+                found.cancels += await cancel_latencies(bench, line, edge)
+                if sampled := await sample(bench, line, edge):
+                    found.samples.append(sampled)
         drop_tables(bench.session)

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fkexplorer.orphans.model import Way
-from fkexplorer.orphans.ways.keys import integers, ordered_pairs, unique_alone
+from fkexplorer.orphans.ways.bitmap import SPAN
+from fkexplorer.orphans.ways.keys import distinct_keys, exact_ways, integers, rows_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from fkexplorer.schema.model import ColumnStatistics, Relationship, Schema, Table
 
 # Milliseconds for each of them. A scan is 40 to 55 ns a row of 76 bytes, and as much again for 150 bytes more.
@@ -34,8 +33,6 @@ _NOT_VISIBLE = 0.5e-3
 _EXPLAIN = 0.5
 """To look at the plan beforehand."""
 
-BITMAP_SPAN = 1 << 27
-"""Integers that a bitmap covers at most: 16 MiB of the server's memory."""
 _SMALL = 20_000
 """Rows of a child up to which any plan is quick, and looking for a better one is not worth the round trip."""
 
@@ -56,16 +53,10 @@ def estimated_ms(schema: Schema, edge: Relationship) -> float:
 def candidates(schema: Schema, edge: Relationship) -> list[Candidate]:
     """The ways of counting an edge's orphans that are exact for it, the cheapest first; PLAIN is always among them."""
     costs = _Costs(schema, edge)
-    plain = Candidate(Way.PLAIN, _STATEMENT + costs.plain())
-    if costs.children <= _SMALL:
-        return [plain]
-    ways = [Candidate(way, _STATEMENT + _EXPLAIN + ms) for way, ms in costs.ways()]
-    return sorted([plain, *ways], key=lambda candidate: candidate.ms)
-
-
-def rows_of(table: Table) -> float:
-    """How many rows a table is thought to have; 0 where nothing is known."""
-    return max(table.estimated_rows or 0.0, float(table.live_rows))
+    ways = exact_ways(schema, edge) if costs.children > _SMALL else {Way.PLAIN}
+    known = {way: ms for way in ways if (ms := costs.of(way)) is not None}
+    found = [Candidate(way, _STATEMENT + ms + (0.0 if way is Way.PLAIN else _EXPLAIN)) for way, ms in known.items()]
+    return sorted(found, key=lambda candidate: candidate.ms)
 
 
 class _Costs:
@@ -80,11 +71,11 @@ class _Costs:
         pair = edge.pairs[0]
         self._of_child = schema.statistics.get((edge.child, pair.child.number))
         self._of_parent = schema.statistics.get((edge.parent, pair.parent.number))
-        self._ordered = bool(ordered_pairs(schema, edge))
         self._integers = integers(edge)
+        self._distinct = distinct_keys(schema, edge)
         self._probe = _PROBE * max(1, len(self._child.partitions))
 
-    def plain(self) -> float:
+    def _plain(self) -> float:
         """`NOT EXISTS`, as a hash join or with a look into the parent's index for each row."""
         # As long as the hash table stays in the processor's cache, then in the next one, then in none.
         each = next(
@@ -93,17 +84,22 @@ class _Costs:
         hashed = self.children * each + self._parents * 0.2e-3
         return self._scan() + min(hashed, self.children * _PROBE)
 
-    def ways(self) -> Iterator[tuple[Way, float]]:
-        """The ways other than that one, with what they take."""
-        single = len(self._edge.pairs) == 1
-        if self._ordered:
-            yield Way.MERGE, self._merge()
-        if self._ordered and single:
-            yield Way.GAPS, self._gaps()
-            if self._of_child is not None:
-                yield Way.SKIP, self._skip(self._of_child)
-        if self._integers:
-            yield from self._scans()
+    def of(self, way: Way) -> float | None:
+        """What this way takes; None where it would not serve, or nobody knows."""
+        match way:
+            case Way.PLAIN:
+                return self._plain()
+            case Way.MERGE:
+                return self._merge()
+            case Way.GAPS:
+                return self._gaps()
+            case Way.SKIP:
+                # ANALYZE sees too few distinct values rather than too many, by a factor of 3 and more in a large table.
+                return None if self._distinct is None else 3 * self._distinct * 2 * self._probe
+            case Way.BITMAP:
+                return self._bitmap()
+            case Way.RANGE:
+                return self._range()
 
     def _scan(self) -> float:
         return self.children * _ROW + self._child.estimated_bytes * _BYTE
@@ -129,23 +125,16 @@ class _Costs:
         # The parent's index is read in the order of its rows, mostly: a page looked up serves many of them.
         return self._parents * _ORDERED_KEY + gaps * self._probe + self._hidden(self._parent, self._parents) / 5
 
-    def _skip(self, statistics: ColumnStatistics) -> float:
-        share = statistics.distinct
-        distinct = share if share >= 0 else -share * self.children
-        # ANALYZE sees too few distinct values rather than too many, by a factor of 3 and more in a large table.
-        return 3 * distinct * 2 * self._probe
-
-    def _scans(self) -> Iterator[tuple[Way, float]]:
+    def _range(self) -> float | None:
         span = self._span()
-        read = self._scan() + self._parents * 0.06e-3
-        if span is not None and span <= 1.01 * self._parents:
-            unique = unique_alone(self._parent, self._edge.pairs[0].parent.number)
-            if unique:
-                yield Way.RANGE, read
-        if span is None:
-            span = 2 * self._parents
-        if span < BITMAP_SPAN:
-            yield Way.BITMAP, read + self.children * 25e-6 + self._parents * 0.1e-3 + span / 64 * 0.3e-3
+        dense = span is not None and span <= 1.01 * self._parents
+        return self._scan() + self._parents * 0.06e-3 if dense else None
+
+    def _bitmap(self) -> float | None:
+        span = self._span() or 2 * self._parents
+        if span >= SPAN:
+            return None
+        return self._scan() + self.children * 25e-6 + self._parents * 0.16e-3 + span / 64 * 0.3e-3
 
     def _span(self) -> float | None:
         """How many integers lie between the parent's least key and its greatest, both included."""

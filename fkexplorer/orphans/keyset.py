@@ -47,7 +47,7 @@ class Ordering:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One expression of an order, smallest first unless `descending`; NULLs come last either way."""
+    """One expression of an order, smallest first unless `descending`; NULLs, if there may be any, come last."""
 
     value: ColumnElement[Any]
     ordering: Ordering
@@ -65,7 +65,9 @@ class Part:
     def order_by(self) -> ColumnElement[Any]:
         """The element of ORDER BY."""
         by = self.ordering.greater if self.descending else self.ordering.less
-        using = custom_op[Any](f"USING OPERATOR({quote(by.schema)}.{by.name}) NULLS LAST")
+        # Where there are none, as an index read backwards has them: else the planner would sort the table.
+        nulls = "FIRST" if self.descending and not self.nullable else "LAST"
+        using = custom_op[Any](f"USING OPERATOR({quote(by.schema)}.{by.name}) NULLS {nulls}")
         return UnaryExpression(self._compared, modifier=using)
 
     def _against(self, by: Operator, text: str) -> ColumnElement[bool]:

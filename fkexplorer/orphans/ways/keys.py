@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
+from fkexplorer.orphans.model import Way
 from fkexplorer.schema.model import TypeName
 
 if TYPE_CHECKING:
@@ -47,6 +48,20 @@ def ordered_pairs(schema: Schema, edge: Relationship) -> tuple[OrderedPair, ...]
         if len(found) == len(edge.pairs):
             return tuple(found)
     return ()
+
+
+def exact_ways(schema: Schema, edge: Relationship) -> frozenset[Way]:
+    """The ways that are proven to be exact for an edge; PLAIN is for all."""
+    ways = {Way.PLAIN}
+    if ordered_pairs(schema, edge):
+        ways.add(Way.MERGE)
+        if len(edge.pairs) == 1:
+            ways |= {Way.GAPS, Way.SKIP}
+    if integers(edge):
+        ways.add(Way.BITMAP)
+        if _unique_alone(schema.parent_of(edge), edge.pairs[0].parent.number):
+            ways.add(Way.RANGE)
+    return frozenset(ways)
 
 
 def _leading(table: Table, numbers: Sequence[int]) -> list[tuple[IndexColumn, ...]]:
@@ -88,7 +103,7 @@ def integers(edge: Relationship) -> bool:
     )
 
 
-def unique_alone(table: Table, number: int) -> bool:
+def _unique_alone(table: Table, number: int) -> bool:
     """Whether a valid index keeps two rows from having the same value, not NULL, in this column."""
     return any(
         index.unique
@@ -97,3 +112,17 @@ def unique_alone(table: Table, number: int) -> bool:
         and (not index.partial or index.not_null_predicate == number)
         for index in table.indexes
     )
+
+
+def rows_of(table: Table) -> float:
+    """How many rows a table is thought to have; 0 where nothing is known."""
+    return max(table.estimated_rows or 0.0, float(table.live_rows))
+
+
+def distinct_keys(schema: Schema, edge: Relationship) -> float | None:
+    """How many different values the first column of the child's key is thought to have; None where nobody knows."""
+    statistics = schema.statistics.get((edge.child, edge.pairs[0].child.number))
+    if statistics is None:
+        return None
+    share = statistics.distinct
+    return share if share >= 0 else -share * rows_of(schema.child_of(edge))

@@ -1,0 +1,112 @@
+"""Counts what lies between the parent's keys: index probes of the child, which for the rest is not read at all.
+
+20 million rows against 100,000 keys take 0.02 times a scan of the child where the keys are integers, of which most
+have no room in between, and 0.16 to 0.24 times where each gap has to be looked into.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sqlalchemy import BigInteger, case, cast, false, func, literal_column, select
+
+from fkexplorer.orphans.model import Way
+from fkexplorer.orphans.predicate import operator
+from fkexplorer.orphans.ways.keyed import ByKeys
+from fkexplorer.orphans.ways.keys import integers
+from fkexplorer.orphans.ways.way import nodes, scans
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sqlalchemy import ColumnElement
+
+    from fkexplorer.orphans.ways.way import Plan
+
+_ONE: ColumnElement[int] = literal_column("1")
+
+
+class Gaps(ByKeys):
+    """Rows between each key of the parent and the next, below the least and above the greatest.
+
+    Of an edge with one pair of columns. The order is one in which the keys that the edge calls equal are equal, so that
+    what lies strictly between two neighbours has no parent, and nothing else hasn't.
+    """
+
+    way: ClassVar[Way] = Way.GAPS
+    settings: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {**ByKeys.settings, "enable_seqscan": "off", "enable_bitmapscan": "off"}
+    )
+
+    def whole(self) -> ColumnElement[int]:
+        """All gaps; with a parent that has no key, all rows that have one."""
+        predicate = self._predicate
+        key = self._parent_key.value
+        any_key = predicate.from_parent(_ONE).where(key.is_not(None)).exists()
+        without = predicate.from_child(func.count(self._child_key)).where(~any_key).scalar_subquery()
+        return self.keys(None, None) + without
+
+    def accepts(self, plan: Plan) -> bool:
+        """Whether the parent comes in order without a sort, and each gap is a range of the child's index."""
+        kinds = {node["Node Type"] for node in nodes(plan)}
+        tables = scans(plan)
+        return (
+            kinds.isdisjoint({"Sort", "Incremental Sort"})
+            and all(scan["Node Type"] in {"Index Scan", "Index Only Scan"} for scan in tables)
+            and any(" AND " in scan.get("Index Cond", "") for scan in tables if scan["Alias"].startswith("c"))
+        )
+
+    def keys(self, low: str | None, high: str | None) -> ColumnElement[int]:
+        """The gaps between the keys from one boundary to the other, both of which are keys."""
+        found = self._between(low, high)
+        if low is None:
+            found += self._beyond_all(descending=False)
+        if high is None:
+            found += self._beyond_all(descending=True)
+        return found
+
+    def _between(self, low: str | None, high: str | None) -> ColumnElement[int]:
+        key = self._parent_key
+        read = self._predicate.from_parent(key.value.label("k")).where(
+            key.value.is_not(None), *self._not_outside(low, high)
+        )
+        keys = read.subquery("k")
+        ordered = key.over(keys.c.k)
+        gaps = select(func.lag(keys.c.k).over(order_by=ordered.order_by()).label("lo"), keys.c.k.label("hi")).subquery(
+            "g"
+        )
+        order = self._first.order
+        inside = self._predicate.from_child(func.count()).where(
+            operator(self._child_key, order.greater, gaps.c.lo), operator(self._child_key, order.less, gaps.c.hi)
+        )
+        found = select(inside.correlate(gaps).scalar_subquery().label("n")).where(self._has_room(gaps.c.lo, gaps.c.hi))
+        rows = found.subquery("f")
+        total = func.coalesce(func.sum(rows.c.n), literal_column("0"))
+        return select(cast(total, BigInteger)).scalar_subquery()
+
+    def _not_outside(self, low: str | None, high: str | None) -> Iterator[ColumnElement[bool]]:
+        if low is not None:
+            yield ~self._parent_key.ahead(low)
+        if high is not None:
+            yield ~self._parent_key.beyond(high)
+
+    def _has_room(self, low: ColumnElement[Any], high: ColumnElement[Any]) -> ColumnElement[bool]:
+        if not integers(self._predicate.edge):
+            return low.is_not(None)
+        # Only behind a lesser key there is room for `- 1`: the least integer has no predecessor.
+        return case((low.is_(None), false()), else_=low < high - _ONE)
+
+    def _beyond_all(self, *, descending: bool) -> ColumnElement[int]:
+        """Rows below the least key, or above the greatest; none where there is no key."""
+        key = self._parent_key
+        last = (
+            self._predicate.from_parent(key.value)
+            .where(key.value.is_not(None))
+            .order_by(replace(key, descending=descending).order_by())
+            .limit(1)
+            .scalar_subquery()
+        )
+        by = self._first.order.greater if descending else self._first.order.less
+        return self._predicate.from_child(func.count()).where(operator(self._child_key, by, last)).scalar_subquery()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fkexplorer.reports.badges import Severity, edge_badge, severity, tags, total
-from fkexplorer.reports.style import Line, Span
+from fkexplorer.reports.badges import Severity, Total, edge_badge, severity, tags, total
+from fkexplorer.reports.style import Line, Span, joined
 from fkexplorer.reports.values import exact, fit, human, inert, number, size
 from fkexplorer.schema.model import TableKind
 from fkexplorer.schema.names import quote
@@ -141,12 +141,13 @@ def table_detail(
     what = [_KINDS.get(table.kind, "table") + in_schema(table)]
     if table.partitions:
         what.append(number(len(table.partitions), "partition"))
-    rows = f"about {exact(round(table.estimated_rows))} rows" if table.estimated_rows is not None else "never analysed"
-    what += [rows, *filter(None, [_size(table)])]
-    if table.row_security_active:
-        what.append("row security hides rows from this role")
+    # What keeps an answer away comes before the sizes, which a long name may push off the line.
     if not (table.privileges.usage and table.privileges.select):
         what.append("no SELECT privilege")
+    if table.row_security_active:
+        what.append("row security hides rows from this role")
+    rows = f"about {exact(round(table.estimated_rows))} rows" if table.estimated_rows is not None else "never analysed"
+    what += [rows, *filter(None, [_size(table)])]
     own = total(schema, edges.own, counts)
     lines: list[Line] = [
         (
@@ -157,11 +158,7 @@ def table_detail(
     if table.comment:
         lines.append((Span(" " + fit(table.comment, width - 1, middle=False, ascii=ascii)),))
     if own.edges:
-        said = f" {number(own.edges, 'foreign key')}, {own.checked} counted, "
-        found = (
-            f"{own.with_orphans} with orphans ({number(own.orphans, 'row')})" if own.orphans else "none with orphans"
-        )
-        lines.append((Span(said), Span(found, own.worst.style if own.orphans else "")))
+        lines.append(_own_keys(own))
         worst_first = sorted(edges.own, key=lambda edge: severity(schema, edge, counts.get(edge.oid)))
         lines += [_edge_line(schema, edge, counts.get(edge.oid), width, ascii=ascii) for edge in worst_first[:SHOWN]]
     else:
@@ -169,6 +166,17 @@ def table_detail(
     if not edges.own and edges.into:
         lines.append((Span(f" {number(len(edges.into), 'foreign key')} from other tables to it.", "dim"),))
     return lines
+
+
+def _own_keys(own: Total) -> Line:
+    """`4 foreign keys, 4 counted, 1 with orphans (23 rows)`; what is not known is said instead of what is."""
+    line = [Span(f" {number(own.edges, 'foreign key')}, ")]
+    line.append(Span(f"{own.unknown} not known", "unknown") if own.unknown else Span(f"{own.checked} counted"))
+    if own.orphans:
+        line += [Span(", "), Span(f"{own.with_orphans} with orphans ({number(own.orphans, 'row')})", own.worst.style)]
+    elif own.checked:
+        line.append(Span(f", {own.checked} without orphans" if own.unknown else ", none with orphans"))
+    return joined(line)
 
 
 def _size(table: Table) -> str | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from fkexplorer.orphans.model import Count, Status
 from fkexplorer.reports.style import plain
 from fkexplorer.reports.tables import edges_by_table, headings, order_of_tables, table_detail, table_line
 from fkexplorer.reports.values import width
-from tests.reports.build import Builder, counted
+from tests.reports.build import EVERYTHING, Builder, counted
 
 
 def shop() -> Builder:
@@ -76,6 +79,31 @@ def test_a_size_that_was_never_measured_is_not_known() -> None:
     assert told == [" fresh  table  never analysed", " empty  table  about 0 rows  0 B"]
 
 
+def test_the_detail_never_calls_unknown_clean() -> None:
+    made = shop()
+    schema = made.schema()
+    one, other = made.edges["orders.customer_id"], made.edges["orders.buyer_id"]
+    orders = made.tables["orders"]
+
+    def said(*counts: Count) -> str:
+        known = {count.edge: count for count in counts}
+        return plain(table_detail(schema, orders, edges_by_table(schema)[orders.oid], known, width=80)[1])
+
+    assert said() == " 2 foreign keys, 2 not known"
+    denied = counted(other, None, status=Status.DENIED)
+    assert said(counted(one), denied) == " 2 foreign keys, 1 not known, 1 without orphans"
+    assert said(counted(one), counted(other)) == " 2 foreign keys, 2 counted, none with orphans"
+
+
+def test_what_keeps_an_answer_away_is_not_pushed_off_the_line() -> None:
+    made = Builder()
+    nothing = replace(EVERYTHING, select=False)
+    table = made.table("organization_membership_audit", privileges=nothing, row_security_active=True)
+    schema = made.schema()
+    line = plain(table_detail(schema, table, edges_by_table(schema)[table.oid], {}, width=80)[0])
+    assert "no SELECT privilege" in line[:80]
+
+
 def test_the_detail_names_the_worst_keys_first() -> None:
     made = shop()
     schema = made.schema()
@@ -84,7 +112,7 @@ def test_the_detail_names_the_worst_keys_first() -> None:
     counts = {edge.oid: counted(edge, 1)}
     lines = [plain(line) for line in table_detail(schema, orders, edges_by_table(schema)[orders.oid], counts, width=60)]
     assert lines[0].startswith(" orders  table  about 5,000 rows  1.0 MiB")
-    assert lines[1] == " 2 foreign keys, 1 counted, 1 with orphans (1 row)"
+    assert lines[1] == " 2 foreign keys, 1 not known, 1 with orphans (1 row)"
     assert [line.split() for line in lines[2:]] == [
         ["!!1", "buyer_id", "->", "customers", "noix"],
         ["?", "customer_id", "->", "customers"],

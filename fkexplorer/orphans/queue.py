@@ -126,6 +126,10 @@ class CountQueue:
         known = self._schema.edges.get(edge)
         return known is not None and self._bytes(known) <= self._max_bytes
 
+    def waits(self, edge: int) -> bool:
+        """Whether the edge waits for its turn."""
+        return edge in self._waiting
+
     def stop(self, edge: int) -> None:
         """Stop this edge's count, or take it out of the queue; its result will be `stopped`."""
         task = self._tasks.get(edge)

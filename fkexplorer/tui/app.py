@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import time
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import work
@@ -74,6 +75,8 @@ class ExplorerApp(App[int], inherit_bindings=False):
         self._asked = False
         """The connection under way uses a password that somebody typed."""
         self._now = now
+        self._ahead = timedelta()
+        """How far the server's clock is ahead of this computer's."""
         self._dirty: set[int] = set()
         self._in_full: set[int] = set()
         """Edges whose totals were asked for because somebody looks at their rows."""
@@ -86,8 +89,8 @@ class ExplorerApp(App[int], inherit_bindings=False):
         self.palette = self._palette_now()
 
     def now(self) -> datetime:
-        """The clock that ages are told by, local time."""
-        return self._now() if self._now else datetime.now(UTC).astimezone()
+        """The clock that ages are told by: the server's, since counts carry its times, in this computer's time zone."""
+        return self._now() if self._now else datetime.now(UTC).astimezone() + self._ahead
 
     def _palette_now(self) -> Palette:
         colours = {"standard": 16, "windows": 16, "256": 256, "truecolor": 1 << 24}.get(
@@ -149,6 +152,7 @@ class ExplorerApp(App[int], inherit_bindings=False):
     def on_connected(self, event: said.Connected) -> None:
         """Say where we are."""
         self.world.facts, self.world.lost = event.facts, None
+        self._ahead = event.facts.connected_at - datetime.now(UTC)
         self._asked = False
         self.main.show_header()
         self.main.tables.repaint_line(0)  # an empty list says what is waited for
@@ -216,6 +220,8 @@ class ExplorerApp(App[int], inherit_bindings=False):
 
         if event.generation == self.session.generation:
             edge, count = event.count.edge, event.count
+            if count.snapshot is None:  # the server was not asked: the time is this computer's
+                count = replace(count, as_of=count.as_of + self._ahead)
             self.world.checking.discard(edge)
             before = self.world.counts.get(edge)
             # What did not take place takes away no number that was there, nor do totals that could not be had.

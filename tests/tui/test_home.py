@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from fkexplorer.tui import app as app_module
-from fkexplorer.tui.messages import CountingEnded, EdgeCounted
+from fkexplorer.tui.messages import Connected, CountingEnded, EdgeCounted
 from tests.tui.helpers import Gate, Person, opened, run
 
 if TYPE_CHECKING:
@@ -127,6 +128,24 @@ async def test_the_age_of_the_counts_grows_by_itself(demo_url: str, monkeypatch:
         await person.sees(r"counted \d\d:\d\d \((just now|\d+s ago)\)")
         passed = timedelta(minutes=7, seconds=30)
         await person.sees(r"counted \d\d:\d\d \(7m ago\)")
+
+
+async def test_ages_are_told_by_the_server_s_clock(make_database: Callable[[str], str]) -> None:
+    url = make_database("CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (p int REFERENCES p)")
+    gate = Gate(Connected)
+    async with opened(url, size=(100, 24), gate=gate, wait=False) as person:
+        await person.until(lambda: gate.held)
+        [connected] = gate.held
+        assert isinstance(connected, Connected)
+        # As if this computer's clock were two hours behind the server's.
+        connected.facts = replace(connected.facts, connected_at=connected.facts.connected_at + timedelta(hours=2))
+        gate.open()
+        await person.sees(r"counted \d\d:\d\d \(2h ago\)")
+        # A count that never reached the server has this computer's time.
+        await run(url, "DROP TABLE c")
+        await person.press("r", "enter")
+        await person.sees(r"failed \(")
+        await person.sees(r"looked at (just now|\d+s ago)")
 
 
 async def test_home_at_any_width_keeps_its_badges(demo_url: str) -> None:

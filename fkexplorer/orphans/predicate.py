@@ -21,6 +21,7 @@ from sqlalchemy import (
     func,
     literal_column,
     not_,
+    null,
     or_,
     select,
     table,
@@ -129,10 +130,10 @@ class EdgePredicate:
         self.parent = relation(self.parent_table, "p", own)
         self.child_keys = tuple(self._child_key(pair) for pair in edge.pairs)
         """The child's columns as they are compared, cast and collated: equal ones name the same key."""
-        self.parent_keys = tuple(_cast(self.parent.c[pair.parent.name], pair.parent_cast) for pair in edge.pairs)
+        self.parent_keys = tuple(cast_to(self.parent.c[pair.parent.name], pair.parent_cast) for pair in edge.pairs)
 
     def _child_key(self, pair: ColumnPair) -> ColumnElement[Any]:
-        value = _cast(self.child.c[pair.child.name], pair.child_cast)
+        value = cast_to(self.child.c[pair.child.name], pair.child_cast)
         return collated(value, pair.collate) if pair.collate else value
 
     def from_child(self, *columns: ColumnElement[Any]) -> Select[Any]:
@@ -176,6 +177,21 @@ class EdgePredicate:
         """Which rows of `c` violate the edge."""
         return and_(self.not_null_condition, not_(self.has_parent))
 
+    def beside_parent(self, *columns: ColumnElement[Any]) -> Select[Any]:
+        """`SELECT columns FROM child AS c LEFT JOIN parent AS p`: each row of `c` beside its parent.
+
+        Not for a PERIOD.
+        """
+        joined = self.child.outerjoin(self.parent, and_(*self._comparisons()))
+        statement = only(select(*columns).select_from(joined), self.child, self.child_table)
+        return only(statement, self.parent, self.parent_table)
+
+    @property
+    def is_alone(self) -> ColumnElement[bool]:
+        """Of the rows of `beside_parent`, the orphans."""
+        # Unlike IS NULL this is not true of a composite value whose fields are all NULL.
+        return and_(self.not_null_condition, self.parent_keys[0].is_not_distinct_from(null()))
+
     @property
     def has_child(self) -> Exists:
         """Which rows of `p` some row of `c` refers to; for a PERIOD, one whose range overlaps."""
@@ -195,7 +211,8 @@ class EdgePredicate:
         return comparisons
 
 
-def _cast(value: ColumnElement[Any], to: TypeName | None) -> ColumnElement[Any]:
+def cast_to(value: ColumnElement[Any], to: TypeName | None) -> ColumnElement[Any]:
+    """The value as that type; as it is where that is None."""
     return value if to is None else cast(value, NamedType(to.schema, to.name))
 
 

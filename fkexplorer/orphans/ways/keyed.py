@@ -6,10 +6,10 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sqlalchemy import func
+from sqlalchemy import func, literal_column, select
 
 from fkexplorer.orphans.keyset import Part, index_ordering, read_as
-from fkexplorer.orphans.predicate import operator
+from fkexplorer.orphans.predicate import cast_to, only, operator, relation
 from fkexplorer.orphans.ways.way import Counting, Slicing
 from fkexplorer.schema.model import Match
 from fkexplorer.schema.secrets import is_secret
@@ -53,14 +53,20 @@ class ByKeys(Counting):
         whole = len(ordered) > 1 and predicate.edge.match is Match.FULL
         self.slicing = Slicing.NONE if whole or is_secret(parent.name) else Slicing.KEYS
 
-    def boundary(self, after: str | None, keys: int) -> Select[Any]:
-        """`boundary`: the key so many keys behind; of several columns, the first one's next value there."""
-        key = self._parent_key
-        statement = self._predicate.from_parent(func.pg_catalog.concat(key.value).label("boundary"))
-        statement = statement.where(key.value.is_not(None))
-        if after is not None:
-            statement = statement.where(key.beyond(after))
-        return statement.order_by(key.order_by()).offset(keys - 1).limit(1)
+    def boundaries(self, percent: float, most: int) -> Select[Any]:
+        """Some of the parent's keys; of several columns, the first one's values."""
+        table, pair = self._predicate.parent_table, self._first.pair
+        sample = relation(table, "p", [pair.parent], percent=percent)
+        key = self._parent_key.over(cast_to(sample.c[pair.parent.name], pair.parent_cast))
+        numbered = select(
+            key.value.label("k"),
+            func.row_number().over(order_by=key.order_by()).label("n"),
+            func.count().over().label("of"),
+        ).select_from(sample)
+        keys = only(numbered, sample, table).where(key.value.is_not(None)).subquery("k")
+        every = keys.c.of.op("/")(literal_column(str(most))) + literal_column("1")
+        printed = func.pg_catalog.concat(keys.c.k).label("boundary")
+        return select(printed).where(keys.c.n % every == literal_column("0")).order_by(keys.c.n)
 
     def _child_against(self, by: Operator, boundary: str) -> ColumnElement[bool]:
         """How the child's key compares with a boundary."""

@@ -34,15 +34,17 @@ class Slicing(Enum):
     """Ranges of the parent's keys."""
     BLOCKS = "blocks"
     """Ranges of the child's blocks; where it is partitioned, of each partition's at once."""
+    ROWS = "rows"
+    """Rows of the child, as a join of its own order brings them: not to be cut, but to be told of on the way."""
 
 
-_BLOCK_RANGES_SINCE = 140000
-"""The `server_version_num` from which a condition on `ctid` reads no other blocks (TID range scans)."""
+PLACES_SINCE = 140000
+"""The `server_version_num` from which a condition on `ctid` reads no other blocks (TID range scans), and has a hash."""
 
 
 def by_blocks(server_version: int) -> Slicing:
     """How a way that scans the child is cut."""
-    return Slicing.BLOCKS if server_version >= _BLOCK_RANGES_SINCE else Slicing.NONE
+    return Slicing.BLOCKS if server_version >= PLACES_SINCE else Slicing.NONE
 
 
 class Counting(ABC):
@@ -72,10 +74,22 @@ class Counting(ABC):
         """The orphans whose keys lie between two boundaries (None: no bound there), likewise."""
         raise NotImplementedError
 
-    def boundary(self, after: str | None, keys: int) -> Select[Any]:
-        """One row, the boundary that lies so many of the parent's keys behind another one; none where fewer are left.
+    def boundaries(self, percent: float, most: int) -> Select[Any]:
+        """Rows of one text each: so many of the parent's keys, evenly among them and in their order, by a sample.
 
-        It is text, to be given to `keys` in the same snapshot. `after` is None for the first one.
+        They are to be given to `keys`, in the same snapshot; some may be the same.
+
+        Args:
+            percent: of the parent's pages, those that are looked at.
+            most: the number of boundaries.
+        """
+        raise NotImplementedError
+
+    def marked(self, of: int) -> Select[Any]:
+        """Rows of one boolean each: true for each orphan, and false for about one of so many other rows of the child.
+
+        Args:
+            of: a power of 2.
         """
         raise NotImplementedError
 

@@ -228,7 +228,7 @@ async def _count(
 
 
 def _bytes(schema: Schema, edge: Relationship) -> int:
-    return schema.child_of(edge).estimated_bytes + schema.parent_of(edge).estimated_bytes
+    return schema.child_of(edge).likely_bytes + schema.parent_of(edge).likely_bytes
 
 
 def _scope(schema: Schema, options: CheckOptions) -> tuple[set[int], list[Relationship]]:

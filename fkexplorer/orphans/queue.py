@@ -223,7 +223,7 @@ class CountQueue:
 
     def _bytes(self, edge: Relationship) -> int:
         tables = {edge.child, edge.parent}
-        return sum(self._schema.tables[oid].estimated_bytes for oid in tables)
+        return sum(self._schema.tables[oid].likely_bytes for oid in tables)
 
     def _why_skipped(self, edge: Relationship) -> str:
         return f"its tables have about {_size(self._bytes(edge))}, over the limit of {_size(self._max_bytes)}"

@@ -225,6 +225,14 @@ class Table:
         raise KeyError(number)
 
     @property
+    def likely_bytes(self) -> int:
+        """`estimated_bytes`, but what the rows take at least where they came after the last VACUUM or ANALYZE.
+
+        A row takes 28 bytes before its first column (a header of 24, its pointer of 4).
+        """
+        return max(self.estimated_bytes, 28 * self.live_rows)
+
+    @property
     def primary_key(self) -> Key | None:
         """The PRIMARY KEY, if there is one."""
         return next((key for key in self.keys if key.primary), None)

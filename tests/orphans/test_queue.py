@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -154,6 +154,20 @@ async def test_expensive_edges_wait_until_somebody_asks(database_url: str) -> No
         assert told.counts[-1] == ("large", Status.CLEAN)
         queue.add([oid("large")], whatever_the_cost=False)
         assert told.counts[-1] == ("large", Status.SKIPPED)
+
+
+async def test_a_table_that_was_never_analysed_is_not_taken_for_an_empty_one(database_url: str) -> None:
+    await run(database_url, TABLES)
+    async with opened(database_url) as (database, schema):
+        assert {table.estimated_bytes for table in schema.tables.values()} == {0}
+        # What the server's statistics say, which may come a second late.
+        tables = {
+            oid: replace(table, live_rows={"large": 20_000, "small": 2_000}.get(table.name, 1))
+            for oid, table in schema.tables.items()
+        }
+        told = Told(schema)
+        _queue(database, replace(schema, tables=tables), told, max_bytes=300_000, connections=1, full=False).add_all()
+        assert told.counts == [("large", Status.SKIPPED)]
 
 
 async def test_two_run_at_once(database_url: str) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from fkexplorer.database import dialect
 from fkexplorer.database.driver import CANCEL_SECONDS, Driver, cancel, hang_up, is_active, is_alive, take_any_byte
 from fkexplorer.database.errors import Kind, translate, trouble_of
+from fkexplorer.database.lanes import Lane, Lanes
 from fkexplorer.database.limits import APPLICATION_NAME, DEFAULT, Limits
 from fkexplorer.database.model import ServerFacts, Trouble
 from fkexplorer.database.refusals import Attempt, explain, explain_code
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from fkexplorer.database.source import Source
 
-__all__ = ["DEFAULT", "Database", "Limits"]
+__all__ = ["DEFAULT", "Database", "Lane", "Limits"]
 
 CONNECTIONS = 3
 DRAIN_SECONDS = 0.3
@@ -63,8 +64,7 @@ class Database:
         self._encoding = "UTF8"
         self._closed = False
         self._drivers: weakref.WeakSet[Driver] = weakref.WeakSet()
-        self._slots = asyncio.Semaphore(CONNECTIONS)
-        self._held = 0
+        self._lanes = Lanes(CONNECTIONS)
         self._returned = asyncio.Event()
         self._engine = create_async_engine(
             dialect.ENGINE_URL,
@@ -97,18 +97,21 @@ class Database:
         return database
 
     @asynccontextmanager
-    async def read(self, limits: Limits = DEFAULT, *, snapshot: bool = False) -> AsyncIterator[AsyncConnection]:
+    async def read(
+        self, limits: Limits = DEFAULT, *, snapshot: bool = False, lane: Lane = Lane.SCREEN
+    ) -> AsyncIterator[AsyncConnection]:
         """A READ ONLY transaction with these limits; it ends with the block.
 
         Args:
             limits: what it may take.
             snapshot: whether all statements see one state (REPEATABLE READ).
+            lane: what it is for.
 
         Raises:
             Trouble: the connection is lost (`lost`), could not be made again, or the transaction did not begin.
             sqlalchemy.exc.DBAPIError: the server refused a statement of the block.
         """
-        async with self._checkout() as (connection, driver):
+        async with self._checkout(lane) as (connection, driver):
             await _begin(connection, driver, limits, snapshot=snapshot)
             try:
                 yield connection
@@ -120,7 +123,7 @@ class Database:
                 raise
 
     @asynccontextmanager
-    async def raw(self) -> AsyncIterator[psycopg.AsyncConnection[tuple[Any, ...]]]:
+    async def raw(self, lane: Lane = Lane.SCREEN) -> AsyncIterator[psycopg.AsyncConnection[tuple[Any, ...]]]:
         """A connection of the driver's, for pipelines: in autocommit, nothing sent on it, nothing limited.
 
         What runs on it must set its own READ ONLY transaction and end it. A connection that is left inside of one is
@@ -130,7 +133,7 @@ class Database:
             Trouble: the connection is lost (`lost`) or could not be made.
             psycopg.Error: the server refused a statement of the block.
         """
-        async with self._checkout() as (connection, driver):
+        async with self._checkout(lane) as (connection, driver):
             try:
                 yield driver
             except BaseException as error:
@@ -140,6 +143,28 @@ class Database:
                 raise
             if driver.info.transaction_status is not TransactionStatus.IDLE:
                 await connection.invalidate()
+
+    async def glance(self, *statements: str, limits: Limits = DEFAULT) -> list[list[tuple[Any, ...]]]:
+        """The rows of each of these statements: one message, one READ ONLY transaction, one round trip.
+
+        Args:
+            statements: SQL without placeholders; READ COMMITTED, each sees what was committed when it began.
+            limits: what each of them may take.
+
+        Raises:
+            Trouble: the connection is lost (`lost`), could not be made again, or the transaction was not READ ONLY.
+            psycopg.Error: the server refused a statement.
+        """
+        # Without BEGIN the message is one implicit transaction, that ends with it also where a statement fails.
+        message = f"{_settings(limits)}; {'; '.join(statements)}"
+        async with self.raw() as driver:
+            cursor = await driver.execute(message.encode())
+            rows = [await cursor.fetchall()]
+            while cursor.nextset():
+                rows.append(await cursor.fetchall())
+        if rows[0][0][0] != "on":
+            raise _not_read_only()
+        return rows[1:]
 
     async def close(self) -> None:
         """End all connections within a second, whatever runs on them and however dead the server is.
@@ -155,7 +180,7 @@ class Database:
             await asyncio.wait(requests, timeout=CANCEL_SECONDS)
         await self._drained(DRAIN_SECONDS)
         for driver in self._drivers:
-            if self._held:
+            if self._lanes.held:
                 # Who waits on the socket sees its end. Closed under it, its number could be another file's by the time
                 # that the event loop is told to watch it no more.
                 hang_up(driver)
@@ -168,12 +193,12 @@ class Database:
         """Wait until nobody holds a connection."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while self._held:
+                while self._lanes.held:
                     self._returned.clear()
                     await self._returned.wait()
 
     async def _ask_facts(self) -> ServerFacts:
-        async with self._checkout() as (connection, driver):
+        async with self._checkout(Lane.SCREEN) as (connection, driver):
             row = await _begin(connection, driver, DEFAULT, then=f"{_FACTS}; COMMIT")
             database, user, number, version, superuser, bypasses, standby, replication_role, pid, clock = row
             info = driver.info
@@ -199,32 +224,29 @@ class Database:
             )
 
     @asynccontextmanager
-    async def _checkout(self) -> AsyncIterator[tuple[AsyncConnection, Driver]]:
-        connection, driver = await self._take()
+    async def _checkout(self, lane: Lane) -> AsyncIterator[tuple[AsyncConnection, Driver]]:
+        connection, driver = await self._take(lane)
         try:
             yield connection, driver
         finally:
             # A cancelled task does not wait for it, and yet it goes on: the slot is free when the connection is.
             returning = asyncio.ensure_future(connection.close())
-            returning.add_done_callback(lambda _: self._release())
+            returning.add_done_callback(lambda _: self._release(lane))
             await asyncio.shield(returning)
 
-    async def _take(self) -> tuple[AsyncConnection, Driver]:
+    async def _take(self, lane: Lane) -> tuple[AsyncConnection, Driver]:
         """A live connection and its slot. The pool itself never waits: it would give up after 30 s."""
         while True:
-            await self._slots.acquire()
-            self._held += 1
+            await self._lanes.enter(lane)
             try:
                 connection = await self._engine.connect()
-            except Trouble as trouble:
-                if trouble.code == "too_many_connections" and self._held > 1:
-                    # The server, or a limit of the role, allows fewer than three: those that are there must do.
-                    self._held -= 1
+            except BaseException as error:
+                # The server, or a limit of the role, may allow fewer than three: those that are there must do.
+                few = isinstance(error, Trouble) and error.code == "too_many_connections"
+                again = few and self._lanes.held > 1 and self._lanes.shrink()
+                self._release(lane)
+                if again:
                     continue
-                self._release()
-                raise
-            except BaseException:
-                self._release()
                 raise
             driver = (await connection.get_raw_connection()).driver_connection
             assert isinstance(driver, Driver)  # noqa: S101 - `_open` makes no other
@@ -232,11 +254,10 @@ class Database:
                 return connection, driver
             await connection.invalidate()
             await connection.close()
-            self._release()
+            self._release(lane)
 
-    def _release(self) -> None:
-        self._held -= 1
-        self._slots.release()
+    def _release(self, lane: Lane) -> None:
+        self._lanes.leave(lane)
         self._returned.set()
 
     async def _open(self) -> Driver:
@@ -313,12 +334,22 @@ async def _begin(
         raise
     if row is None or not read_only:
         await connection.invalidate()
-        raise Trouble(
-            "the server did not begin a READ ONLY transaction",
-            "what stands between may rewrite statements: connect to the server itself",
-            code="not_read_only",
-        )
+        raise _not_read_only()
     return row
+
+
+def _settings(limits: Limits) -> str:
+    """A statement that makes the transaction READ ONLY, with these limits; its first value is `on` if it is so."""
+    settings = {"transaction_read_only": "on"} | limits.settings()
+    return "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
+
+
+def _not_read_only() -> Trouble:
+    return Trouble(
+        "the server did not begin a READ ONLY transaction",
+        "what stands between may rewrite statements: connect to the server itself",
+        code="not_read_only",
+    )
 
 
 def backend_of(connection: AsyncConnection) -> int:

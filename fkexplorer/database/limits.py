@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +19,8 @@ class Limits:
     """`idle_in_transaction_session_timeout`: the server ends a session that waits longer than this for us."""
     row_security: bool = False
     """False: a read that policies would filter fails. True: rows as this role sees them."""
+    planner: Mapping[str, str] = field(default_factory=dict)
+    """More settings, of those that steer a plan and the printing of values: names and values that need no quotes."""
 
     def settings(self) -> dict[str, str]:
         """Each setting by its name."""
@@ -28,6 +34,7 @@ class Limits:
             "jit": "off",
             "max_parallel_workers_per_gather": "0",
             "application_name": APPLICATION_NAME,
+            **self.planner,
         }
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from fkexplorer.orphans.model import Way
 from fkexplorer.orphans.ways.bitmap import SPAN
-from fkexplorer.orphans.ways.keys import distinct_keys, exact_ways, integers, rows_of
+from fkexplorer.orphans.ways.keys import distinct_keys, exact_ways, integers, ordered_pairs, rows_of
 
 if TYPE_CHECKING:
     from fkexplorer.schema.model import ColumnStatistics, Relationship, Schema, Table
@@ -71,6 +71,7 @@ class _Costs:
         pair = edge.pairs[0]
         self._of_child = schema.statistics.get((edge.child, pair.child.number))
         self._of_parent = schema.statistics.get((edge.parent, pair.parent.number))
+        self._ordered = bool(ordered_pairs(schema, edge))
         self._integers = integers(edge)
         self._distinct = distinct_keys(schema, edge)
         self._probe = _PROBE * max(1, len(self._child.partitions))
@@ -128,7 +129,10 @@ class _Costs:
     def _range(self) -> float | None:
         span = self._span()
         dense = span is not None and span <= 1.01 * self._parents
-        return self._scan() + self._parents * 0.06e-3 if dense else None
+        if not dense:
+            return None
+        parents = self._parents * 0.06e-3
+        return parents + self._hidden(self._parent, self._parents) / 5 if self._ordered else parents + self._scan()
 
     def _bitmap(self) -> float | None:
         span = self._span() or 2 * self._parents

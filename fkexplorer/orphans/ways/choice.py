@@ -43,7 +43,7 @@ def counting(way: Way, schema: Schema, predicate: EdgePredicate, server_version:
         case Way.SKIP:
             chosen = Skip(predicate, ordered[0], _most_keys(schema, edge))
         case Way.RANGE:
-            chosen = Range(predicate, server_version)
+            chosen = Range(predicate, server_version, indexed=bool(ordered))
         case Way.BITMAP:
             chosen = Bitmap(predicate, server_version)
     return chosen

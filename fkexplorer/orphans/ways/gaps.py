@@ -36,7 +36,7 @@ class Gaps(ByKeys):
     """
 
     way: ClassVar[Way] = Way.GAPS
-    settings: ClassVar[Mapping[str, str]] = MappingProxyType(
+    settings: Mapping[str, str] = MappingProxyType(
         {**ByKeys.settings, "enable_seqscan": "off", "enable_bitmapscan": "off"}
     )
 

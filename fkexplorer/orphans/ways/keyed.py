@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, literal_column, select
 
@@ -32,7 +32,7 @@ class ByKeys(Counting):
         ordered: its pairs, see `ordered_pairs`; not empty.
     """
 
-    settings: ClassVar[Mapping[str, str]] = MappingProxyType(
+    settings: Mapping[str, str] = MappingProxyType(
         # A boundary is printed and read again, and has to be the same then: as in `paging`.
         {"DateStyle": "ISO, YMD", "extra_float_digits": "1", "bytea_output": "hex"}
     )

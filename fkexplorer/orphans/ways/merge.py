@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
     from fkexplorer.orphans.ways.way import Plan
 
-_OTHERS = frozenset({"Hash Join", "Nested Loop", "Sort", "Incremental Sort"})
+_SORTS = frozenset({"Sort", "Incremental Sort"})
 
 
 class Merge(ByKeys):
     """The predicate as it stands, with settings that leave the planner no other join."""
 
     way: ClassVar[Way] = Way.MERGE
-    settings: ClassVar[Mapping[str, str]] = MappingProxyType(
+    settings: Mapping[str, str] = MappingProxyType(
         {
             **ByKeys.settings,
             "enable_hashjoin": "off",
@@ -44,13 +44,9 @@ class Merge(ByKeys):
         return self.keys(None, None)
 
     def accepts(self, plan: Plan) -> bool:
-        """Whether it merges, without a sort, what index-only scans bring."""
-        kinds = {node["Node Type"] for node in nodes(plan)}
-        return (
-            "Merge Join" in kinds
-            and kinds.isdisjoint(_OTHERS)
-            and all(scan["Node Type"] == "Index Only Scan" for scan in scans(plan))
-        )
+        """Whether each search for what is missing merges, without a sort, what index-only scans bring."""
+        searches = [node for node in nodes(plan) if "Anti" in node.get("Join Type", "")]
+        return bool(searches) and all(map(_merges, searches))
 
     def keys(self, low: str | None, high: str | None) -> ColumnElement[int]:
         """The same from the lower boundary on, to before the upper one, on both sides."""
@@ -73,3 +69,11 @@ class Merge(ByKeys):
             yield not_(self._parent_key.ahead(low))
         if high is not None:
             yield self._parent_key.ahead(high)
+
+
+def _merges(join: Plan) -> bool:
+    return (
+        join["Node Type"] == "Merge Join"
+        and _SORTS.isdisjoint(node["Node Type"] for node in nodes(join))
+        and all(scan["Node Type"] == "Index Only Scan" for scan in scans(join))
+    )

@@ -42,7 +42,7 @@ class Skip(Counting):
     """
 
     way: ClassVar[Way] = Way.SKIP
-    settings: ClassVar[Mapping[str, str]] = MappingProxyType(
+    settings: Mapping[str, str] = MappingProxyType(
         dict.fromkeys(("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin"), "off")
     )
 

@@ -51,7 +51,7 @@ class Counting(ABC):
     """One way of counting one edge's orphans."""
 
     way: ClassVar[Way]
-    settings: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    settings: Mapping[str, str] = MappingProxyType({})
     """To be set in the count's own transaction, before anything else in it."""
     slicing: Slicing
 

@@ -1,0 +1,271 @@
+"""What a fix is about: what somebody asks for, what it would do, what it did. Plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from fkexplorer.orphans.model import Count, Page
+    from fkexplorer.schema.actions import FixAction
+    from fkexplorer.schema.model import Relationship
+
+Key = tuple[str | None, ...]
+"""The values of a key's columns, as PostgreSQL prints them."""
+
+
+class Scope(StrEnum):
+    """Which rows a backfill brings into the parent."""
+
+    ORPHANS = "orphans"
+    """Those that the edge's orphans name."""
+    KEY = "key"
+    """One given key."""
+    GAP = "gap"
+    """Every row of the source that has no twin in the parent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A fix that somebody asks for. What an action does not use is left at its default."""
+
+    edge: Relationship
+    """A declared edge, or a pair of columns as an edge of kind `configured`."""
+    action: FixAction
+    rows: tuple[Key, ...] = ()
+    """Marked rows of the child by what identifies them (`Page.keys`); empty means all orphans of the edge."""
+    key: Key = ()
+    """One key: to re-point to, or to insert."""
+    mapping: tuple[tuple[Key, Key], ...] = ()
+    """Old key and new key, to re-point by."""
+    source: int | None = None
+    """OID of the table that a backfill takes rows from."""
+    scope: Scope = Scope.ORPHANS
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """SQL expressions by column of the parent; a backfill's may use the source's row as `s`."""
+    rule: str = ""
+    """The new ON DELETE rule, as `cascade`."""
+    name: str = ""
+    """Of the constraint to add, or of the side table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An action in the panel; one that cannot be done here says why, and what would permit it."""
+
+    action: FixAction
+    title: str
+    """What it would do here, in a few words."""
+    reason: str = ""
+    """Why it cannot be done; empty where it can."""
+    remedy: str = ""
+    """What would permit it, as a GRANT; empty where nothing is known to."""
+
+
+class Verb(StrEnum):
+    """What a change does to rows."""
+
+    DELETE = "delete"
+    UPDATE = "update"
+    INSERT = "insert"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One statement that changes rows of one table, in pieces, so that it can be narrowed to rows that were locked.
+
+    All its values are literals in the text, all its names are qualified: it is what people read, copy and save.
+    """
+
+    verb: Verb
+    table: int
+    """OID of the table whose rows change."""
+    head: str
+    """All before WHERE, as `DELETE FROM ONLY "public"."c" AS c`: the changed table is `c`, but for an INSERT."""
+    where: str
+    """The condition, over the alias."""
+    tail: str = ""
+    """What follows the condition, as `ON CONFLICT DO NOTHING`."""
+
+    @property
+    def sql(self) -> str:
+        """The whole statement, without a semicolon."""
+        return " ".join(part for part in (self.head, f"WHERE {self.where}" if self.where else "", self.tail) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A lock on a table by its mode in `pg_locks`, and what it keeps others from, in a few words."""
+
+    table: int
+    mode: str
+    blocks: str
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What happens to the rows of one table."""
+
+    table: int
+    deleted: int = 0
+    updated: int = 0
+    inserted: int = 0
+    edges: tuple[int, ...] = ()
+    """OIDs of the edges by whose ON DELETE or ON UPDATE it happens; empty for what the statement itself does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """Rows that would make the server refuse the change: NO ACTION or RESTRICT below the rows that would go."""
+
+    edge: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class DataStep:
+    """A change of rows, in one transaction, or in one a batch where it is of many rows."""
+
+    title: str
+    change: Change
+    locks: tuple[Lock, ...]
+    first: tuple[str, ...] = ()
+    """Statements of the same transaction that go before it, as the CREATE TABLE of a side table."""
+    batches: bool = True
+    """Whether it may be cut into batches."""
+
+
+@dataclass(frozen=True, slots=True)
+class DdlStep:
+    """A change of the schema, in a transaction of its own."""
+
+    title: str
+    statements: tuple[str, ...]
+    locks: tuple[Lock, ...]
+    undo: str
+    """How it is taken back, in a sentence; that it cannot be, where it cannot."""
+
+
+Step = DataStep | DdlStep
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The steps of a fix, in their order."""
+
+    request: Request
+    steps: tuple[Step, ...]
+    verification: tuple[str, ...]
+    """Queries whose result shows that it is done, whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """A user's trigger, enabled, that the change would fire: it may change more, or cancel some of it."""
+
+    table: int
+    name: str
+    function: str
+    """`schema.name` of what it calls."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A session that holds, or waits for, a lock that stands in the way of a step or would have to wait for it."""
+
+    pid: int
+    user: str | None
+    application: str | None
+    table: int
+    mode: str
+    granted: bool
+    seconds: float | None
+    """Since its transaction began; None where the role may not know."""
+    statement: str | None
+    """One line, its literals masked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a plan would do, found out by reading alone."""
+
+    plan: Plan
+    effects: tuple[Effect, ...]
+    """By table, the target first; none for DDL."""
+    blockers: tuple[Blocker, ...]
+    left_behind: tuple[Blocker, ...]
+    """Rows that become orphans, since their constraint is not enforced or its triggers are off."""
+    before: Page | None
+    """A sample of the rows as they are; None for DDL."""
+    after: Page | None
+    """The same rows as they will be; None where they go, and for DDL."""
+    holders: tuple[Holder, ...]
+    triggers: tuple[Trigger, ...]
+    seconds: float
+    """About how long it takes, by the time that reading took."""
+    privilege: str
+    """By which privilege it may be done, in a few words."""
+    lasting: tuple[str, ...]
+    """What an undo does not bring back, a sentence each."""
+    lost: int
+    """Rows of the source that another unique key keeps out of the parent."""
+    confirm: str
+    """What has to be typed: the number of rows, or the constraint's name."""
+    as_of: datetime
+    dry: bool = False
+    """The numbers are those of a dry run that was rolled back, and not of reading alone."""
+
+    @property
+    def rows(self) -> int:
+        """Rows that the change itself touches, without what follows from it."""
+        own = [effect for effect in self.effects if not effect.edges]
+        return sum(effect.deleted + effect.updated + effect.inserted for effect in own)
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether the goal already stands."""
+        return not self.plan.steps or (bool(self.effects) and self.rows == 0)
+
+
+class Ending(StrEnum):
+    """How a run of a plan ended."""
+
+    DONE = "done"
+    """All steps are committed, and the verification found nothing left."""
+    REMAINING = "remaining"
+    """All steps are committed, and something is left all the same."""
+    STOPPED = "stopped"
+    """Somebody stopped it between two batches or steps: those before are committed."""
+    MOVED = "moved"
+    """Rows or parents changed since the preview: the step at hand changed nothing."""
+    REFUSED = "refused"
+    """The server, a guard or the backup refused the step at hand, which changed nothing."""
+    UNKNOWN = "unknown"
+    """The connection was lost at COMMIT, and the server could not be asked what came of it yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run did."""
+
+    entry: str
+    """Its id in the journal."""
+    ending: Ending
+    words: str
+    """One line for people: what was done, what moved or who refused."""
+    effects: tuple[Effect, ...]
+    """What was committed."""
+    before: Count | None
+    after: Count | None
+    """The edge before and after; None where it could not be counted."""
+    gap_before: int | None = None
+    gap_after: int | None = None
+    """Rows of a backfill's source without a twin."""
+    may_validate: bool = False
+    """No orphan is left, and the constraint could be validated now."""
+    backup: str = ""
+    """The folder of the backup; empty where nothing changed or vanished."""

@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from fkexplorer.database.limits import Limits
 from fkexplorer.orphans.model import Estimate
 from fkexplorer.orphans.predicate import EdgePredicate, Incomparable, taken_at
-from fkexplorer.orphans.sizes import child_pages
+from fkexplorer.orphans.sizes import pages_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -78,7 +78,7 @@ async def estimate_edge(
     started = time.perf_counter()
     try:
         async with database.read(_LIMITS, snapshot=True) as connection:
-            total = sum(await child_pages(connection, schema.child_of(edge)))
+            total = sum(await pages_of(connection, schema.child_of(edge)))
             if total < _TINY * pages:
                 return None
             share = min(max(pages, total * _SHARE), _MOST_PAGES) / total

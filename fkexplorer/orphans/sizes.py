@@ -21,7 +21,7 @@ SELECT pg_relation_size(relid) / current_setting('block_size')::int FROM pg_part
 """)
 
 
-async def child_pages(connection: AsyncConnection, table: Table) -> list[int]:
+async def pages_of(connection: AsyncConnection, table: Table) -> list[int]:
     """The pages of the table's main fork; of each leaf of one that is partitioned. What is gone has none.
 
     Raises:

@@ -1,0 +1,99 @@
+"""How far a count that takes long has come: what it has found so far, and who is told of it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from fkexplorer.orphans.model import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+FIRST = 1.0
+"""Seconds after which somebody is told for the first time: what is quicker needs no progress."""
+_EVERY = 0.25
+"""Seconds between two reports at least; people read no faster."""
+
+
+class Course:
+    """The course of one count, over all of its attempts.
+
+    Args:
+        edge: OID of the edge.
+        tell: called with reports of it; None where nobody wants any.
+
+    Attributes:
+        found: orphans that the attempt has found so far.
+        most: the most that an attempt has found, and as of when: a lower bound.
+        resting: see `Progress.resting`.
+    """
+
+    __slots__ = (
+        "_as_of",
+        "_began",
+        "_done",
+        "_edge",
+        "_started",
+        "_tell",
+        "_told",
+        "_total",
+        "_unit",
+        "found",
+        "most",
+        "resting",
+    )
+
+    def __init__(self, edge: int, tell: Callable[[Progress], None] | None = None) -> None:
+        self._edge = edge
+        self._tell = tell
+        self._started = time.perf_counter()
+        self._began = self._started
+        self._told = self._started + FIRST - _EVERY
+        self._as_of: tuple[datetime, str] | None = None
+        self._done = 0
+        self._total = 0
+        self._unit = "blocks"
+        self.found = 0
+        self.most: tuple[int, datetime, str] | None = None
+        self.resting = ""
+
+    @property
+    def share(self) -> float:
+        """How much of it is done, from 0 to 1."""
+        return self._done / self._total if self._total else 0.0
+
+    def begin(self, as_of: datetime, snapshot: str) -> None:
+        """An attempt begins, in this snapshot: from the start, since none sees what another saw."""
+        self._began = time.perf_counter()
+        self._as_of = as_of, snapshot
+        self._done = self._total = self.found = 0
+        self.resting = ""
+
+    def passed(self, done: int, total: int, unit: str, found: int) -> None:
+        """So much is done, and so many orphans were found in it."""
+        self._done, self._total, self._unit, self.found = done, total, unit, found
+        if found and self._as_of and (self.most is None or found >= self.most[0]):
+            self.most = found, *self._as_of
+
+    def report(self) -> None:
+        """Tell how far it is, if it takes long enough and nobody was told just now."""
+        now = time.perf_counter()
+        if self._tell is None or now - self._told < _EVERY:
+            return
+        self._told = now
+        took = now - self._began
+        left = took * (self._total - self._done) / self._done if self._done else None
+        self._tell(
+            Progress(
+                edge=self._edge,
+                done=self._done,
+                total=self._total,
+                unit=self._unit,
+                found=self.found,
+                seconds=now - self._started,
+                seconds_left=left,
+                resting=self.resting,
+            )
+        )

@@ -130,7 +130,10 @@ class MainScreen(Panes):
             self._show_lens(table, self._left_at.get(table))
 
     def action_close(self) -> None:
-        """Esc: the filter, then the rows, then the zoom, then the Lens."""
+        """Esc: the filter, then the zoom, then the rows, then the Lens; before there is anything, the app."""
+        if self.world.schema is None:
+            self.app.exit(0)
+            return
         listed = self.listed()
         if listed.filter_text:
             listed.set_filter("")

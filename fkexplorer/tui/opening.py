@@ -21,7 +21,7 @@ class Opening(Screen[None]):
     """Looks as the main screen does before it knows anything; it stays beneath that one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q", "app.quit", "quit", id="opening.quit", tooltip="Quit.", show=False)
+        Binding("q,escape", "app.quit", "quit", id="opening.quit", tooltip="Quit.", show=False)
     ]
     DEFAULT_CSS = "Opening Panel { height: 1fr; }"
 
@@ -38,5 +38,5 @@ class Opening(Screen[None]):
         ascii_only = painted(self.app).ascii_only
         cells = self.size.width
         head = fit(f" {self._label}  connecting", cells - 4, ascii=ascii_only)
-        where = fit(f" connecting to {self._label} ...", cells, ascii=ascii_only)
+        where = fit(f" connecting to {self._label} ...  Esc gives up", cells, ascii=ascii_only)
         self.query_one(Panel).show([(Span(head, "title"), Span(" RO ", "readonly")), (), (), (Span(where, "dim"),)])

@@ -122,7 +122,8 @@ class TablesView(LineList):
         """Why there is no table."""
         if self._world.schema is None:
             where = inert(self._world.label, ascii=painted(self.app).ascii_only)
-            return "reading the catalogue ..." if self._world.facts else f"connecting to {where} ..."
+            doing = "reading the catalogue" if self._world.facts else f"connecting to {where}"
+            return f"{doing} ...  Esc gives up"
         if self.filter_text:
             return "No table holds this text. Esc clears the filter."
         return "This database has no table of its own."

@@ -222,13 +222,15 @@ async def test_quitting_while_a_count_is_about_to_be_painted(url: str) -> None:
         assert person.app._exception is None
 
 
-async def test_quitting_while_it_still_connects() -> None:
+@pytest.mark.parametrize("key", ["q", "escape"])
+async def test_quitting_while_it_still_connects(key: str) -> None:
     begin = 0.0
     async with Proxy("host=127.0.0.1 port=1") as proxy:
         proxy.silence()
         async with opened(f"host=127.0.0.1 port={proxy.port} user=me dbname=d", wait=False) as person:
             await person.until(lambda: proxy.clients, seconds=20)
+            await person.sees(r"^ connecting to .*  Esc gives up$")
             begin = time.monotonic()
-            await person.press("q")
+            await person.press(key)
         assert time.monotonic() - begin < A_SECOND
     assert person.app.return_value in (0, 2)

@@ -39,6 +39,8 @@ class Attempt:
     counting: Counting
     statement: Select[Any]
     settings: Mapping[str, str]
+    ms: float
+    """What it should take."""
 
     async def run(self, connection: AsyncConnection) -> Mapping[str, Any] | None:
         """Its row; None where the plan is not what makes the way fast, or the way found out that it does not serve.
@@ -68,7 +70,9 @@ class Attempt:
         )
 
 
-def attempts(schema: Schema, predicate: EdgePredicate, server_version: int, *, full: bool, deep: bool) -> list[Attempt]:
+def attempts(
+    schema: Schema, predicate: EdgePredicate, server_version: int, *, full: bool, deep: bool, alone: bool = False
+) -> list[Attempt]:
     """What to try in turn.
 
     Args:
@@ -77,12 +81,13 @@ def attempts(schema: Schema, predicate: EdgePredicate, server_version: int, *, f
         server_version: `server_version_num`.
         full: whether all totals are wanted, as `totals_statement` brings them; else as `count_statement` does.
         deep: whether no index is to be used.
+        alone: whether the orphans alone are wanted, also of a 1:1 edge.
 
     Raises:
         Incomparable: no operator compares the two sides.
     """
     edge = predicate.edge
-    childless = is_one_to_one(schema.child_of(edge), edge)
+    childless = not alone and is_one_to_one(schema.child_of(edge), edge)
     whole = (
         totals_statement(predicate, server_version)
         if full
@@ -90,16 +95,18 @@ def attempts(schema: Schema, predicate: EdgePredicate, server_version: int, *, f
     )
     # One statement serves them both: the predicate as it stands.
     as_it_stands = {Way.PLAIN, Way.MERGE}
-    ways = [candidate.way for candidate in candidates(schema, edge)]
+    ways = candidates(schema, edge)
+    plain = next(at for at, candidate in enumerate(ways) if candidate.way is Way.PLAIN)
     found = []
-    for way in [Way.PLAIN] if deep else ways[: ways.index(Way.PLAIN) + 1]:
+    for candidate in ways[plain : plain + 1] if deep else ways[: plain + 1]:
+        way = candidate.way
         if (full or childless) and way not in as_it_stands:
             continue
         made = counting(way, schema, predicate, server_version)
         if made is None:
             continue
         statement = whole if way in as_it_stands else _orphans_alone(made, server_version)
-        found.append(Attempt(made, statement, _NO_INDEX if deep else made.settings))
+        found.append(Attempt(made, statement, _NO_INDEX if deep else made.settings, candidate.ms))
     return found
 
 

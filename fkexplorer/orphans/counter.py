@@ -15,21 +15,30 @@ from sqlalchemy import SmallInteger, cast, func, select
 from sqlalchemy.dialects.postgresql import OID
 from sqlalchemy.exc import DBAPIError
 
+from fkexplorer.database.connection import Lane, backend_of
 from fkexplorer.database.errors import Kind, translate
 from fkexplorer.database.limits import Limits
 from fkexplorer.orphans.attempts import attempts
-from fkexplorer.orphans.model import Count, Status
+from fkexplorer.orphans.course import Course
+from fkexplorer.orphans.long import LONG_MS, count_long
+from fkexplorer.orphans.model import Bound, Count, Status
 from fkexplorer.orphans.predicate import EdgePredicate, Incomparable
+from fkexplorer.orphans.slices import CutShort, Pace
+from fkexplorer.orphans.watchdog import InTheWay, stepping_aside
+from fkexplorer.schema.keys import is_one_to_one
 from fkexplorer.schema.model import Match
 from fkexplorer.schema.names import quote, table_label
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sqlalchemy import ColumnElement
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
     from fkexplorer.database.connection import Database
-    from fkexplorer.orphans.model import Way
+    from fkexplorer.orphans.attempts import Attempt
+    from fkexplorer.orphans.model import Progress, Way
+    from fkexplorer.orphans.watchdog import Watch
     from fkexplorer.schema.model import Column, Relationship, Schema, Table
 
 
@@ -41,9 +50,15 @@ async def count_edge(
     full: bool = False,
     deep: bool = False,
     timeout_seconds: float = 30.0,
+    snapshot_seconds: float = 300.0,
+    eager: bool = False,
     trust_catalogue: bool = True,
+    on_progress: Callable[[Progress], None] | None = None,
 ) -> Count:
     """Count the orphans of an edge.
+
+    A count that takes longer than a second rests every other moment while others are at work on the server, and steps
+    aside for whoever waits for its lock, to begin again a little later.
 
     Args:
         database: where to count.
@@ -52,41 +67,83 @@ async def count_edge(
         full: whether to count rows, NULLs, missing keys and childless parents too, of the same snapshot. Without it
             they are None where they would cost another scan; childless parents are counted for 1:1 edges always.
         deep: whether no index is trusted: what a corrupt one hides is then counted too.
-        timeout_seconds: the server stops a statement after this time.
+        timeout_seconds: the server stops a statement after this time; all of them together may work no longer.
+        snapshot_seconds: for how long a count of many statements may hold its snapshot, its rests included.
+        eager: whether it never rests.
         trust_catalogue: whether the privileges and row security that the schema was loaded with decide beforehand
             that the server would refuse, so that its log stays quiet. If not, the server is asked.
+        on_progress: called four times a second at most, from the first second on.
 
     Returns:
-        The count; a status in place of a number when the statement fails or may not be asked.
+        The count; a status in place of a number when the statement fails or may not be asked. One that came to a limit
+        after it had found some orphans has them as a lower bound.
 
     Raises:
         Trouble: the connection is lost (code `lost`) or could not be made again.
     """
+    version = database.facts.version_number
+    childless = not full and is_one_to_one(schema.child_of(edge), edge)
     try:
-        tries = attempts(schema, EdgePredicate(schema, edge), database.facts.version_number, full=full, deep=deep)
+        predicate = EdgePredicate(schema, edge)
+        tries = attempts(schema, predicate, version, full=full, deep=deep)
+        takes_long = not full and tries[0].ms > LONG_MS
+        if takes_long and childless:
+            tries = attempts(schema, predicate, version, full=False, deep=deep, alone=True)
     except Incomparable:
         return _without_number(edge, Status.INCOMPARABLE, _incomparable(edge))
     if trust_catalogue and (refusal := _refusal(schema, edge, _catalogued(schema, edge), database.facts.user)):
         return _without_number(edge, *refusal)
     limits = Limits(statement_timeout_ms=max(1, round(timeout_seconds * 1000)), planner=tries[0].settings)
-    started = time.perf_counter()
+    course = Course(edge.oid, on_progress)
+    pace = Pace(timeout_seconds, snapshot_seconds, eager)
+
+    async def count(watch: Watch) -> Count:
+        nonlocal pace
+        async with database.read(limits, snapshot=takes_long, lane=Lane.COUNTS) as connection:
+            watch.pid = backend_of(connection)
+            pace = Pace(timeout_seconds, snapshot_seconds, eager)
+            started = pace.statement_began
+            if takes_long:
+                row, attempt = await count_long(
+                    connection,
+                    tries,
+                    predicate,
+                    childless=childless,
+                    server_version=version,
+                    course=course,
+                    pace=pace,
+                    watch=watch,
+                )
+            else:
+                row, attempt = await _at_once(connection, tries)
+            return _counted(edge, row, time.perf_counter() - started, attempt.counting.way)
+
     try:
-        async with database.read(limits) as connection:
-            started = time.perf_counter()
-            attempt, row = tries[0], await tries[0].run(connection)
-            for following in tries[1:]:
-                if row is not None:
-                    break
-                await following.replace(attempt, connection)
-                attempt, row = following, await following.run(connection)
-            seconds = time.perf_counter() - started
+        return await stepping_aside(database, count, course)
     except DBAPIError as error:
-        seconds = time.perf_counter() - started
+        seconds = time.perf_counter() - pace.statement_began
         status, reason = await _failed(database, schema, edge, error, timed_out=seconds >= timeout_seconds)
-        return _without_number(edge, status, reason, seconds)
-    if row is None:
-        raise AssertionError("the predicate as it stands always gives a number")
-    return _counted(edge, row, seconds, attempt.counting.way)
+    except CutShort as limit:
+        seconds = pace.worked + pace.rested
+        status, reason = Status.TIMED_OUT, str(limit)
+    except InTheWay as who:
+        seconds = pace.worked + pace.rested
+        status, reason = Status.TIMED_OUT, f"stepped aside again and again, at last for {who}"
+    if status is Status.TIMED_OUT and course.most is not None:
+        return _at_least(edge, course.most, reason, seconds)
+    return _without_number(edge, status, reason, seconds)
+
+
+async def _at_once(connection: AsyncConnection, tries: Sequence[Attempt]) -> tuple[Mapping[str, Any], Attempt]:
+    """The row of the first attempt that brings one, and that attempt."""
+    before = tries[0]
+    for attempt in tries:
+        if attempt is not before:
+            await attempt.replace(before, connection)
+            before = attempt
+        if (row := await attempt.run(connection)) is not None:
+            return row, attempt
+    raise AssertionError("the predicate as it stands always gives a number")
 
 
 def _counted(edge: Relationship, row: Mapping[str, Any], seconds: float, way: Way) -> Count:
@@ -111,6 +168,21 @@ def _counted(edge: Relationship, row: Mapping[str, Any], seconds: float, way: Wa
 
 def _without_number(edge: Relationship, status: Status, reason: str, seconds: float = 0.0) -> Count:
     return Count(edge=edge.oid, status=status, as_of=datetime.now(UTC), seconds=seconds, error=reason)
+
+
+def _at_least(edge: Relationship, found: tuple[int, datetime, str], reason: str, seconds: float) -> Count:
+    """What a count had found that came to a limit."""
+    orphans, as_of, snapshot = found
+    return Count(
+        edge=edge.oid,
+        status=Status.ORPHANS,
+        as_of=as_of,
+        seconds=seconds,
+        orphans=orphans,
+        bound=Bound.LOWER,
+        snapshot=snapshot,
+        error=reason,
+    )
 
 
 def _incomparable(edge: Relationship) -> str:

@@ -119,7 +119,7 @@ class Count:
     childless: int | None = None
     """Parents that no child row refers to."""
     error: str | None = None
-    """One line of reason where the status carries no number."""
+    """One line of reason where the status carries no number, or a bound in place of an exact one."""
     way: Way = Way.PLAIN
 
     @property

@@ -232,7 +232,7 @@ def taken_at(server_version: int) -> tuple[ColumnElement[Any], ColumnElement[Any
 
 def count_statement(predicate: EdgePredicate, server_version: int, *, childless: bool = False) -> Select[Any]:
     """One row: `orphans`, `childless` (NULL unless asked for), `snapshot`, `as_of`."""
-    without = _childless(predicate) if childless else literal_column("NULL::bigint").label("childless")
+    without = childless_count(predicate) if childless else literal_column("NULL::bigint").label("childless")
     return predicate.from_child(
         func.count().label("orphans"),
         without,
@@ -263,10 +263,11 @@ def totals_statement(predicate: EdgePredicate, server_version: int) -> Select[An
         cast(func.coalesce(func.sum(keys.c.rows), literal_column("0")), BigInteger).label("orphans"),
         func.count().label("missing_keys"),
     ).subquery("o")
-    return select(*rows.c, *orphans.c, _childless(predicate), *taken_at(server_version)).select_from(
+    return select(*rows.c, *orphans.c, childless_count(predicate), *taken_at(server_version)).select_from(
         rows.join(orphans, true())
     )
 
 
-def _childless(predicate: EdgePredicate) -> ColumnElement[int]:
+def childless_count(predicate: EdgePredicate) -> ColumnElement[int]:
+    """How many parents no child row refers to, as the scalar subquery `childless`."""
     return predicate.from_parent(func.count()).where(predicate.is_childless).scalar_subquery().label("childless")

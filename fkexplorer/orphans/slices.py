@@ -12,7 +12,7 @@ import itertools
 import math
 import time
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ClauseElement, Executable, case, func, literal_column, select
@@ -72,11 +72,13 @@ class Pace:
 
     `work_seconds` is the time that it may work. `snapshot_seconds` is the time for which it may hold a snapshot, asleep
     or not: VACUUM removes nothing that a snapshot may still see. `eager` means that it never rests.
+    `statement_began` is when it last sent something, by `time.perf_counter()`.
     """
 
     work_seconds: float
     snapshot_seconds: float = 300.0
     eager: bool = False
+    statement_began: float = field(default_factory=time.perf_counter)
     worked: float = 0.0
     rested: float = 0.0
 
@@ -141,9 +143,9 @@ async def count_in_slices(
     began = time.perf_counter()
     found = 0
     async with aclosing(_pieces(connection, counting, *tables)) as pieces:
-        started = began
+        pace.statement_began = began
         async for piece in pieces:
-            took = time.perf_counter() - started
+            took = time.perf_counter() - pace.statement_began
             pace.worked += took
             found += piece.found
             course.passed(piece.done, piece.total, piece.unit, found)
@@ -156,7 +158,7 @@ async def count_in_slices(
             if rest:
                 await asyncio.sleep(rest)
                 pace.rested += rest
-            started = time.perf_counter()
+            pace.statement_began = time.perf_counter()
     course.resting = ""
     return found
 

@@ -91,7 +91,7 @@ async def check(database: Database, console: Console, options: CheckOptions) -> 
     if options.format == "json":
         console.data(check_json(result) + "\n")
     else:
-        console.lines(check_text(result, ascii=console.ascii))
+        console.lines(check_text(result, full=options.full, ascii=console.ascii))
     return _verdict(result, console, options)
 
 

@@ -104,6 +104,20 @@ async def test_check_as_json_keeps_the_contract(shop: str) -> None:
     assert cascade["childless"] == 10
 
 
+async def test_check_in_full_tells_all_totals_of_every_edge(shop: str) -> None:
+    done = await run("check", shop, "--full")
+    assert done.code == 1
+    lines = done.out.splitlines()
+    assert "5 orphans of 50 rows (10%), 3 missing keys" in lines[0]
+    # Of 50 orders 7 have no customer; of 20 customers those from 1 to 15 have an order.
+    assert lines[2].split(", ") == [f"{'':8}7 rows without a key (NULL)", "5 parents without a child"]
+    clean = lines[lines.index("clean:") :]
+    at = next(at for at, line in enumerate(clean) if "public.items.items_order_id_fkey" in line)
+    assert "0 orphans of 80 rows" in clean[at]
+    assert clean[at + 2].strip() == "0 rows without a key (NULL), 10 parents without a child"
+    assert sum("parent" in line for line in lines) == 4
+
+
 async def test_a_clean_database_ends_0(shop: str) -> None:
     await execute(shop, "DELETE FROM orders WHERE customer_id > 100")
     done = await run("check", shop)

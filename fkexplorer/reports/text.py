@@ -16,18 +16,26 @@ from fkexplorer.schema.names import edge_label
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fkexplorer.orphans.model import Count
     from fkexplorer.reports.document import Check
     from fkexplorer.schema.model import Relationship
 
 
-def check_text(check: Check, *, ascii: bool = False) -> list[str]:
-    """What `check` prints: orphans worst first, what has no number and why, clean ones nobody holds, a summary."""
-    lines = _section(check, "", [Status.ORPHANS], ascii=ascii)
-    lines += _section(check, "not counted", [*UNCOUNTED, Status.SKIPPED], ascii=ascii)
-    loose = [
-        edge for edge in check.with_status(Status.CLEAN) if edge.state not in (EdgeState.ENFORCED, EdgeState.UNDECLARED)
-    ]
-    lines += _listed(check, "clean now, but PostgreSQL does not vouch for it", loose, ascii=ascii)
+def check_text(check: Check, *, full: bool = False, ascii: bool = False) -> list[str]:
+    """What `check` prints: orphans worst first, what has no number and why, clean ones nobody holds, a summary.
+
+    With `full` the other clean ones too, and for each edge what else was counted.
+    """
+    clean = check.with_status(Status.CLEAN)
+    loose = [edge for edge in clean if edge.state not in (EdgeState.ENFORCED, EdgeState.UNDECLARED)]
+    held = [edge for edge in clean if edge not in loose] if full else []
+    sections = (
+        ("", check.with_status(Status.ORPHANS)),
+        ("not counted", check.with_status(*UNCOUNTED, Status.SKIPPED)),
+        ("clean now, but PostgreSQL does not vouch for it", loose),
+        ("clean", held),
+    )
+    lines = [line for title, edges in sections for line in _listed(check, title, edges, full=full, ascii=ascii)]
     return [*lines, summary_line(check)]
 
 
@@ -59,12 +67,8 @@ def uncounted(check: Check) -> list[str]:
     return [f"{exact(found[status])} {word}" for status, word in words.items() if found[status]]
 
 
-def _section(check: Check, title: str, statuses: Sequence[Status], *, ascii: bool) -> list[str]:
-    return _listed(check, title, check.with_status(*statuses), ascii=ascii)
-
-
-def _listed(check: Check, title: str, edges: Sequence[Relationship], *, ascii: bool) -> list[str]:
-    """Three columns: badge, constraint, what is known; a second line with the columns."""
+def _listed(check: Check, title: str, edges: Sequence[Relationship], *, full: bool, ascii: bool) -> list[str]:
+    """Three columns: badge, constraint, what is known; a second line with the columns, with `full` the other totals."""
     if not edges:
         return []
     lines = [f"{title}:"] if title else []
@@ -80,4 +84,16 @@ def _listed(check: Check, title: str, edges: Sequence[Relationship], *, ascii: b
         padded = label + " " * (wide - width(label))
         lines.append(f"{badge:>6}  {padded}  {inert(words, ascii=ascii)}{marks}".rstrip())
         lines.append(f"{'':6}  {inert(pairing(check.schema, edge), ascii=ascii)}")
+        if full and (others := _other_totals(count)):
+            lines.append(f"{'':6}  {others}")
     return [*lines, ""]
+
+
+def _other_totals(count: Count) -> str:
+    """`4 rows without a key (NULL), 37 parents without a child`: what is known besides rows and orphans."""
+    known = (
+        (count.nulls, "row", "without a key (NULL)"),
+        (count.unchecked or None, "row", "let pass by MATCH SIMPLE: a part of the key is NULL"),
+        (count.childless, "parent", "without a child"),
+    )
+    return ", ".join(f"{number(many, what)} {words}" for many, what, words in known if many is not None)

@@ -166,6 +166,22 @@ def test_text_says_what_was_found_what_was_not_counted_and_why() -> None:
     )
 
 
+def test_text_in_full_says_what_else_was_counted() -> None:
+    _, counts, check = a_check()
+    counts = {
+        oid: replace(count, rows=500, nulls=0, unchecked=2, childless=7) if count.known else count
+        for oid, count in counts.items()
+    }
+    check = replace(check, counts=counts)
+    lines = check_text(check, full=True)
+    totals = (
+        "        0 rows without a key (NULL), 2 rows let pass by MATCH SIMPLE: a part of the key is NULL,"
+        " 7 parents without a child"
+    )
+    assert lines.count(totals) == sum(count.known for count in counts.values()) == 2
+    assert totals not in check_text(check)
+
+
 def test_summary_of_nothing() -> None:
     _, _, check = a_check()
     assert summary_line(replace(check, edges=[])) == "no foreign keys in 9 tables"

@@ -36,6 +36,7 @@ __all__ = ["DEFAULT", "Database", "Lane", "Limits"]
 
 CONNECTIONS = 3
 DRAIN_SECONDS = 0.3
+PAUSE_SECONDS = 0.005
 _BACKEND = "backend"
 """Where a connection keeps the process id that its last transaction was told."""
 OLDEST_VERSION = 120000
@@ -123,7 +124,7 @@ class Database:
                 raise
 
     @asynccontextmanager
-    async def raw(self, lane: Lane = Lane.SCREEN) -> AsyncIterator[psycopg.AsyncConnection[tuple[Any, ...]]]:
+    async def raw(self, lane: Lane = Lane.SCREEN) -> AsyncIterator[Driver]:
         """A connection of the driver's, for pipelines: in autocommit, nothing sent on it, nothing limited.
 
         What runs on it must set its own READ ONLY transaction and end it. A connection that is left inside of one is
@@ -156,14 +157,14 @@ class Database:
             psycopg.Error: the server refused a statement.
         """
         # Without BEGIN the message is one implicit transaction, that ends with it also where a statement fails.
-        message = f"{_settings(limits)}; {'; '.join(statements)}"
+        message = f"{set_limits(limits)}; {'; '.join(statements)}"
         async with self.raw() as driver:
             cursor = await driver.execute(message.encode())
             rows = [await cursor.fetchall()]
             while cursor.nextset():
                 rows.append(await cursor.fetchall())
         if rows[0][0][0] != "on":
-            raise _not_read_only()
+            raise not_read_only()
         return rows[1:]
 
     async def close(self) -> None:
@@ -174,10 +175,13 @@ class Database:
         if self._closed:
             return
         self._closed = True
-        busy = [driver for driver in self._drivers if is_active(driver)]
-        if busy:
+        clock = asyncio.get_running_loop().time
+        end = clock() + CANCEL_SECONDS
+        while clock() < end and (busy := [driver for driver in self._drivers if is_active(driver)]):
             requests = [asyncio.ensure_future(cancel(driver)) for driver in busy]
-            await asyncio.wait(requests, timeout=CANCEL_SECONDS)
+            await asyncio.wait(requests, timeout=end - clock())
+            # In a pipeline the next statement begins at once, and has to be stopped as well.
+            await self._drained(PAUSE_SECONDS)
         await self._drained(DRAIN_SECONDS)
         for driver in self._drivers:
             if self._lanes.held:
@@ -334,17 +338,18 @@ async def _begin(
         raise
     if row is None or not read_only:
         await connection.invalidate()
-        raise _not_read_only()
+        raise not_read_only()
     return row
 
 
-def _settings(limits: Limits) -> str:
+def set_limits(limits: Limits) -> str:
     """A statement that makes the transaction READ ONLY, with these limits; its first value is `on` if it is so."""
     settings = {"transaction_read_only": "on"} | limits.settings()
     return "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
 
 
-def _not_read_only() -> Trouble:
+def not_read_only() -> Trouble:
+    """What to raise where `set_limits` did not make it so."""
     return Trouble(
         "the server did not begin a READ ONLY transaction",
         "what stands between may rewrite statements: connect to the server itself",

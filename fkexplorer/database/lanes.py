@@ -45,9 +45,7 @@ class Lanes:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.cancelled():
-                self._waiting[lane].remove(turn)
-            else:
+            if not turn.cancelled():
                 self.leave(lane)
             raise
 
@@ -56,8 +54,11 @@ class Lanes:
         self._held[lane] -= 1
         for each in Lane:
             while self._waiting[each] and self._has_room(each):
-                self._held[each] += 1
-                self._waiting[each].popleft().set_result(None)
+                turn = self._waiting[each].popleft()
+                # Whoever was cancelled stays in the queue until its turn comes.
+                if not turn.done():
+                    self._held[each] += 1
+                    turn.set_result(None)
 
     def shrink(self) -> bool:
         """One slot less for good, since the server allows no more connections; False where it is the last one."""

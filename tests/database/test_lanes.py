@@ -74,7 +74,6 @@ async def test_who_is_cancelled_takes_no_slot() -> None:
     gone, granted, last = entering(lanes, Lane.SCREEN, Lane.SCREEN, Lane.SCREEN)
     await inside([gone])
     gone.cancel()
-    await inside([gone])
     lanes.leave(Lane.SCREEN)
     # The slot was given to it already, and it has not run since.
     granted.cancel()

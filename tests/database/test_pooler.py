@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from fkexplorer.database.connection import Database, Limits
 from fkexplorer.database.errors import Kind, translate
 from fkexplorer.database.model import Trouble
+from fkexplorer.database.pipeline import pipelined
 from fkexplorer.database.source import Source
 from tests.database.listening import free_port, listening
 from tests.servers import missing
@@ -131,6 +132,23 @@ async def test_reads_work_and_nothing_leaks(database: Database, pooled: str) -> 
         for _ in range(2 * POOL):
             cursor = await client.execute("UPDATE kept SET n = 1")
             assert cursor.rowcount == 1
+
+
+async def test_a_pipeline_works_and_nothing_leaks(database: Database, pooled: str) -> None:
+    before = await others(pooled)
+    limits = Limits(statement_timeout_ms=77)
+    ask = "SELECT concat_ws(' ', current_setting('transaction_read_only'), current_setting('statement_timeout')) AS a"
+    statements = [ask, "DELETE FROM public.kept RETURNING n", "SELECT pg_sleep(10)", ask] * 8
+
+    async def run() -> list[Any]:
+        found: list[Any] = []
+        await pipelined(database, statements, limits, lambda _, answer: found.append(answer))
+        return [each["a"] if not isinstance(each, psycopg.Error) else each.sqlstate for each in found]
+
+    for found in await asyncio.gather(run(), run()):
+        assert found == ["on 77ms", "25006", "57014", "on 77ms"] * 8
+    assert await others(pooled) == before
+    assert await read(database, "SELECT count(*) FROM public.kept") == 1
 
 
 async def test_cancel_reaches_the_server(database: Database, pooled: str) -> None:

@@ -41,12 +41,8 @@ class Gaps(ByKeys):
     )
 
     def whole(self) -> ColumnElement[int]:
-        """All gaps; with a parent that has no key, all rows that have one."""
-        predicate = self._predicate
-        key = self._parent_key.value
-        any_key = predicate.from_parent(_ONE).where(key.is_not(None)).exists()
-        without = predicate.from_child(func.count(self._child_key)).where(~any_key).scalar_subquery()
-        return self.keys(None, None) + without
+        """All gaps."""
+        return self.keys(None, None)
 
     def accepts(self, plan: Plan) -> bool:
         """Whether the parent comes in order without a sort, and each gap is a range of the child's index."""
@@ -61,6 +57,8 @@ class Gaps(ByKeys):
     def keys(self, low: str | None, high: str | None) -> ColumnElement[int]:
         """The gaps between the keys from one boundary to the other, both of which are keys."""
         found = self._between(low, high)
+        if low is None and high is None:
+            found += self._all_of_no_parent()
         if low is None:
             found += self._beyond_all(descending=False)
         if high is None:
@@ -110,3 +108,10 @@ class Gaps(ByKeys):
         )
         by = self._first.order.greater if descending else self._first.order.less
         return self._predicate.from_child(func.count()).where(operator(self._child_key, by, last)).scalar_subquery()
+
+    def _all_of_no_parent(self) -> ColumnElement[int]:
+        """All rows that have a key, where the parent has none."""
+        key = self._parent_key.value
+        any_key = self._predicate.from_parent(_ONE).where(key.is_not(None)).exists()
+        rows = self._predicate.from_child(func.count()).where(self._predicate.not_null_condition, ~any_key)
+        return rows.scalar_subquery()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fkexplorer.orphans.ways.way import Plan
     from fkexplorer.schema.model import Operator
 
-_JOINS_AND_SORTS = frozenset({"Hash Join", "Merge Join", "Sort", "Incremental Sort"})
+_OTHERS = frozenset({"Hash Join", "Merge Join", "Sort", "Incremental Sort", "Materialize"})
 _ONE: ColumnElement[int] = literal_column("1")
 
 
@@ -43,7 +43,9 @@ class Skip(Counting):
 
     way: ClassVar[Way] = Way.SKIP
     settings: Mapping[str, str] = MappingProxyType(
-        dict.fromkeys(("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin"), "off")
+        dict.fromkeys(
+            ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "enable_material"), "off"
+        )
     )
 
     def __init__(self, predicate: EdgePredicate, ordered: OrderedPair, most: int) -> None:
@@ -68,10 +70,12 @@ class Skip(Counting):
         return case((~gave_up, counted.scalar_subquery()))
 
     def accepts(self, plan: Plan) -> bool:
-        """Whether every step is a look into an index."""
+        """Whether every step is a look into an index; of the first key it may be one for nothing but the least."""
         kinds = {node["Node Type"] for node in nodes(plan)}
-        return kinds.isdisjoint(_JOINS_AND_SORTS) and all(
-            scan["Node Type"] in {"Index Scan", "Index Only Scan"} and "Index Cond" in scan for scan in scans(plan)
+        first = {id(scan) for node in nodes(plan) if node["Node Type"] == "Limit" for scan in scans(node)}
+        return kinds.isdisjoint(_OTHERS) and all(
+            scan["Node Type"] in {"Index Scan", "Index Only Scan"} and ("Index Cond" in scan or id(scan) in first)
+            for scan in scans(plan)
         )
 
     def _distinct(self) -> CTE:

@@ -1,0 +1,323 @@
+"""Every way of counting against `NOT EXISTS`, in one snapshot, on random rows: `python -m tests.orphans.differential`.
+
+Each case fills one of many pairs of tables anew: no parent, few or all; NULLs, duplicates, a key that most rows have,
+any share of orphans, dead rows; sometimes somebody writes while it is counted. Then every way that claims to be exact
+is forced, whole and in slices.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import pairwise, product
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import errors
+from sqlalchemy import func, literal_column, make_url, select
+
+from fkexplorer.demo.server import EmbeddedServer
+from fkexplorer.orphans.model import Way
+from fkexplorer.orphans.predicate import EdgePredicate
+from fkexplorer.orphans.ways.choice import counting
+from fkexplorer.orphans.ways.keys import exact_ways
+from fkexplorer.orphans.ways.way import Slicing
+from tests.orphans.connected import opened
+from tests.orphans.keykinds import SETTINGS
+from tests.orphans.waykinds import kinds
+
+if TYPE_CHECKING:
+    from sqlalchemy import Select
+
+    from fkexplorer.orphans.ways.way import Counting
+    from fkexplorer.schema.model import Schema
+    from tests.orphans.waykinds import Kind
+
+    _Text = tuple[str, dict[str, Any]]
+    """A statement with its parameters."""
+
+_DIALECT = make_url("postgresql+psycopg://").get_dialect()()
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run found."""
+
+    cases: int = 0
+    compared: Counter[Way] = field(default_factory=Counter)
+    """Counts that were compared, by the way."""
+    reached: Counter[Way] = field(default_factory=Counter)
+    """Those of them whose plan was the one that the way is for."""
+    sliced: Counter[Way] = field(default_factory=Counter)
+    with_orphans: int = 0
+    disturbed: int = 0
+    """Cases into which somebody wrote meanwhile."""
+    wrong: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """A pair of tables that stands in the database."""
+
+    kind: Kind
+    schema: str
+    edge: int
+    children: tuple[list[int], ...]
+    """For each column the numbers of the values that the child may have."""
+    parents: tuple[list[int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Exact:
+    """A way of counting a pair of tables, and its statement: to compile one takes longer than to run it."""
+
+    counting: Counting
+    text: _Text
+
+
+class Differential:
+    """Makes the tables in an empty database, then as many cases as are asked for.
+
+    Args:
+        conninfo: of the database.
+        seed: the same one makes the same cases.
+    """
+
+    def __init__(self, conninfo: str, seed: int) -> None:
+        self._random = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
+        self._writer = psycopg.connect(conninfo, autocommit=True)
+        self._reader = psycopg.connect(conninfo, autocommit=True)
+        self._version = self._writer.info.server_version
+        kept = self._make(kinds())
+        self._schema = asyncio.run(_read(conninfo))
+        edges = {self._schema.child_of(edge).schema: edge.oid for edge in self._schema.edges.values()}
+        self._ways: dict[str, list[_Exact]] = {}
+        self._pairs = [
+            _Pair(kind, schema, edges[schema], self._numbers(schema, kind, "c"), self._numbers(schema, kind, "p"))
+            for schema, kind in kept.items()
+        ]
+        for connection in (self._writer, self._reader):
+            connection.execute("SET search_path = ''; SET jit = off; SET max_parallel_workers_per_gather = 0")
+        # The writer alone is not bound by the foreign keys.
+        self._writer.execute("SET session_replication_role = replica")
+        self._reader.execute("SET session_replication_role = origin")
+
+    def close(self) -> None:
+        """Hang up."""
+        self._writer.close()
+        self._reader.close()
+
+    def run(self, cases: int) -> Outcome:
+        """Try so many cases."""
+        outcome = Outcome()
+        for number in range(cases):
+            pair = self._pairs[number % len(self._pairs)]
+            self._fill(pair)
+            self._compare(pair, outcome, disturb=self._random.random() < 0.2)
+            outcome.cases += 1
+        return outcome
+
+    def _make(self, wanted: list[Kind]) -> dict[str, Kind]:
+        self._writer.execute(SETTINGS.encode())
+        citext = True
+        try:
+            self._writer.execute("CREATE EXTENSION citext SCHEMA public")
+        except (errors.FeatureNotSupported, errors.UndefinedFile):
+            citext = False
+        kept = {f"k{number}": kind for number, kind in enumerate(wanted) if citext or not kind.extension}
+        for schema, kind in kept.items():
+            self._writer.execute(kind.statements(schema).encode())
+        return kept
+
+    def _numbers(self, schema: str, kind: Kind, side: str) -> tuple[list[int], ...]:
+        return tuple(
+            [
+                row[0]
+                for row in self._writer.execute(f"SELECT n FROM {schema}.pool{n} WHERE {side} IS NOT NULL").fetchall()
+            ]
+            for n in range(len(kind.child))
+        )
+
+    def _fill(self, pair: _Pair) -> None:
+        """Rows of a new case, over what is left of the one before; an heir's rows stay."""
+        some, schema, layout = self._random, pair.schema, pair.kind.layout
+        child = f"{'' if 'PARTITION' in layout.child else 'ONLY '}{schema}.c"
+        parent = f"{'' if 'PARTITION' in layout.parent else 'ONLY '}{schema}.p"
+        parents = self._parents(pair)
+        with self._writer.transaction():
+            if some.random() < 0.5:
+                self._writer.execute(f"TRUNCATE {child}, {parent}".encode())
+            else:
+                self._writer.execute(f"DELETE FROM {child}".encode())
+                self._writer.execute(f"DELETE FROM {parent}".encode())
+            self._insert(pair, "p", parents)
+            self._insert(pair, "c", self._children(pair, parents))
+        if some.random() < 0.4:
+            self._writer.execute(f"UPDATE {child} SET k0 = k0 WHERE n % 3 = 0".encode())
+            self._writer.execute(f"UPDATE {child} SET k0 = NULL WHERE n % 7 = 0".encode())
+            self._writer.execute(f"DELETE FROM {child} WHERE n % 5 = 0".encode())
+            self._writer.execute(f"DELETE FROM {parent} p WHERE p.p0 IN (SELECT p0 FROM {parent} LIMIT 1)".encode())
+        if some.random() < 0.3:
+            self._writer.execute(f"VACUUM ANALYZE {schema}.c, {schema}.p".encode())
+
+    def _parents(self, pair: _Pair) -> list[tuple[int | None, ...]]:
+        """Numbers of keys: none, neighbours, or some of all."""
+        some = self._random
+        picked: list[list[int]] = []
+        for numbers in pair.parents:
+            shape, start = some.random(), some.randrange(len(numbers))
+            if shape < 0.1:
+                picked.append([])
+            elif shape < 0.6:
+                picked.append(numbers[start : start + some.choice((1, 2, 5, 12))])
+            else:
+                picked.append(some.sample(numbers, some.randint(1, len(numbers))))
+        keys: list[tuple[int | None, ...]] = list(product(*picked))
+        some.shuffle(keys)
+        if some.random() < 0.2:
+            keys.append((None, *keys[0][1:]) if keys else (None,) * len(picked))
+        return keys[:80]
+
+    def _children(self, pair: _Pair, parents: list[tuple[int | None, ...]]) -> list[tuple[int | None, ...]]:
+        """Numbers of keys: any share without a parent, of NULLs and of one single key."""
+        some = self._random
+        orphans, nulls, skew = some.choice((0, 0.02, 0.5, 1)), some.choice((0, 0, 0.1, 1)), some.choice((0, 0, 0.6))
+        often = some.choice(parents) if parents else None
+        rows: list[tuple[int | None, ...]] = []
+        for _ in range(some.choice((0, 1, 12, 12, 60))):
+            if some.random() < orphans or often is None:
+                key: tuple[int | None, ...] = tuple(some.choice(numbers) for numbers in pair.children)
+            else:
+                key = often if some.random() < skew else some.choice(parents)
+            rows.append(tuple(None if some.random() < nulls else part for part in key))
+        return rows
+
+    def _insert(self, pair: _Pair, side: str, rows: list[tuple[int | None, ...]]) -> None:
+        at = range(len(pair.kind.child))
+        numbers = [[row[n] for row in rows] for n in at]
+        schema = pair.schema
+        values = ", ".join(f"(SELECT {side} FROM {schema}.pool{n} WHERE n = a{n})" for n in at)
+        arrays, names = ", ".join("%s::int[]" for _ in at), ", ".join(f"a{n}" for n in at)
+        first = "n::int, " if side == "c" else ""
+        self._writer.execute(
+            f"INSERT INTO {schema}.{side} SELECT {first}{values}"
+            f" FROM unnest({arrays}) WITH ORDINALITY AS u ({names}, n) ON CONFLICT DO NOTHING".encode(),
+            numbers,
+        )
+
+    def _compare(self, pair: _Pair, outcome: Outcome, *, disturb: bool) -> None:
+        if pair.schema not in self._ways:
+            self._ways[pair.schema] = self._exact(pair)
+        plain, *others = self._ways[pair.schema]
+        with self._reader.transaction():
+            self._reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            truth = self._number(plain.text)
+            outcome.with_orphans += truth > 0
+            if disturb:
+                self._disturb(pair)
+                outcome.disturbed += 1
+            for way in others:
+                with self._reader.transaction(force_rollback=True):
+                    self._count(pair, way, truth, outcome)
+
+    def _exact(self, pair: _Pair) -> list[_Exact]:
+        """The ways that claim to be exact, PLAIN first."""
+        edge = self._schema.edges[pair.edge]
+        predicate = EdgePredicate(self._schema, edge)
+        found = []
+        for way in sorted(exact_ways(self._schema, edge), key=lambda way: way is not Way.PLAIN):
+            made = counting(way, self._schema, predicate, self._version)
+            assert made is not None
+            found.append(_Exact(made, _compiled(select(made.whole()))))
+        return found
+
+    def _disturb(self, pair: _Pair) -> None:
+        """Somebody else's work, committed, after the snapshot."""
+        parents = self._parents(pair)
+        self._insert(pair, "p", parents)
+        self._insert(pair, "c", self._children(pair, parents))
+        self._writer.execute(f"DELETE FROM {pair.schema}.c WHERE n % 2 = 0".encode())
+
+    def _count(self, pair: _Pair, way: _Exact, truth: int, outcome: Outcome) -> None:
+        made = way.counting
+        for name, value in made.settings.items():
+            self._reader.execute("SELECT set_config(%s, %s, true)", (name, value))
+        [[found]] = self._rows(way.text)
+        if found is None:
+            # It says that it does not serve: the keys have holes, or lie too far apart.
+            return
+        [[[explained]]] = self._rows((f"EXPLAIN (FORMAT JSON) {way.text[0]}", way.text[1]))
+        outcome.compared[made.way] += 1
+        outcome.reached[made.way] += made.accepts(explained["Plan"])
+        where = f"{pair.schema} ({pair.kind.name})"
+        if found != truth:
+            outcome.wrong.append(f"{where}: {made.way} counts {found} for {truth}")
+        if made.slicing is Slicing.NONE:
+            return
+        total = self._by_keys(made) if made.slicing is Slicing.KEYS else self._by_blocks(made)
+        outcome.sliced[made.way] += 1
+        if total != truth:
+            outcome.wrong.append(f"{where}: slices of {made.way} count {total} for {truth}")
+
+    def _by_keys(self, made: Counting) -> int:
+        statement = made.boundaries(100, self._random.choice((1, 3)))
+        cuts = list(dict.fromkeys(row[0] for row in self._rows(_compiled(statement))))
+        return sum(self._number(_compiled(select(made.keys(low, high)))) for low, high in pairwise([None, *cuts, None]))
+
+    def _by_blocks(self, made: Counting) -> int:
+        """Two blocks one by one, then the rest."""
+        block = select(func.generate_series(literal_column("0"), literal_column("1")).label("at")).subquery("blocks")
+        some = select(func.sum(made.blocks(block.c.at, block.c.at + literal_column("1"))))
+        return self._number(_compiled(some)) + self._number(_compiled(select(made.blocks(2, None))))
+
+    def _rows(self, text: _Text) -> list[tuple[Any, ...]]:
+        statement, parameters = text
+        return self._reader.execute(statement.encode(), parameters).fetchall()
+
+    def _number(self, text: _Text) -> int:
+        [[value]] = self._rows(text)
+        return int(value)
+
+
+def _compiled(statement: Select[Any]) -> _Text:
+    compiled = statement.compile(dialect=_DIALECT)
+    return str(compiled), compiled.params
+
+
+async def _read(conninfo: str) -> Schema:
+    async with opened(conninfo) as (_, schema):
+        return schema
+
+
+def main() -> None:
+    """Try cases on a server of our own, and say what came of it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cases", type=int, default=5000)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    with EmbeddedServer.start() as server:
+        tried = Differential(server.conninfo(), options.seed)
+        try:
+            outcome = tried.run(options.cases)
+        finally:
+            tried.close()
+    lines = [
+        f"{outcome.cases} cases, {outcome.with_orphans} with orphans, {outcome.disturbed} with somebody who writes",
+        *(
+            f"{way}: {outcome.compared[way]} counts, {outcome.reached[way]} by the plan it is for, "
+            f"{outcome.sliced[way]} in slices"
+            for way in Way
+            if way is not Way.PLAIN
+        ),
+        *(outcome.wrong or ["no count was wrong"]),
+    ]
+    sys.stdout.write("\n".join(lines) + "\n")
+    raise SystemExit(bool(outcome.wrong))
+
+
+if __name__ == "__main__":
+    main()

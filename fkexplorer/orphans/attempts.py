@@ -62,6 +62,8 @@ class Attempt:
             DBAPIError: the server refused it.
         """
         names = ", ".join(f"('{name}')" for name in {**other.settings, **self.settings})
+        if not names:
+            return
         values = "".join(f" WHEN '{name}' THEN '{value}'" for name, value in self.settings.items())
         value = f"CASE name{values} ELSE reset_val END" if values else "reset_val"
         await connection.exec_driver_sql(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _GATE = 4711
 
-# An integer whose comparison sleeps as long as somebody holds an advisory lock. 100 rows take 3 s then.
+# An integer whose comparison sleeps as long as somebody holds an advisory lock. 100 rows take a second then.
 SLOW = f"""
 CREATE TYPE slow;
 CREATE FUNCTION slow_in(cstring) RETURNS slow LANGUAGE internal IMMUTABLE STRICT AS 'int4in';
@@ -21,7 +21,7 @@ CREATE TYPE slow (INPUT = slow_in, OUTPUT = slow_out, LIKE = int4);
 CREATE CAST (int4 AS slow) WITHOUT FUNCTION AS ASSIGNMENT;
 CREATE CAST (slow AS int4) WITHOUT FUNCTION;
 CREATE FUNCTION slow_cmp(a slow, b slow) RETURNS int LANGUAGE plpgsql IMMUTABLE STRICT AS $$ BEGIN
- PERFORM pg_sleep(0.01) FROM pg_locks WHERE locktype = 'advisory' AND objid = {_GATE} AND database = (
+ PERFORM pg_sleep(0.003) FROM pg_locks WHERE locktype = 'advisory' AND objid = {_GATE} AND database = (
   SELECT oid FROM pg_database WHERE datname = current_database());
  RETURN btint4cmp(a::int4, b::int4);
 END $$;
@@ -41,10 +41,10 @@ CREATE OPERATOR CLASS slow_ops DEFAULT FOR TYPE slow USING btree AS
 CREATE TABLE p (id slow PRIMARY KEY);
 CREATE TABLE c (pid slow, note text);
 INSERT INTO p SELECT n::slow FROM generate_series(1, 10) n;
-INSERT INTO c SELECT n::slow FROM generate_series(1, 300) n;
+INSERT INTO c SELECT n::slow FROM generate_series(1, 1000) n;
 ALTER TABLE c ADD FOREIGN KEY (pid) REFERENCES p NOT VALID;
 """
-ORPHANS = 290
+ORPHANS = 990
 
 
 @asynccontextmanager

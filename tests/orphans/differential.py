@@ -137,7 +137,9 @@ class Differential:
         return tuple(
             [
                 row[0]
-                for row in self._writer.execute(f"SELECT n FROM {schema}.pool{n} WHERE {side} IS NOT NULL").fetchall()
+                for row in self._writer.execute(
+                    f"SELECT n FROM {schema}.pool{n} WHERE {side} IS DISTINCT FROM NULL"
+                ).fetchall()
             ]
             for n in range(len(kind.child))
         )

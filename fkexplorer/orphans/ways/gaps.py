@@ -103,7 +103,7 @@ class Gaps(ByKeys):
             self._predicate.from_parent(key.value)
             .where(key.value.is_not(None))
             .order_by(replace(key, descending=descending).order_by())
-            .limit(1)
+            .limit(_ONE)
             .scalar_subquery()
         )
         by = self._first.order.greater if descending else self._first.order.less

@@ -83,9 +83,9 @@ class Skip(Counting):
         key = self._key
         child = self._predicate.from_child
         first = child(key.value.label("k"), _ONE.label("n")).where(key.value.is_not(None)).order_by(key.order_by())
-        keys = first.limit(1).cte("keys", recursive=True)
+        keys = first.limit(_ONE).cte("keys", recursive=True)
         following = child(key.value).where(self._compared(key.ordering.greater, keys.c.k)).order_by(key.order_by())
-        following = following.limit(1).correlate(keys)
+        following = following.limit(_ONE).correlate(keys)
         more = select(following.scalar_subquery(), keys.c.n + _ONE).where(keys.c.k.is_not(None), keys.c.n < self._most)
         return keys.union_all(more)
 

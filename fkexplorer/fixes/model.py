@@ -87,9 +87,11 @@ class Change:
     head: str
     """All before WHERE, as `DELETE FROM ONLY "public"."c" AS c`: the changed table is `c`, but for an INSERT."""
     where: str
-    """The condition, over the alias."""
+    """The condition, over the alias alone; sub-selects may look elsewhere."""
     tail: str = ""
-    """What follows the condition, as `ON CONFLICT DO NOTHING`."""
+    """What follows the condition, as `ON CONFLICT DO NOTHING`, but for a RETURNING of the statement's own."""
+    into: str = ""
+    """The side table that a DELETE moves its rows to, as SQL; then head and tail wrap it into an INSERT."""
 
     @property
     def sql(self) -> str:
@@ -161,6 +163,8 @@ class Plan:
     steps: tuple[Step, ...]
     verification: tuple[str, ...]
     """Queries whose result shows that it is done, whole."""
+    gap: str = ""
+    """A query of one number, of a backfill: how many rows of its source have no twin. Empty for all else."""
 
 
 @dataclass(frozen=True, slots=True)

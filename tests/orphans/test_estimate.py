@@ -133,6 +133,7 @@ def _says_something(estimate: Estimate) -> bool:
     return estimate.high >= 1 and estimate.low <= estimate.likely <= estimate.high and 0 < estimate.sampled < 20_000
 
 
+@pytest.mark.matrix
 async def test_partitions_are_sampled_together(database_url: str) -> None:
     await run(
         database_url,

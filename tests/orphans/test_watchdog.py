@@ -35,6 +35,7 @@ async def _locked(conninfo: str) -> None:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("long_ms", [1e9, -1.0], ids=["at once", "in slices"])
 async def test_a_statement_that_waits_gets_its_lock_and_the_count_its_number(
     database_url: str, monkeypatch: pytest.MonkeyPatch, long_ms: float

@@ -31,11 +31,14 @@ from tests.orphans.keykinds import SETTINGS
 from tests.orphans.waykinds import kinds
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sqlalchemy import Select
 
     from fkexplorer.orphans.ways.way import Counting
     from fkexplorer.schema.model import Schema
     from tests.orphans.waykinds import Kind
+    from tests.orphans.waymutations import WayMutation
 
     _Text = tuple[str, dict[str, Any]]
     """A statement with its parameters."""
@@ -57,6 +60,8 @@ class Outcome:
     disturbed: int = 0
     """Cases into which somebody wrote meanwhile."""
     wrong: list[str] = field(default_factory=list)
+    caught: dict[WayMutation, str] = field(default_factory=dict)
+    """The mistakes that a case gave away, and that case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +90,11 @@ class Differential:
     Args:
         conninfo: of the database.
         seed: the same one makes the same cases.
+        mutations: mistakes that are made in the ways beside what they do, until a case gives them away.
     """
 
-    def __init__(self, conninfo: str, seed: int) -> None:
+    def __init__(self, conninfo: str, seed: int, mutations: Iterable[WayMutation] = ()) -> None:
+        self._mutations = list(mutations)
         self._random = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
         self._writer = psycopg.connect(conninfo, autocommit=True)
         self._reader = psycopg.connect(conninfo, autocommit=True)
@@ -123,12 +130,12 @@ class Differential:
 
     def _make(self, wanted: list[Kind]) -> dict[str, Kind]:
         self._writer.execute(SETTINGS.encode())
-        citext = True
+        self.citext = True
         try:
             self._writer.execute("CREATE EXTENSION citext SCHEMA public")
         except (errors.FeatureNotSupported, errors.UndefinedFile):
-            citext = False
-        kept = {f"k{number}": kind for number, kind in enumerate(wanted) if citext or not kind.extension}
+            self.citext = False
+        kept = {f"k{number}": kind for number, kind in enumerate(wanted) if self.citext or not kind.extension}
         for schema, kind in kept.items():
             self._writer.execute(kind.statements(schema).encode())
         return kept
@@ -248,6 +255,11 @@ class Differential:
         made = way.counting
         for name, value in made.settings.items():
             self._reader.execute("SELECT set_config(%s, %s, true)", (name, value))
+        where = f"{pair.schema} ({pair.kind.name})"
+        for mutation in [each for each in self._mutations if each.way is made.way]:
+            if self._mistaken(mutation.change(way.text[0]), way.text, truth):
+                outcome.caught[mutation] = where
+                self._mutations.remove(mutation)
         [[found]] = self._rows(way.text)
         if found is None:
             # It says that it does not serve: the keys have holes, or lie too far apart.
@@ -255,7 +267,6 @@ class Differential:
         [[[explained]]] = self._rows((f"EXPLAIN (FORMAT JSON) {way.text[0]}", way.text[1]))
         outcome.compared[made.way] += 1
         outcome.reached[made.way] += made.accepts(explained["Plan"])
-        where = f"{pair.schema} ({pair.kind.name})"
         if found != truth:
             outcome.wrong.append(f"{where}: {made.way} counts {found} for {truth}")
         if made.slicing is Slicing.NONE:
@@ -264,6 +275,17 @@ class Differential:
         outcome.sliced[made.way] += 1
         if total != truth:
             outcome.wrong.append(f"{where}: slices of {made.way} count {total} for {truth}")
+
+    def _mistaken(self, changed: str, text: _Text, truth: int) -> bool:
+        """Whether a statement with a mistake in it gives itself away, by its number or by an error."""
+        if changed == text[0]:
+            return False
+        try:
+            with self._reader.transaction(force_rollback=True):
+                [[found]] = self._rows((changed, text[1]))
+                return found not in {None, truth}
+        except psycopg.Error:
+            return True
 
     def _by_keys(self, made: Counting) -> int:
         statement = made.boundaries(100, self._random.choice((1, 3)))

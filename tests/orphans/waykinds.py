@@ -92,9 +92,9 @@ class Kind:
             "first": columns[0],
             "parent_first": parents[0],
             "parent_desc": ", ".join(f"{column} DESC" for column in parents),
-            "pooled": ", ".join(f"pool{n}.c" for n in range(len(columns))) + f" FROM {self._all_pools()} LIMIT 9",
+            "pooled": ", ".join(f"pool{n}.c" for n in range(len(columns))) + f" FROM {self._all_pools()} LIMIT 30",
             "parent_pooled": ", ".join(f"pool{n}.p" for n in range(len(columns)))
-            + f" FROM {self._all_pools()} LIMIT 5",
+            + f" FROM {self._all_pools()} LIMIT 30",
         }
         child = ", ".join(f"{column} {of}" for column, of in zip(columns, self.child, strict=True))
         parent = ", ".join(f"{column} {of}" for column, of in zip(parents, self.parent, strict=True))
@@ -159,6 +159,8 @@ _CROSSING = (
     ("float4", "float8", _FLOATS),
     ("float8", "float8", _FLOATS),
     ("inet", "inet", KEYS["inet"][2]),
+    ("citext", "citext", _TEXTS),
+    ("citext", "citext", _TEXTS),
 )
 _COMPOSITE = (
     (("int4", "int4"), ("int4", "int4")),
@@ -183,7 +185,9 @@ def kinds() -> list[Kind]:
             found += [_single(child, parent, pool, layout) for layout in islice(layouts, 5)]
     # Not every type can be hashed, for a partitioned parent.
     layouts = cycle(layout for layout in LAYOUTS if layout.name not in {"partitioned parent", "no index"})
-    found += [_single(child, parent, _same(pool, child, parent), next(layouts)) for child, parent, pool in _CROSSING]
+    for child, parent, pool in _CROSSING:
+        kind = _single(child, parent, _same(pool, child, parent), next(layouts))
+        found.append(replace(kind, extension="citext" if child == "citext" else ""))
     for before, of_type, pool in KEYS.values():
         kind = _single(of_type, of_type, _same(pool, of_type, of_type), next(layouts))
         found.append(replace(kind, before=before, extension="citext" if "citext" in before + of_type else ""))

@@ -6,15 +6,19 @@ by the catalogue, if the server's plan is the one that makes it so; else in the 
 
 from __future__ import annotations
 
+import asyncio
 import time
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
 
 from fkexplorer.database.connection import Lane, backend_of
 from fkexplorer.database.limits import Limits
+from fkexplorer.database.model import Trouble
 from fkexplorer.orphans.attempts import attempts
 from fkexplorer.orphans.course import Course
+from fkexplorer.orphans.estimate import estimate_edge
 from fkexplorer.orphans.long import LONG_MS, count_long
 from fkexplorer.orphans.model import Status
 from fkexplorer.orphans.outcome import at_least, counted, failed, incomparable, refused, without_number
@@ -24,7 +28,7 @@ from fkexplorer.orphans.watchdog import InTheWay, stepping_aside
 from fkexplorer.schema.keys import is_one_to_one
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -65,7 +69,8 @@ async def count_edge(
         eager: whether it never rests.
         trust_catalogue: whether the privileges and row security that the schema was loaded with decide beforehand
             that the server would refuse, so that its log stays quiet. If not, the server is asked.
-        on_progress: called four times a second at most, from the first second on.
+        on_progress: called four times a second at most, from the first second on; with an estimate too, as soon as
+            there is one.
 
     Returns:
         The count; a status in place of a number when the statement fails or may not be asked. One that came to a limit
@@ -112,7 +117,10 @@ async def count_edge(
             return counted(edge, row, time.perf_counter() - started, attempt.counting.way)
 
     try:
-        return await stepping_aside(database, count, course)
+        if not takes_long or on_progress is None:
+            return await stepping_aside(database, count, course)
+        async with _estimating(database, schema, edge, course):
+            return await stepping_aside(database, count, course)
     except DBAPIError as error:
         seconds = time.perf_counter() - pace.statement_began
         status, reason = await failed(database, schema, edge, error, timed_out=seconds >= timeout_seconds)
@@ -125,6 +133,22 @@ async def count_edge(
     if status is Status.TIMED_OUT and course.most is not None:
         return at_least(edge, course.most, reason, seconds)
     return without_number(edge, status, reason, seconds)
+
+
+@asynccontextmanager
+async def _estimating(database: Database, schema: Schema, edge: Relationship, course: Course) -> AsyncIterator[None]:
+    """Meanwhile, look at a sample, so that there is something to tell while it is being counted."""
+
+    async def look() -> None:
+        with suppress(Trouble):
+            course.estimate = await estimate_edge(database, schema, edge)
+
+    looking = asyncio.create_task(look())
+    try:
+        yield
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
 
 
 async def _at_once(connection: AsyncConnection, tries: Sequence[Attempt]) -> tuple[Mapping[str, Any], Attempt]:

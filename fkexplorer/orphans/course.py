@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from fkexplorer.orphans.model import Estimate
+
 FIRST = 1.0
 """Seconds after which somebody is told for the first time: what is quicker needs no progress."""
 _EVERY = 0.25
@@ -28,6 +30,7 @@ class Course:
         found: orphans that the attempt has found so far.
         most: the most that an attempt has found, and as of when: a lower bound.
         resting: see `Progress.resting`.
+        estimate: see `Progress.estimate`.
     """
 
     __slots__ = (
@@ -40,6 +43,7 @@ class Course:
         "_told",
         "_total",
         "_unit",
+        "estimate",
         "found",
         "most",
         "resting",
@@ -58,11 +62,7 @@ class Course:
         self.found = 0
         self.most: tuple[int, datetime, str] | None = None
         self.resting = ""
-
-    @property
-    def share(self) -> float:
-        """How much of it is done, from 0 to 1."""
-        return self._done / self._total if self._total else 0.0
+        self.estimate: Estimate | None = None
 
     def begin(self, as_of: datetime, snapshot: str) -> None:
         """An attempt begins, in this snapshot: from the start, since none sees what another saw."""
@@ -95,5 +95,6 @@ class Course:
                 seconds=now - self._started,
                 seconds_left=left,
                 resting=self.resting,
+                estimate=self.estimate,
             )
         )

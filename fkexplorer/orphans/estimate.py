@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 
 from fkexplorer.database.limits import Limits
 from fkexplorer.orphans.model import Estimate
-from fkexplorer.orphans.predicate import EdgePredicate, Incomparable, taken_at
+from fkexplorer.orphans.predicate import EdgePredicate, Incomparable, relation, taken_at
 from fkexplorer.orphans.sizes import pages_of
 
 if TYPE_CHECKING:
@@ -82,7 +82,8 @@ async def estimate_edge(
             if total < _TINY * pages:
                 return None
             share = min(max(pages, total * _SHARE), _MOST_PAGES) / total
-            statement = _statement(EdgePredicate(schema, edge, percent=share * 100), database.facts.version_number)
+            sample = relation(schema.child_of(edge), "c", [pair.child for pair in edge.pairs], percent=share * 100)
+            statement = _statement(EdgePredicate(schema, edge, child=sample), database.facts.version_number)
             found = (await connection.execute(statement)).all()
     except (DBAPIError, Incomparable):
         return None

@@ -110,7 +110,7 @@ class EdgePredicate:
         edge: the edge.
         all_columns: whether `child.c` and `parent.c` have every column of their table, or the edge's own alone
             (which builds faster: a schema may have thousands of edges).
-        percent: of the child's pages, those that are looked at; all of them by default.
+        child: the child as a FROM element `c`, where it is a sample, or is shared with other edges.
 
     Raises:
         Incomparable: a pair of columns has no operator.
@@ -119,13 +119,18 @@ class EdgePredicate:
     __slots__ = ("child", "child_keys", "child_table", "edge", "parent", "parent_keys", "parent_table")
 
     def __init__(
-        self, schema: Schema, edge: Relationship, *, all_columns: bool = False, percent: float | None = None
+        self,
+        schema: Schema,
+        edge: Relationship,
+        *,
+        all_columns: bool = False,
+        child: NamedFromClause[Any] | None = None,
     ) -> None:
         self.edge = edge
         self.child_table = schema.child_of(edge)
         self.parent_table = schema.parent_of(edge)
         own = None if all_columns else [pair.child for pair in edge.pairs]
-        self.child = relation(self.child_table, "c", own, percent=percent)
+        self.child = relation(self.child_table, "c", own) if child is None else child
         own = None if all_columns else [pair.parent for pair in edge.pairs]
         self.parent = relation(self.parent_table, "p", own)
         self.child_keys = tuple(self._child_key(pair) for pair in edge.pairs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -13,6 +14,7 @@ from fkexplorer.database.limits import Limits
 from fkexplorer.orphans import counter, course, slices
 from fkexplorer.orphans.counter import count_edge
 from fkexplorer.orphans.course import Course
+from fkexplorer.orphans.estimate import estimate_edge
 from fkexplorer.orphans.model import Bound, Status, Way
 from fkexplorer.orphans.predicate import EdgePredicate
 from fkexplorer.orphans.slices import Pace, Unfit, count_in_slices
@@ -318,6 +320,25 @@ async def test_every_other_moment_is_a_rest_while_others_work(
 async def test_a_rest_is_no_longer_than_a_person_takes_for_the_end() -> None:
     assert Pace(60.0).rest_after(0.25, busy=True) == 0.25
     assert Pace(60.0).rest_after(30.0, busy=True) == 2.0
+
+
+@pytest.mark.usefixtures("told_at_once")
+async def test_a_report_has_an_estimate_as_soon_as_there_is_one(
+    tables_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counter, "estimate_edge", partial(estimate_edge, pages=20))
+    told: list[Progress] = []
+    async with opened(tables_url) as (database, schema):
+        edge = edge_of(schema, "texts")
+        of = Course(edge.oid, told.append)
+        of.report()
+        async with counter._estimating(database, schema, edge, of), asyncio.timeout(10):
+            while of.estimate is None:  # noqa: ASYNC110 - nobody waits for it
+                await asyncio.sleep(0.01)
+        of.report()
+    assert told[0].estimate is None
+    assert told[1].estimate is not None
+    assert told[1].estimate.edge == edge.oid
 
 
 async def test_a_quick_count_tells_nothing() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from fkexplorer.database.model import Trouble
 from fkexplorer.database.postgresql.reader import read_schema
+from fkexplorer.named import one_edge, one_table
 from fkexplorer.orphans.model import Status
 from fkexplorer.orphans.queue import CountQueue
 from fkexplorer.orphans.rows import childless_parents, missing_keys, orphan_rows
@@ -20,15 +21,7 @@ from fkexplorer.reports.lens import build_lens
 from fkexplorer.reports.text import check_text, uncounted
 from fkexplorer.reports.values import number
 from fkexplorer.schema.model import EdgeState
-from fkexplorer.schema.names import (
-    edge_label,
-    find_edges,
-    find_tables,
-    qualified,
-    similar_edges,
-    similar_tables,
-    table_label,
-)
+from fkexplorer.schema.names import edge_label, qualified
 from fkexplorer.version import version
 
 if TYPE_CHECKING:
@@ -37,7 +30,7 @@ if TYPE_CHECKING:
     from fkexplorer.console import Console
     from fkexplorer.database.connection import Database
     from fkexplorer.orphans.model import Count, Page
-    from fkexplorer.schema.model import Relationship, Schema, Table
+    from fkexplorer.schema.model import Relationship, Schema
 
 CLEAN, FOUND, COULD_NOT = 0, 1, 2
 PAGE = 200
@@ -132,7 +125,7 @@ async def show(database: Database, console: Console, table: str, width: int) -> 
 
     console.progress("reading the catalogue")
     schema = await read_schema(database)
-    found = _one_table(schema, table)
+    found = one_table(schema, table)
     edges = [edge for edge in schema.edges.values() if found.oid in (edge.child, edge.parent)]
     counts = await _count(database, schema, edges, console, CheckOptions())
     cycles = cycle_lengths(Graph(schema).cycles())
@@ -149,7 +142,7 @@ async def rows(database: Database, console: Console, options: RowsOptions) -> in
     """
     console.progress("reading the catalogue")
     schema = await read_schema(database)
-    edge = _one_edge(schema, options.edge)
+    edge = one_edge(schema, options.edge)
     label = edge_label(schema, edge)
     pages: list[Page] = []
     printed = 0
@@ -235,7 +228,7 @@ def _scope(schema: Schema, options: CheckOptions) -> tuple[set[int], list[Relati
     """The tables that were asked for and the edges that touch one of them: all where nothing was asked."""
     if not options.tables and not options.schemas:
         return set(schema.tables), list(schema.edges.values())
-    chosen = {_one_table(schema, text).oid for text in options.tables}
+    chosen = {one_table(schema, text).oid for text in options.tables}
     known = sorted({table.schema for table in schema.tables.values()})
     for text in options.schemas:
         name = next((name for name in known if text in (name, qualified(name))), None)
@@ -247,33 +240,3 @@ def _scope(schema: Schema, options: CheckOptions) -> tuple[set[int], list[Relati
             )
         chosen |= {table.oid for table in schema.tables.values() if table.schema == name}
     return chosen, [edge for edge in schema.edges.values() if edge.child in chosen or edge.parent in chosen]
-
-
-def _one_table(schema: Schema, text: str) -> Table:
-    found = find_tables(schema, text)
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise Trouble(
-            f"{text} is the name of {len(found)} tables",
-            f"say which: {', '.join(table_label(table) for table in found[:5])}",
-            code="ambiguous",
-        )
-    near = similar_tables(schema, text)
-    hint = f"did you mean {' or '.join(near)}?" if near else "`fkexplorer check` lists foreign keys with their tables"
-    raise Trouble(f"there is no table {text}", hint, code="no_table")
-
-
-def _one_edge(schema: Schema, text: str) -> Relationship:
-    found = find_edges(schema, text)
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise Trouble(
-            f"{text} is the name of {len(found)} foreign keys",
-            f"say which: {', '.join(edge_label(schema, edge) for edge in found[:5])}",
-            code="ambiguous",
-        )
-    near = similar_edges(schema, text)
-    hint = f"did you mean {' or '.join(near)}?" if near else "a foreign key is schema.table.constraint or table(column)"
-    raise Trouble(f"there is no foreign key {text}", hint, code="no_edge")

@@ -14,11 +14,11 @@ import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise, product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import errors
-from sqlalchemy import func, literal_column, make_url, select
+from sqlalchemy import func, literal_column, select
 
 from fkexplorer.demo.server import EmbeddedServer
 from fkexplorer.orphans.model import Way
@@ -27,23 +27,18 @@ from fkexplorer.orphans.ways.choice import counting
 from fkexplorer.orphans.ways.keys import exact_ways
 from fkexplorer.orphans.ways.way import Slicing
 from tests.orphans.connected import opened
+from tests.orphans.forced import compiled, force, number, plan, rows
 from tests.orphans.keykinds import SETTINGS
 from tests.orphans.waykinds import kinds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sqlalchemy import Select
-
     from fkexplorer.orphans.ways.way import Counting
     from fkexplorer.schema.model import Schema
+    from tests.orphans.forced import Text
     from tests.orphans.waykinds import Kind
     from tests.orphans.waymutations import WayMutation
-
-    _Text = tuple[str, dict[str, Any]]
-    """A statement with its parameters."""
-
-_DIALECT = make_url("postgresql+psycopg://").get_dialect()()
 
 
 @dataclass(slots=True)
@@ -81,7 +76,7 @@ class _Exact:
     """A way of counting a pair of tables, and its statement: to compile one takes longer than to run it."""
 
     counting: Counting
-    text: _Text
+    text: Text
 
 
 class Differential:
@@ -121,8 +116,8 @@ class Differential:
     def run(self, cases: int) -> Outcome:
         """Try so many cases."""
         outcome = Outcome()
-        for number in range(cases):
-            pair = self._pairs[number % len(self._pairs)]
+        for case in range(cases):
+            pair = self._pairs[case % len(self._pairs)]
             self._fill(pair)
             self._compare(pair, outcome, disturb=self._random.random() < 0.2)
             outcome.cases += 1
@@ -196,18 +191,18 @@ class Differential:
         some = self._random
         orphans, nulls, skew = some.choice((0, 0.02, 0.5, 1)), some.choice((0, 0, 0.1, 1)), some.choice((0, 0, 0.6))
         often = some.choice(parents) if parents else None
-        rows: list[tuple[int | None, ...]] = []
+        made: list[tuple[int | None, ...]] = []
         for _ in range(some.choice((0, 1, 12, 12, 60))):
             if some.random() < orphans or often is None:
                 key: tuple[int | None, ...] = tuple(some.choice(numbers) for numbers in pair.children)
             else:
                 key = often if some.random() < skew else some.choice(parents)
-            rows.append(tuple(None if some.random() < nulls else part for part in key))
-        return rows
+            made.append(tuple(None if some.random() < nulls else part for part in key))
+        return made
 
-    def _insert(self, pair: _Pair, side: str, rows: list[tuple[int | None, ...]]) -> None:
+    def _insert(self, pair: _Pair, side: str, keys: list[tuple[int | None, ...]]) -> None:
         at = range(len(pair.kind.child))
-        numbers = [[row[n] for row in rows] for n in at]
+        numbers = [[key[n] for key in keys] for n in at]
         schema = pair.schema
         values = ", ".join(f"(SELECT {side} FROM {schema}.pool{n} WHERE n = a{n})" for n in at)
         arrays, names = ", ".join("%s::int[]" for _ in at), ", ".join(f"a{n}" for n in at)
@@ -224,7 +219,7 @@ class Differential:
         plain, *others = self._ways[pair.schema]
         with self._reader.transaction():
             self._reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            truth = self._number(plain.text)
+            truth = number(self._reader, plain.text)
             outcome.with_orphans += truth > 0
             if disturb:
                 self._disturb(pair)
@@ -241,7 +236,7 @@ class Differential:
         for way in sorted(exact_ways(self._schema, edge), key=lambda way: way is not Way.PLAIN):
             made = counting(way, self._schema, predicate, self._version)
             assert made is not None
-            found.append(_Exact(made, _compiled(select(made.whole()))))
+            found.append(_Exact(made, compiled(select(made.whole()))))
         return found
 
     def _disturb(self, pair: _Pair) -> None:
@@ -253,20 +248,18 @@ class Differential:
 
     def _count(self, pair: _Pair, way: _Exact, truth: int, outcome: Outcome) -> None:
         made = way.counting
-        for name, value in made.settings.items():
-            self._reader.execute("SELECT set_config(%s, %s, true)", (name, value))
+        force(self._reader, made)
         where = f"{pair.schema} ({pair.kind.name})"
         for mutation in [each for each in self._mutations if each.way is made.way]:
             if self._mistaken(mutation.change(way.text[0]), way.text, truth):
                 outcome.caught[mutation] = where
                 self._mutations.remove(mutation)
-        [[found]] = self._rows(way.text)
+        [[found]] = rows(self._reader, way.text)
         if found is None:
             # It says that it does not serve: the keys have holes, or lie too far apart.
             return
-        [[[explained]]] = self._rows((f"EXPLAIN (FORMAT JSON) {way.text[0]}", way.text[1]))
         outcome.compared[made.way] += 1
-        outcome.reached[made.way] += made.accepts(explained["Plan"])
+        outcome.reached[made.way] += made.accepts(plan(self._reader, way.text))
         if found != truth:
             outcome.wrong.append(f"{where}: {made.way} counts {found} for {truth}")
         if made.slicing is Slicing.NONE:
@@ -276,40 +269,29 @@ class Differential:
         if total != truth:
             outcome.wrong.append(f"{where}: slices of {made.way} count {total} for {truth}")
 
-    def _mistaken(self, changed: str, text: _Text, truth: int) -> bool:
+    def _mistaken(self, changed: str, text: Text, truth: int) -> bool:
         """Whether a statement with a mistake in it gives itself away, by its number or by an error."""
         if changed == text[0]:
             return False
         try:
             with self._reader.transaction(force_rollback=True):
-                [[found]] = self._rows((changed, text[1]))
+                [[found]] = rows(self._reader, (changed, text[1]))
                 return found not in {None, truth}
         except psycopg.Error:
             return True
 
     def _by_keys(self, made: Counting) -> int:
         statement = made.boundaries(100, self._random.choice((1, 3)))
-        cuts = list(dict.fromkeys(row[0] for row in self._rows(_compiled(statement))))
-        return sum(self._number(_compiled(select(made.keys(low, high)))) for low, high in pairwise([None, *cuts, None]))
+        cuts = list(dict.fromkeys(row[0] for row in rows(self._reader, compiled(statement))))
+        return sum(
+            number(self._reader, compiled(select(made.keys(low, high)))) for low, high in pairwise([None, *cuts, None])
+        )
 
     def _by_blocks(self, made: Counting) -> int:
         """Two blocks one by one, then the rest."""
         block = select(func.generate_series(literal_column("0"), literal_column("1")).label("at")).subquery("blocks")
         some = select(func.sum(made.blocks(block.c.at, block.c.at + literal_column("1"))))
-        return self._number(_compiled(some)) + self._number(_compiled(select(made.blocks(2, None))))
-
-    def _rows(self, text: _Text) -> list[tuple[Any, ...]]:
-        statement, parameters = text
-        return self._reader.execute(statement.encode(), parameters).fetchall()
-
-    def _number(self, text: _Text) -> int:
-        [[value]] = self._rows(text)
-        return int(value)
-
-
-def _compiled(statement: Select[Any]) -> _Text:
-    compiled = statement.compile(dialect=_DIALECT)
-    return str(compiled), compiled.params
+        return number(self._reader, compiled(some)) + number(self._reader, compiled(select(made.blocks(2, None))))
 
 
 async def _read(conninfo: str) -> Schema:

@@ -64,6 +64,8 @@ class Choice:
     """Why it cannot be done; empty where it can."""
     remedy: str = ""
     """What would permit it, as a GRANT; empty where nothing is known to."""
+    rule: str = ""
+    """Of `change-on-delete`, which is a choice for each rule: the rule, as `cascade`."""
 
 
 class Verb(StrEnum):
@@ -92,6 +94,8 @@ class Change:
     """What follows the condition, as `ON CONFLICT DO NOTHING`, but for a RETURNING of the statement's own."""
     into: str = ""
     """The side table that a DELETE moves its rows to, as SQL; then head and tail wrap it into an INSERT."""
+    sets: tuple[tuple[int, str], ...] = ()
+    """Of an UPDATE the columns that it sets, by number, each with its new value: SQL over the alias, or DEFAULT."""
 
     @property
     def sql(self) -> str:
@@ -118,6 +122,8 @@ class Effect:
     inserted: int = 0
     edges: tuple[int, ...] = ()
     """OIDs of the edges by whose ON DELETE or ON UPDATE it happens; empty for what the statement itself does."""
+    more_updates: int = 0
+    """Updates that the server may count on top: of rows that go after all, or that several edges change in turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +132,19 @@ class Blocker:
 
     edge: int
     rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Consequences:
+    """What a change does to its own rows and, by foreign keys, to all others."""
+
+    effects: tuple[Effect, ...]
+    """By table (of a partition, its root), the target first."""
+    blockers: tuple[Blocker, ...] = ()
+    doubtful: tuple[Blocker, ...] = ()
+    """Rows that the server refuses, or treats in another way, or not, by the order in which its triggers fire."""
+    left_behind: tuple[Blocker, ...] = ()
+    """Rows that become orphans, since their constraint is not enforced or its triggers are off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +241,10 @@ class Preview:
     as_of: datetime
     dry: bool = False
     """The numbers are those of a dry run that was rolled back, and not of reading alone."""
+    doubtful: tuple[Blocker, ...] = ()
+    """Rows that the server may refuse, by the order in which its triggers fire: a dry run tells."""
+    lost_to: tuple[str, ...] = ()
+    """The unique keys that keep the lost rows out."""
 
     @property
     def rows(self) -> int:

@@ -1,11 +1,11 @@
-"""SQL as text, whole: names quoted, operators with their schema, values as literals that no setting reads in another way.
+"""SQL as text, whole: names quoted, operators with their schema, values as literals that no setting reads otherwise.
 
 A fix is shown, copied, saved and run as one and the same text, so that nothing is bound to it later.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, literal_column, select
 from sqlalchemy.dialects import postgresql
@@ -16,7 +16,7 @@ from fkexplorer.schema.model import TableKind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Select
     from sqlalchemy.sql import ClauseElement
 
     from fkexplorer.schema.model import Column, Operator, Table, TypeName
@@ -91,7 +91,7 @@ def written(element: ClauseElement) -> str:
 def condition(predicate: EdgePredicate, wanted: ColumnElement[bool]) -> str:
     """A condition over `c` as text: what follows WHERE in a statement whose FROM is the predicate's child."""
     # By itself it would be compiled as if its sub-selects had to name `c` themselves.
-    statement = select(literal_column("1")).select_from(predicate.child)
+    statement: Select[Any] = select(literal_column("1")).select_from(predicate.child)
     return written(statement.where(wanted)).removeprefix(f"{written(statement)} \nWHERE ")
 
 

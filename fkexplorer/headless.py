@@ -20,7 +20,6 @@ from fkexplorer.reports.document import UNCOUNTED, Check, check_json, worst_firs
 from fkexplorer.reports.lens import build_lens
 from fkexplorer.reports.text import check_text, uncounted
 from fkexplorer.reports.values import number
-from fkexplorer.schema.model import EdgeState
 from fkexplorer.schema.names import edge_label, qualified
 from fkexplorer.version import version
 
@@ -187,7 +186,7 @@ async def _count(
     database: Database, schema: Schema, edges: Iterable[Relationship], console: Console, options: CheckOptions
 ) -> dict[int, Count]:
     """Count these edges, what is suspicious or small first; those over the cost limit are skipped."""
-    wanted = sorted(edges, key=lambda edge: (edge.state is EdgeState.ENFORCED, _bytes(schema, edge), edge.oid))
+    wanted = list(edges)
     counts: dict[int, Count] = {}
 
     def told() -> None:
@@ -209,7 +208,7 @@ async def _count(
         on_start=on_start,
         on_count=on_count,
     )
-    queue.add((edge.oid for edge in wanted), first=False, whatever_the_cost=False)
+    queue.add_all(edge.oid for edge in wanted)
     runner = asyncio.create_task(queue.run())
     try:
         await queue.idle()
@@ -218,10 +217,6 @@ async def _count(
         await asyncio.gather(runner, return_exceptions=True)
         console.finish()
     return counts
-
-
-def _bytes(schema: Schema, edge: Relationship) -> int:
-    return schema.child_of(edge).likely_bytes + schema.parent_of(edge).likely_bytes
 
 
 def _scope(schema: Schema, options: CheckOptions) -> tuple[set[int], list[Relationship]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 import weakref
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -54,6 +55,7 @@ class Database:
 
     Attributes:
         facts: the server and the session, as of connecting.
+        round_trip: seconds that the quickest message took there and back, next to nothing being done there.
     """
 
     facts: ServerFacts
@@ -63,6 +65,7 @@ class Database:
         self._password = password
         self._seconds = seconds
         self._encoding = "UTF8"
+        self.round_trip = seconds
         self._closed = False
         self._drivers: weakref.WeakSet[Driver] = weakref.WeakSet()
         self._lanes = Lanes(CONNECTIONS)
@@ -113,7 +116,9 @@ class Database:
             sqlalchemy.exc.DBAPIError: the server refused a statement of the block.
         """
         async with self._checkout(lane) as (connection, driver):
+            began = time.perf_counter()
             await _begin(connection, driver, limits, snapshot=snapshot)
+            self.round_trip = min(self.round_trip, time.perf_counter() - began)
             try:
                 yield connection
                 await connection.commit()

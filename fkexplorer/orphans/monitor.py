@@ -84,8 +84,7 @@ class Monitor:
 
     def look_at(self, edges: Iterable[int]) -> None:
         """These edges are what somebody looks at now, in place of those before: they come first."""
-        waiting = [edge for edge in edges if self._queue.waits(edge)]
-        self._queue.add(waiting, whatever_the_cost=False)
+        self._queue.watch(edges)
 
     def recount(self, edges: Iterable[int] | None = None, *, full: bool = False) -> None:
         """Count these edges now, ahead of everything and whatever they cost; or all edges within the cost limit."""

@@ -1,28 +1,35 @@
-"""The background queue of counts: what is suspicious or small first, two at a time, each on its own.
+"""The queue of counts: what somebody waits for first, then what is suspicious or cheap, on two lanes.
 
-Everything here runs on the event loop of `run`; nothing needs a lock.
+One lane counts small edges, many at once in a pipeline, and larger ones when there are none; the other lane counts
+larger ones, each alone. Everything here runs on the event loop of `run`; nothing needs a lock.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from datetime import UTC, datetime
+import time
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from fkexplorer.orphans.counter import count_edge
 from fkexplorer.orphans.model import Count, Status
-from fkexplorer.schema.model import EdgeState
+from fkexplorer.orphans.outcome import without_number
+from fkexplorer.orphans.pipeline import WINDOW, WINDOW_MS, Pipeline
+from fkexplorer.orphans.turns import Prices, Turn, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from fkexplorer.database.connection import Database
-    from fkexplorer.schema.model import Relationship, Schema
+    from fkexplorer.orphans.model import Progress
+    from fkexplorer.schema.model import Schema
 
 BACKGROUND_SECONDS = 30.0
 ON_DEMAND_SECONDS = 600.0
 """Somebody waits for it and can stop it, so the server may take longer than in the background."""
+_LONG_MS = 1000.0
+_BUSY_SECONDS = 10.0
+"""While small counts keep coming, their lane takes none that would keep them waiting for longer than a second."""
 
 
 class CountQueue:
@@ -33,10 +40,13 @@ class CountQueue:
         schema: where the edges are.
         max_bytes: an edge whose tables together are estimated to be larger waits until somebody asks for it.
         full: whether to count rows, NULLs, missing keys and childless parents too.
-        connections: counts that run at once, 1 or 2.
+        deep: whether no index is trusted.
+        eager: whether long counts never rest.
+        connections: counts that run at once, 1 or 2; a pipeline is one.
         on_start: called with an edge's OID when its count begins.
         on_count: called with each result. A count that is in flight when the connection is lost, or when `run` is
             cancelled, has none.
+        on_progress: called with how far a count has come that takes longer than a second.
     """
 
     def __init__(
@@ -46,23 +56,33 @@ class CountQueue:
         *,
         max_bytes: int = 1 << 30,
         full: bool = False,
+        deep: bool = False,
+        eager: bool = False,
         connections: int = 2,
         on_start: Callable[[int], None],
         on_count: Callable[[Count], None],
+        on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self._database = database
         self._schema = schema
-        self._max_bytes = max_bytes
         self._full = full
+        self._deep = deep
+        self._eager = eager
         self._connections = min(2, max(1, connections))
         self._on_start = on_start
         self._on_count = on_count
-        self._waiting: OrderedDict[int, bool] = OrderedDict()
-        """Edges in the order of their turn; whether somebody asked for it."""
-        self._in_full: set[int] = set()
-        """Edges that somebody asked to count in full."""
-        self._tasks: dict[int, asyncio.Task[Count]] = {}
+        self._on_progress = on_progress
+        self._pipeline = Pipeline(database, schema)
+        self._prices = Prices(schema, max_bytes)
+        self._waiting: dict[int, Wanted] = {}
+        self._running: dict[int, asyncio.Task[Count] | None] = {}
+        """Edges that are counted now: alone, or (None) in a pipeline."""
+        self._dropped: set[int] = set()
+        """Edges of the pipeline that were stopped: what still comes of them is not told."""
         self._stopping: set[int] = set()
+        self._counted: set[int] = set()
+        self._calls = 0
+        self._small_at = float("-inf")
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -76,75 +96,92 @@ class CountQueue:
     @property
     def running(self) -> frozenset[int]:
         """The edges that are being counted now."""
-        return frozenset(self._tasks)
+        return frozenset(self._running) - self._dropped
 
-    def add_all(self) -> None:
-        """Queue every edge of the schema; those that cost too much get a result `skipped` at once."""
-        edges = sorted(self._schema.edges.values(), key=self._turn)
-        self.add((edge.oid for edge in edges), first=False, whatever_the_cost=False)
+    def add_all(self, edges: Iterable[int] | None = None) -> None:
+        """Queue these edges, by default every one of the schema; those that cost too much are `skipped` at once.
 
-    def add(
-        self, edges: Iterable[int], *, first: bool = True, whatever_the_cost: bool = True, full: bool = False
-    ) -> None:
-        """Queue these edges, in this order.
+        An edge that already waits or runs does so for this as well. An OID that the schema does not have is passed
+        over: it may have been read again meanwhile.
+        """
+        given = self._schema.edges if edges is None else dict.fromkeys(edges)
+        known = [oid for oid in given if oid in self._schema.edges]
+        self.want(filter(self.affordable, known), Turn.DUE)
+        for oid in known:
+            if not self.affordable(oid) and oid not in self._waiting and oid not in self.running:
+                self._on_count(self._without_number(oid, Status.SKIPPED, self._prices.why_skipped(oid)))
 
-        An edge that already runs is left alone; one that already waits is moved. An OID that the schema does not
-        have is passed over: it may have been reloaded meanwhile.
+    def add(self, edges: Iterable[int], *, full: bool = False) -> None:
+        """Queue these edges ahead of all that wait, in this order, since somebody asked for them.
+
+        The cost limit does not apply, nor the privileges as the catalogue told them.
 
         Args:
-            edges: the OIDs.
-            first: whether they go ahead of all that wait.
-            whatever_the_cost: whether the cost limit does not apply, nor the privileges as the catalogue told them.
+            edges: the OIDs; one that already runs is left alone, one that the schema does not have passed over.
             full: whether to count rows, NULLs, missing keys and childless parents of these too.
         """
-        skipped: list[Relationship] = []
-        wanted: list[int] = []
-        for oid in dict.fromkeys(edges):
-            edge = self._schema.edges.get(oid)
-            if edge is None or oid in self._tasks:
+        self.want([oid for oid in dict.fromkeys(edges) if oid in self._schema.edges], Turn.ASKED, full=full)
+
+    def watch(self, edges: Iterable[int]) -> None:
+        """Those of these edges that wait go ahead of what nobody asked for: somebody looks at them."""
+        self.want([oid for oid in edges if oid in self._waiting], Turn.WATCHED)
+
+    def want(self, edges: Iterable[int], turn: Turn, *, full: bool = False) -> None:
+        """Queue these edges, that the schema has, or move them up if they wait already."""
+        self._calls += 1
+        for number, oid in enumerate(edges):
+            if oid in self._running and oid not in self._dropped:
                 continue
-            if not whatever_the_cost and self._bytes(edge) > self._max_bytes:
-                skipped.append(edge)
-            else:
-                wanted.append(oid)
-        if full:
-            self._in_full.update(wanted)
-        for oid in reversed(wanted) if first else wanted:
-            # One that somebody asked for stays so.
-            self._waiting[oid] = self._waiting.get(oid, False) or whatever_the_cost
-            if first:
-                self._waiting.move_to_end(oid, last=False)
-        if wanted:
+            order = (-self._calls, number) if turn < Turn.DUE else (self._prices.score(oid),)
+            wanted = Wanted(turn, order, full)
+            if (before := self._waiting.get(oid)) is not None:
+                ahead = min(before, wanted)
+                wanted = Wanted(ahead.turn, ahead.order, full or before.full)
+            self._waiting[oid] = wanted
+            if oid in self._counted and self._is_small(oid):
+                self._small_at = time.monotonic()
+        if self._waiting:
             self._idle.clear()
             self._wake.set()
-        for edge in skipped:
-            if edge.oid not in self._waiting:
-                self._on_count(self._without_number(edge.oid, Status.SKIPPED, self._why_skipped(edge)))
 
     def affordable(self, edge: int) -> bool:
         """Whether the edge is there and within the cost limit."""
-        known = self._schema.edges.get(edge)
-        return known is not None and self._bytes(known) <= self._max_bytes
-
-    def waits(self, edge: int) -> bool:
-        """Whether the edge waits for its turn."""
-        return edge in self._waiting
+        return self._prices.affordable(edge)
 
     def stop(self, edge: int) -> None:
         """Stop this edge's count, or take it out of the queue; its result will be `stopped`."""
-        task = self._tasks.get(edge)
-        if task is not None:
-            self._stopping.add(edge)
-            task.cancel()
-        elif edge in self._waiting:
+        if edge in self._waiting:
             del self._waiting[edge]
-            self._in_full.discard(edge)
             self._wake.set()
             self._on_count(self._without_number(edge, Status.STOPPED, "stopped before its turn"))
+        elif edge in self._running and edge not in self._dropped:
+            task = self._running[edge]
+            if task is not None:
+                self._stopping.add(edge)
+                task.cancel()
+            else:
+                # It takes half a second at most, and others are behind it.
+                self._dropped.add(edge)
+                self._on_count(self._without_number(edge, Status.STOPPED, "stopped"))
+
+    def take(self, schema: Schema, gone: Iterable[int]) -> None:
+        """Go on with a catalogue that was read again; counts of these edges, waiting or running, end without a word."""
+        gone = list(gone)
+        for oid in gone:
+            self._waiting.pop(oid, None)
+            if oid in self._running:
+                task = self._running[oid]
+                self._dropped.add(oid)
+                if task is not None:
+                    task.cancel()
+        self._schema = schema
+        self._prices.take(schema, gone)
+        self._pipeline = Pipeline(self._database, schema)
+        self._wake.set()
 
     def stop_all(self) -> None:
         """Stop every count that waits or runs."""
-        for edge in [*self._waiting, *self._tasks]:
+        for edge in [*self._waiting, *self._running]:
             self.stop(edge)
 
     async def idle(self) -> None:
@@ -166,75 +203,132 @@ class CountQueue:
         self._failure = None
         if self._waiting:
             self._idle.clear()
+        lanes = [asyncio.create_task(self._lane(pipelines=number == 0)) for number in range(self._connections)]
         try:
-            while True:
-                self._collect()
-                self._fill()
-                if not self._waiting and not self._tasks:
-                    self._idle.set()
-                self._wake.clear()
-                await self._wake.wait()
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:
-            self._failure = error
-            raise
+            await asyncio.wait(lanes, return_when=asyncio.FIRST_COMPLETED)
+            self._failure = next(lane.exception() for lane in lanes if lane.done())
+            if self._failure is not None:
+                raise self._failure
         finally:
-            tasks = list(self._tasks.values())
-            self._tasks.clear()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            for lane in lanes:
+                lane.cancel()
+            await asyncio.gather(*lanes, return_exceptions=True)
+            self._running.clear()
+            self._dropped.clear()
             self._stopping.clear()
             self._idle.set()
 
-    def _collect(self) -> None:
-        for oid in [oid for oid, task in self._tasks.items() if task.done()]:
-            task = self._tasks.pop(oid)
-            stopped = oid in self._stopping
-            self._stopping.discard(oid)
-            if not task.cancelled():
-                self._on_count(task.result())
-            elif stopped:
-                self._on_count(self._without_number(oid, Status.STOPPED, "stopped"))
+    async def _lane(self, *, pipelines: bool) -> None:
+        while True:
+            window = self._window() if pipelines else {}
+            alone = None if window else self._next_alone(pipelines=pipelines)
+            if window:
+                await self._count_window(window)
+            elif alone is not None:
+                await self._count_alone(alone)
+            else:
+                if not self._waiting and not self._running:
+                    self._idle.set()
+                self._wake.clear()
+                await self._wake.wait()
 
-    def _fill(self) -> None:
-        while self._waiting and len(self._tasks) < self._connections:
-            oid, asked = self._waiting.popitem(last=False)
-            task = asyncio.create_task(self._count(oid, asked=asked), name=f"count {oid}")
-            self._tasks[oid] = task
-            task.add_done_callback(lambda _: self._wake.set())
+    def _in_order(self) -> list[int]:
+        return sorted(self._waiting, key=self._waiting.__getitem__)
+
+    def _is_small(self, oid: int) -> bool:
+        """Whether it may be counted in the pipeline."""
+        full = self._waiting[oid].full if oid in self._waiting else False
+        return not (full or self._full or self._deep) and self._prices.is_small(oid)
+
+    def _window(self) -> dict[int, Wanted]:
+        """The small edges whose turn it is, out of the queue."""
+        window: dict[int, Wanted] = {}
+        work = 0.0
+        for oid in self._in_order():
+            if not self._is_small(oid):
+                continue
+            work += self._prices.cost(oid)
+            if len(window) == WINDOW or (window and work > WINDOW_MS):
+                break
+            window[oid] = self._waiting[oid]
+        for oid in window:
+            del self._waiting[oid]
+        return window
+
+    def _next_alone(self, *, pipelines: bool) -> int | None:
+        """The edge whose turn it is among those that are counted alone."""
+        busy = pipelines and self._connections > 1 and time.monotonic() - self._small_at < _BUSY_SECONDS
+        for oid in self._in_order():
+            if oid in self._running or self._is_small(oid):
+                continue
+            if not (busy and self._prices.cost(oid) > _LONG_MS):
+                return oid
+        return None
+
+    async def _count_window(self, window: dict[int, Wanted]) -> None:
+        self._running |= dict.fromkeys(window)
+        for oid in window:
             self._on_start(oid)
 
-    async def _count(self, oid: int, *, asked: bool) -> Count:
-        full = self._full or oid in self._in_full
-        self._in_full.discard(oid)
-        return await count_edge(
+        def on_count(count: Count) -> None:
+            if self._end(count.edge):
+                self._on_count(count)
+
+        def on_slow(oid: int) -> None:
+            self._prices.held_up(oid)
+            if self._end(oid):
+                self.want([oid], window[oid].turn)
+
+        trusted = {oid: not wanted.asked for oid, wanted in window.items()}
+        counting = asyncio.create_task(self._pipeline.run(trusted, on_count, on_slow))
+        try:
+            # The next ones are built while these are on their way.
+            await self._pipeline.prepare(islice(filter(self._is_small, self._in_order()), WINDOW))
+            await counting
+        finally:
+            counting.cancel()
+            await asyncio.gather(counting, return_exceptions=True)
+
+    async def _count_alone(self, oid: int) -> None:
+        wanted = self._waiting.pop(oid)
+        counting = count_edge(
             self._database,
             self._schema,
             self._schema.edges[oid],
-            full=full,
-            timeout_seconds=ON_DEMAND_SECONDS if asked else BACKGROUND_SECONDS,
-            trust_catalogue=not asked,
+            full=self._full or wanted.full,
+            deep=self._deep,
+            eager=self._eager,
+            timeout_seconds=ON_DEMAND_SECONDS if wanted.asked else BACKGROUND_SECONDS,
+            trust_catalogue=not wanted.asked,
+            on_progress=self._on_progress,
         )
+        task = self._running[oid] = asyncio.create_task(counting, name=f"count {oid}")
+        self._on_start(oid)
+        try:
+            await asyncio.wait({task})
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        stopped = oid in self._stopping
+        self._stopping.discard(oid)
+        self._end(oid)
+        if task.cancelled():
+            if stopped:
+                self._on_count(self._without_number(oid, Status.STOPPED, "stopped"))
+            return
+        count = task.result()
+        if not wanted.full and oid in self._schema.edges:
+            self._prices.took(oid, max(0.0, count.seconds - self._database.round_trip) * 1000)
+        self._on_count(count)
 
-    def _turn(self, edge: Relationship) -> tuple[bool, int, int]:
-        return edge.state is EdgeState.ENFORCED, self._bytes(edge), edge.oid
+    def _end(self, oid: int) -> bool:
+        """An edge's count has ended; whether that is to be told."""
+        self._running.pop(oid, None)
+        self._counted.add(oid)
+        self._wake.set()
+        told = oid not in self._dropped
+        self._dropped.discard(oid)
+        return told
 
-    def _bytes(self, edge: Relationship) -> int:
-        tables = {edge.child, edge.parent}
-        return sum(self._schema.tables[oid].likely_bytes for oid in tables)
-
-    def _why_skipped(self, edge: Relationship) -> str:
-        return f"its tables have about {_size(self._bytes(edge))}, over the limit of {_size(self._max_bytes)}"
-
-    @staticmethod
-    def _without_number(edge: int, status: Status, error: str) -> Count:
-        return Count(edge=edge, status=status, as_of=datetime.now(UTC), seconds=0.0, error=error)
-
-
-def _size(size: int) -> str:
-    for unit, factor in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size} bytes"
+    def _without_number(self, oid: int, status: Status, reason: str) -> Count:
+        return without_number(self._schema.edges[oid], status, reason)

@@ -96,11 +96,10 @@ async def count_edge(
     pace = Pace(timeout_seconds, snapshot_seconds, eager)
 
     async def count(watch: Watch) -> Count:
-        nonlocal pace
+        pace.begin()
         async with database.read(limits, snapshot=takes_long, lane=Lane.COUNTS) as connection:
             watch.pid = backend_of(connection)
-            pace = Pace(timeout_seconds, snapshot_seconds, eager)
-            started = pace.statement_began
+            started = pace.statement_began = time.perf_counter()
             if takes_long:
                 row, attempt = await count_long(
                     connection,

@@ -59,7 +59,7 @@ async def count_long(
     """
     taken = (await connection.execute(select(*taken_at(server_version)))).one()
     course.begin(datetime.fromtimestamp(taken.as_of, UTC), taken.snapshot)
-    orphans, attempt = await _orphans(connection, tries, predicate, course=course, pace=pace, watch=watch)
+    orphans, attempt = await count_orphans(connection, tries, predicate, course=course, pace=pace, watch=watch)
     row = {"orphans": orphans, "childless": None, "snapshot": taken.snapshot, "as_of": taken.as_of}
     if childless:
         await tries[-1].replace(attempt, connection)
@@ -67,7 +67,7 @@ async def count_long(
     return row, attempt
 
 
-async def _orphans(
+async def count_orphans(
     connection: AsyncConnection,
     tries: Sequence[Attempt],
     predicate: EdgePredicate,
@@ -76,6 +76,7 @@ async def _orphans(
     pace: Pace,
     watch: Watch,
 ) -> tuple[int, Attempt]:
+    """The orphans alone, and what brought them; see `count_long`."""
     tables = predicate.child_table, predicate.parent_table
     before = tries[0]
     for attempt in tries:

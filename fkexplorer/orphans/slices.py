@@ -24,9 +24,9 @@ from fkexplorer.orphans.ways.keys import rows_of
 from fkexplorer.orphans.ways.way import Slicing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
-    from sqlalchemy import Select
+    from sqlalchemy import ColumnElement, FromClause, Row, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
     from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -82,16 +82,21 @@ class Pace:
     worked: float = 0.0
     rested: float = 0.0
 
+    def begin(self) -> None:
+        """A new attempt, of which nothing is done."""
+        self.statement_began = time.perf_counter()
+        self.worked = self.rested = 0.0
+
     def rest_after(self, seconds: float, *, busy: bool) -> float:
         """How many seconds to sleep after so many of work: on a server that others work on, every other one."""
         return min(seconds, _LONGEST_REST) if busy and not self.eager else 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
-    """What came of a piece."""
+class Piece:
+    """What came of a piece: for each edge the orphans in it, None where the edge has to be counted in another way."""
 
-    found: int
+    found: Sequence[int | None]
     done: int
     total: int
     unit: str
@@ -140,27 +145,43 @@ async def count_in_slices(
         CutShort: it came to a limit; `course` has what was found until then.
         DBAPIError: the server refused or stopped it.
     """
-    began = time.perf_counter()
-    found = 0
-    async with aclosing(_pieces(connection, counting, *tables)) as pieces:
-        pace.statement_began = began
+    pieces = _pieces(connection, counting, *tables)
+    [found] = await run_pieces(pieces, [course], pace=pace, watch=watch)
+    if found is None:
+        raise Unfit
+    return found
+
+
+async def run_pieces(
+    pieces: AsyncGenerator[Piece, None], courses: Sequence[Course], *, pace: Pace, watch: Watch
+) -> list[int | None]:
+    """The sum of all pieces for each edge; their courses are told of each piece.
+
+    Raises:
+        CutShort: it came to a limit.
+        DBAPIError: the server refused or stopped it.
+    """
+    began = pace.statement_began = time.perf_counter()
+    sums: list[int | None] = [0] * len(courses)
+    async with aclosing(pieces):
         async for piece in pieces:
             took = time.perf_counter() - pace.statement_began
             pace.worked += took
-            found += piece.found
-            course.passed(piece.done, piece.total, piece.unit, found)
-            if piece.last:
+            sums = [None if n is None or more is None else n + more for n, more in zip(sums, piece.found, strict=True)]
+            rest = 0.0 if piece.last else pace.rest_after(took, busy=watch.busy)
+            for course, found in zip(courses, sums, strict=True):
+                course.passed(piece.done, piece.total, piece.unit, found or 0)
+                course.resting = "others are at work" if rest else ""
+            if piece.last or all(found is None for found in sums):
                 break
             _keep_limits(pace, began)
-            rest = pace.rest_after(took, busy=watch.busy)
-            course.resting = "others are at work" if rest else ""
-            course.report()
+            for course in courses:
+                course.report()
             if rest:
                 await asyncio.sleep(rest)
                 pace.rested += rest
             pace.statement_began = time.perf_counter()
-    course.resting = ""
-    return found
+    return sums
 
 
 def _keep_limits(pace: Pace, began: float) -> None:
@@ -172,7 +193,7 @@ def _keep_limits(pace: Pace, began: float) -> None:
 
 def _pieces(
     connection: AsyncConnection, counting: Counting, child: Table, parent: Table
-) -> AsyncGenerator[_Piece, None]:
+) -> AsyncGenerator[Piece, None]:
     match counting.slicing:
         case Slicing.KEYS:
             return _by_keys(connection, counting, parent)
@@ -184,7 +205,7 @@ def _pieces(
             raise AssertionError("this way can't be cut")
 
 
-async def _by_keys(connection: AsyncConnection, counting: Counting, parent: Table) -> AsyncGenerator[_Piece, None]:
+async def _by_keys(connection: AsyncConnection, counting: Counting, parent: Table) -> AsyncGenerator[Piece, None]:
     pages = sum(await pages_of(connection, parent))
     percent = min(100.0, 100 * _BOUNDARY_PAGES / max(1, pages))
     boundaries = (await connection.execute(counting.boundaries(percent, _BOUNDARIES))).scalars()
@@ -203,49 +224,61 @@ async def _by_keys(connection: AsyncConnection, counting: Counting, parent: Tabl
         found = (await connection.execute(statement)).scalar_one()
         size.end()
         at = upto
-        yield _Piece(_number(found), keys * at // ranges, keys, "keys", at == ranges)
+        yield Piece([found], keys * at // ranges, keys, "keys", at == ranges)
 
 
-async def _by_blocks(connection: AsyncConnection, counting: Counting, child: Table) -> AsyncGenerator[_Piece, None]:
+def _by_blocks(connection: AsyncConnection, counting: Counting, child: Table) -> AsyncGenerator[Piece, None]:
+    def counts(numbers: FromClause, low: ColumnElement[int], high: ColumnElement[int]) -> Select[Any]:
+        return select(counting.blocks(low, high)).select_from(numbers)
+
+    return by_blocks(connection, child, counts)
+
+
+async def by_blocks(
+    connection: AsyncConnection,
+    child: Table,
+    counts: Callable[[FromClause, ColumnElement[int], ColumnElement[int]], Select[Any]],
+) -> AsyncGenerator[Piece, None]:
+    """Pieces of the child's blocks.
+
+    Args:
+        connection: in a transaction with one snapshot.
+        child: the table.
+        counts: makes the statement: for each row of the FROM element a row of numbers, one for each edge, of the blocks
+            from the second argument to before the third, which are columns of it.
+    """
     pages = await pages_of(connection, child)
     rows = max(1, math.ceil(max(pages, default=0) / _BLOCKS))
-    numbers = (
-        func.generate_series(literal_column("0"), literal_column(str(rows - 1)))
-        .table_valued("n", name="g")
-        .render_derived()
-    )
-    number = numbers.c.n
-    low = number * literal_column(str(_BLOCKS))
+    last: ColumnElement[int] = literal_column(str(rows - 1))
+    numbers = func.generate_series(literal_column("0"), last).table_valued("n", name="g").render_derived()
+    low = numbers.c.n * literal_column(str(_BLOCKS))
     # The last one has no end: what was put behind the last block meanwhile is not seen, and no block is forgotten.
-    high = case(
-        (number == literal_column(str(rows - 1)), literal_column(str(_END))), else_=low + literal_column(str(_BLOCKS))
-    )
+    high = case((numbers.c.n == last, literal_column(str(_END))), else_=low + literal_column(str(_BLOCKS)))
     done = 0
-    async for counts, last in _fetched(
-        connection, select(counting.blocks(low, high)).select_from(numbers), _Size(4, rows)
-    ):
-        done += len(counts) * _BLOCKS
+    async for found, ended in _fetched(connection, counts(numbers, low, high), _Size(4, rows)):
+        done += len(found) * _BLOCKS
         passed = sum(min(each, done) for each in pages)
-        yield _Piece(sum(map(_number, counts)), passed, sum(pages), "blocks", last or done >= rows * _BLOCKS)
+        sums = [None if None in column else sum(column) for column in zip(*found, strict=True)]
+        yield Piece(sums, passed, sum(pages), "blocks", ended or done >= rows * _BLOCKS)
 
 
-async def _by_rows(connection: AsyncConnection, counting: Counting, child: Table) -> AsyncGenerator[_Piece, None]:
+async def _by_rows(connection: AsyncConnection, counting: Counting, child: Table) -> AsyncGenerator[Piece, None]:
     pages = sum(await pages_of(connection, child))
     # As the planner does: as many rows in a page as there were when they were last counted.
     rows = rows_of(child) * pages * _BLOCK_SIZE / child.estimated_bytes if child.estimated_bytes else pages * 80.0
     of = 1 << max(8, round(math.log2(max(1.0, rows / _MARKS))))
     marks = 0
     async for flags, last in _fetched(connection, counting.marked(of), _Size(16, _MOST_ROWS)):
-        found = sum(flags)
+        found = sum(flag for (flag,) in flags)
         marks += len(flags) - found
         done = pages if last else min(pages - 1, round(pages * marks * of / max(1.0, rows)))
-        yield _Piece(found, done, pages, "blocks", last)
+        yield Piece([found], done, pages, "blocks", last)
 
 
 async def _fetched(
     connection: AsyncConnection, statement: Select[Any], size: _Size
-) -> AsyncGenerator[tuple[Sequence[Any], bool], None]:
-    """The values of a statement's rows, some at a time, and whether they are the last."""
+) -> AsyncGenerator[tuple[Sequence[Row[Any]], bool], None]:
+    """A statement's rows, some at a time, and whether they are the last."""
     await connection.exec_driver_sql("SELECT set_config('cursor_tuple_fraction', '1', true)")
     name = f"fkexplorer_{next(_names)}"
     await connection.execute(_Declare(name, statement))
@@ -253,16 +286,10 @@ async def _fetched(
     while not last:
         asked = size.number
         size.begin()
-        values = (await connection.exec_driver_sql(f"FETCH {asked} FROM {name}")).scalars().all()
+        values = (await connection.exec_driver_sql(f"FETCH {asked} FROM {name}")).all()
         size.end()
         last = len(values) < asked
         yield values, last
-
-
-def _number(found: int | None) -> int:
-    if found is None:
-        raise Unfit
-    return found
 
 
 class _Declare(Executable, ClauseElement):

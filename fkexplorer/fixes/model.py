@@ -296,3 +296,77 @@ class Outcome:
     """No orphan is left, and the constraint could be validated now."""
     backup: str = ""
     """The folder of the backup; empty where nothing changed or vanished."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """How far a run has come."""
+
+    step: int
+    """From 1."""
+    steps: int
+    title: str
+    done: int
+    """Rows of the step that are committed."""
+    rows: int
+    """Rows of the step; 0 for DDL."""
+    waits: str = ""
+    """What it waits for before it tries again, in a few words; empty while it runs."""
+
+
+class State(StrEnum):
+    """What an entry of the journal has left in the database."""
+
+    NOTHING = "nothing"
+    """Nothing was committed."""
+    PART = "part"
+    """Some of its transactions are committed, and it went no further."""
+    ALL = "all"
+    UNKNOWN = "unknown"
+    """Nobody has asked the server yet what came of its last COMMIT, or the server does not know it any more."""
+    UNDONE = "undone"
+    """What was committed of its rows is taken back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """Rows of a table by its name, for the journal: tables come and go, and their OIDs with them."""
+
+    table: str
+    """`schema.table`, quoted as SQL does."""
+    deleted: int = 0
+    updated: int = 0
+    inserted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A fix, or the undo of one, as the journal tells it."""
+
+    id: str
+    at: datetime
+    """When it began, by this computer's clock, UTC."""
+    action: str
+    """A `FixAction`, or `undo`."""
+    edge: str
+    """`schema.table.constraint`, or the pair of columns."""
+    database: str
+    """`user@host/database`."""
+    person: str
+    """The system user who ran it, behind sudo the one who called it."""
+    machine: str
+    sql: tuple[str, ...]
+    """Its statements, in their order."""
+    touched: tuple[Touched, ...]
+    """What was committed, by table."""
+    state: State
+    words: str
+    """How it ended, in a line; empty if it never came to say."""
+    backup: str
+    """The folder with the rows that changed or vanished; empty where there are none."""
+    undo: tuple[str, ...]
+    """How it is taken back, or that it cannot be: a sentence for each step."""
+    undoes: str = ""
+    """The id of the entry that this one takes back."""
+    ticket: str = ""
+    approver: str = ""

@@ -1,0 +1,250 @@
+"""The journal of all fixes made from this machine: what was done, when, by whom, where, and what came of it.
+
+One file of JSON lines, only ever appended to, each line on the disk before the next thing happens. A line is an event
+of an entry. The transactions of an entry are its parts, numbered from 0: a batch is one, a step of DDL is one.
+
+    begun        `person`, `machine`, `database`, `system` (the cluster's identifier), `action`, `edge`, `sql`, `undo`,
+                 `expected`; of an undo `undoes`
+    backed_up    `part`, `folder`: the rows that this part changes are in it
+    committing   `part`, `xid` (`txid_current`), `touched`; of an undo `undone` (the part that it takes back)
+    committed    `part`
+    rolled_back  `part`, `reason`: this part changed nothing
+    unknown      `part`: the connection was lost at COMMIT
+    verified     `before`, `after`, `gap_before`, `gap_after`
+    ended        `ending`, `words`
+"""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import json
+import os
+import secrets
+import socket
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from fkexplorer.fixes.model import Entry, State, Touched
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A part whose COMMIT was sent, as far as the journal knows, and nobody heard what came of it."""
+
+    entry: str
+    part: int
+    xid: int
+    system: str
+    """`system_identifier` of the cluster; empty where the role may not ask for it."""
+    database: str
+
+
+class Journal:
+    """The journal in a folder, and beside it the backups. Several processes may use it at once.
+
+    Args:
+        folder: where; it is there (see `state_folder`).
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "journal.jsonl"
+        self._backups = folder / "backups"
+
+    def new_entry(self) -> str:
+        """An id that no other entry has: the time, so that they sort, and two random bytes."""
+        return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+    def backup_folder(self, entry: str, part: int | None = None) -> Path:
+        """Where the backup of an entry is, or that of one of its parts."""
+        folder = self._backups / entry
+        return folder if part is None else folder / f"{part:06d}"
+
+    def append(self, entry: str, event: str, **fields: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
+        """Write an event; it is on the disk when this returns.
+
+        Raises:
+            OSError: it could not be written, or not whole: what there is of the line counts as none.
+        """
+        line = json.dumps({"entry": entry, "event": event, "at": datetime.now(UTC).isoformat(), **fields})
+        file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            os.fchmod(file, 0o600)
+            size = os.fstat(file).st_size
+            # A line that was cut short, by a full disk or a crash, ends here, and spoils no other.
+            torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
+            rest = memoryview((("\n" if torn else "") + line + "\n").encode())
+            while rest:
+                rest = rest[os.write(file, rest) :]
+            os.fsync(file)
+        finally:
+            os.close(file)
+        if not size:
+            sync_folder(self.path.parent)
+
+    def events(self) -> list[Event]:
+        """All events, oldest first; lines that are not whole are left out."""
+        try:
+            lines = self.path.read_bytes().splitlines()
+        except FileNotFoundError:
+            return []
+        found = []
+        for line in lines:
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(event, dict) and {"entry", "event", "at"} <= event.keys():
+                found.append(event)
+        return found
+
+    def entries(self) -> list[Entry]:
+        """All entries, newest first."""
+        stories = self._stories()
+        undone: dict[str, set[int]] = defaultdict(set)
+        for story in stories.values():
+            if story.undoes:
+                undone[story.undoes] |= {
+                    story.parts[part]["undone"] for part in story.committed if "undone" in story.parts[part]
+                }
+        found = [story.entry(self, undone[story.id]) for story in stories.values()]
+        return sorted(found, key=lambda entry: entry.id, reverse=True)
+
+    def entry(self, entry: str) -> Entry | None:
+        """The entry with this id, if there is one."""
+        return next((each for each in self.entries() if each.id == entry), None)
+
+    def parts_to_undo(self, entry: str) -> list[int]:
+        """The parts of an entry that are committed, have a backup, and are not taken back yet; the last one first."""
+        stories = self._stories()
+        taken_back = {
+            other.parts[part].get("undone")
+            for other in stories.values()
+            if other.undoes == entry
+            for part in other.committed
+        }
+        story = stories[entry]
+        return sorted((story.committed & story.backed_up) - taken_back, reverse=True)
+
+    def pending(self) -> list[Pending]:
+        """The parts of which the journal does not know what came of their COMMIT."""
+        return [
+            Pending(story.id, part, story.parts[part]["xid"], story.begun["system"], story.begun["database"])
+            for story in self._stories().values()
+            for part in sorted(story.open)
+        ]
+
+    def _stories(self) -> dict[str, _Story]:
+        stories: dict[str, _Story] = {}
+        for event in self.events():
+            if event["event"] == "begun":
+                stories[event["entry"]] = _Story(event)
+            elif event["entry"] in stories:
+                stories[event["entry"]].take(event)
+        return stories
+
+
+class _Story:
+    """The events of one entry, taken together."""
+
+    def __init__(self, begun: Event) -> None:
+        self.id: str = begun["entry"]
+        self.begun = begun
+        self.parts: dict[int, Event] = {}
+        """The last `committing` of each part."""
+        self.backed_up: set[int] = set()
+        self.committed: set[int] = set()
+        self.open: set[int] = set()
+        self.ended: Event | None = None
+
+    @property
+    def undoes(self) -> str:
+        """The entry that this one takes back, if it is an undo."""
+        return str(self.begun.get("undoes", ""))
+
+    def take(self, event: Event) -> None:
+        """Go on with the next event."""
+        part = event.get("part", -1)
+        match event["event"]:
+            case "backed_up":
+                self.backed_up.add(part)
+            case "committing":
+                self.parts[part] = event
+                self.open.add(part)
+            case "committed":
+                self.open.discard(part)
+                self.committed.add(part)
+            case "rolled_back":
+                self.open.discard(part)
+            case "ended":
+                self.ended = event
+
+    def entry(self, journal: Journal, undone: set[int]) -> Entry:
+        """What people are told of it, when these parts of it are taken back."""
+        begun = self.begun
+        restorable = self.committed & self.backed_up
+        return Entry(
+            id=self.id,
+            at=datetime.fromisoformat(begun["at"]),
+            action=begun["action"],
+            edge=begun["edge"],
+            database=begun["database"],
+            person=begun["person"],
+            machine=begun["machine"],
+            sql=tuple(begun["sql"]),
+            touched=_sum(self.parts[part]["touched"] for part in self.committed),
+            state=self._state(undone),
+            words=self.ended["words"] if self.ended else "",
+            backup=str(journal.backup_folder(self.id)) if restorable else "",
+            undo=tuple(begun["undo"]),
+            undoes=self.undoes,
+            ticket=begun.get("ticket", ""),
+            approver=begun.get("approver", ""),
+        )
+
+    def _state(self, undone: set[int]) -> State:
+        if self.open:
+            return State.UNKNOWN
+        if not self.committed:
+            return State.NOTHING
+        if undone and undone >= self.committed & self.backed_up:
+            return State.UNDONE
+        whole = self.ended is not None and self.ended["ending"] in ("done", "remaining")
+        return State.ALL if whole and not undone else State.PART
+
+
+def _sum(parts: Iterable[list[Mapping[str, Any]]]) -> tuple[Touched, ...]:
+    total: dict[str, list[int]] = {}
+    for part in parts:
+        for each in part:
+            numbers = total.setdefault(each["table"], [0, 0, 0])
+            for at, verb in enumerate(("deleted", "updated", "inserted")):
+                numbers[at] += each[verb]
+    return tuple(Touched(table, *numbers) for table, numbers in total.items())
+
+
+def who() -> dict[str, str]:
+    """`person` and `machine`: the system user, behind sudo the one who called it."""
+    try:
+        person = os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        person = str(os.getuid())  # an account without a name, as in a container
+    return {"person": person, "machine": socket.gethostname()}
+
+
+def sync_folder(folder: Path) -> None:
+    """See to it that the names in a folder are on the disk."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,252 @@
+"""The one writable transaction of this program: short, limited, and sure of what came of its COMMIT.
+
+It keeps the role's own settings, since the user's triggers run under them; what must not depend on them (the images of
+rows) is read between `images` and its end. Nothing outlives the transaction, so that a pooler does no harm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from sqlalchemy.exc import DBAPIError
+
+from fkexplorer.database.lanes import Lane
+from fkexplorer.database.limits import APPLICATION_NAME
+from fkexplorer.database.model import Trouble
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from fkexplorer.database.connection import Database
+    from fkexplorer.database.driver import Driver
+
+_ROLLBACK_SECONDS = 1.0
+"""How long to wait for a ROLLBACK; the server does the same by itself once the connection is closed."""
+
+IMAGES = {
+    # No name is taken for visible, no format for known: a row is printed alike today and at the undo.
+    "search_path": "",
+    "DateStyle": "ISO, MDY",
+    "IntervalStyle": "postgres",
+    "TimeZone": "UTC",
+    "extra_float_digits": "3",
+    "bytea_output": "hex",
+    "lc_monetary": "C",
+    "xmlbinary": "base64",
+}
+"""Settings under which rows are printed for a backup, and read again from it."""
+
+
+class Fate(Enum):
+    """What came of a transaction."""
+
+    COMMITTED = "committed"
+    ROLLED_BACK = "rolled back"
+    UNKNOWN = "unknown"
+    """The server could not be asked, does not remember, or the transaction still runs."""
+
+
+class CommitUnknown(Exception):  # noqa: N818 - nobody's fault: the connection went between COMMIT and its answer
+    """The connection was lost after COMMIT was sent and before its answer came."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteLimits:
+    """Bounds of one transaction; the server keeps them. Times are in milliseconds."""
+
+    lock_timeout_ms: int = 2_000
+    statement_timeout_ms: int = 60_000
+    idle_timeout_ms: int = 60_000
+
+    def settings(self) -> dict[str, str]:
+        """Each setting by its name."""
+        return {
+            "lock_timeout": f"{self.lock_timeout_ms:d}ms",
+            "statement_timeout": f"{self.statement_timeout_ms:d}ms",
+            "idle_in_transaction_session_timeout": f"{self.idle_timeout_ms:d}ms",
+            "application_name": APPLICATION_NAME,
+        }
+
+
+class Transaction:
+    """An open READ COMMITTED transaction. Made by `writing`, which rolls it back unless `commit` was called.
+
+    Row security is off, so that no policy hides a row from a lock or a backup; `change` alone runs as the role has it.
+    """
+
+    def __init__(self, driver: Driver, own: dict[str, str]) -> None:
+        self._driver = driver
+        self._own = own
+
+    async def rows(self, statement: str | bytes) -> list[tuple[Any, ...]]:
+        """Run a statement and give its rows.
+
+        Raises:
+            psycopg.Error: the server refused it.
+        """
+        cursor = await self._run(statement)
+        return await cursor.fetchall() if cursor.description else []
+
+    async def run(self, statement: str | bytes) -> int:
+        """Run a statement and give how many rows it touched (-1 where it is none that touches rows)."""
+        return (await self._run(statement)).rowcount
+
+    async def change(self, statement: str | bytes) -> tuple[int, list[tuple[Any, ...]]]:
+        """Run a statement with row security as the role has it: how many rows it touched, and what it returns.
+
+        Afterwards every trigger that was deferred to the COMMIT has run too.
+        """
+        await self._set({"row_security": self._own["row_security"]})
+        cursor = await self._run(statement)
+        touched, returned = cursor.rowcount, await cursor.fetchall() if cursor.description else []
+        await self._run("SET CONSTRAINTS ALL IMMEDIATE")
+        await self._set({"row_security": "off"})
+        return touched, returned
+
+    async def copy_out(self, query: str) -> AsyncIterator[bytes]:
+        """The rows of a query in COPY's text format, in pieces as they come."""
+        cursor = self._driver.cursor()
+        async with cursor.copy(f"COPY ({query}) TO STDOUT".encode()) as copy:
+            async for piece in copy:
+                yield bytes(piece)
+
+    @asynccontextmanager
+    async def images(self) -> AsyncIterator[None]:
+        """Print and read values independently of the role's settings, see `IMAGES`, while the block lasts."""
+        await self._set(IMAGES)
+        yield
+        await self._set({name: self._own[name] for name in IMAGES})
+
+    async def id(self) -> int:
+        """Its id (`txid_current`, 64 bits with the epoch), by which the server knows later what came of it."""
+        [(number,)] = await self.rows("SELECT pg_catalog.txid_current()")
+        return int(number)
+
+    async def commit(self) -> None:
+        """Commit, whoever stops waiting for it.
+
+        Raises:
+            CommitUnknown: the connection was lost before the answer came.
+            psycopg.Error: the server refused, and rolled back.
+            asyncio.CancelledError: the task was cancelled meanwhile; the transaction is committed.
+        """
+        committing = asyncio.ensure_future(self._commit())
+        try:
+            await asyncio.shield(committing)
+        except asyncio.CancelledError:
+            await asyncio.wait([committing])
+            committing.result()
+            raise
+
+    async def _commit(self) -> None:
+        try:
+            cursor = await self._run("COMMIT")
+        except psycopg.Error:
+            if self._driver.closed:
+                raise CommitUnknown from None
+            raise
+        if cursor.statusmessage != "COMMIT":
+            raise psycopg.errors.InFailedSqlTransaction("the server rolled back in place of COMMIT")
+
+    async def _set(self, settings: dict[str, str]) -> None:
+        await self._run(f"SELECT {_set_configs(settings)}")
+
+    async def _run(self, statement: str | bytes) -> psycopg.AsyncCursor[tuple[Any, ...]]:
+        return await self._driver.execute(statement.encode() if isinstance(statement, str) else statement)
+
+
+def _set_configs(settings: dict[str, str]) -> str:
+    quoted = {name: value.replace("'", "''") for name, value in settings.items()}
+    return ", ".join(f"pg_catalog.set_config('{name}', '{value}', true)" for name, value in quoted.items())
+
+
+@asynccontextmanager
+async def writing(database: Database, limits: WriteLimits) -> AsyncIterator[Transaction]:
+    """A writable transaction, on a connection of the counts' lane; rolled back at its end unless it was committed.
+
+    Raises:
+        Trouble: the connection is lost (`lost`) or could not be made; the server is a standby (`standby`), takes no
+            writes from this role (`read_only`), does not count what a transaction changes (`not_counted`), or checks no
+            foreign keys in this session (`replica`).
+        psycopg.Error: the server refused a statement of the block.
+    """
+    async with database.raw(Lane.COUNTS) as driver:
+        try:
+            yield Transaction(driver, await _begin(driver, limits))
+        finally:
+            if not driver.closed and driver.info.transaction_status is not TransactionStatus.IDLE:
+                with contextlib.suppress(psycopg.Error, TimeoutError):
+                    async with asyncio.timeout(_ROLLBACK_SECONDS):
+                        await driver.execute(b"ROLLBACK")
+
+
+async def _begin(driver: Driver, limits: WriteLimits) -> dict[str, str]:
+    """Begin, and set all limits, in one message.
+
+    Returns:
+        The role's own values of the settings that are changed for a while.
+    """
+    kept = [*IMAGES, "row_security"]
+    decisive = ("transaction_read_only", "track_counts", "session_replication_role")
+    asked = ", ".join(f"pg_catalog.current_setting('{name}')" for name in (*kept, *decisive))
+    # What the server calls committed has to stay so: the journal says it, and a crash may not make it a lie.
+    durable = "coalesce(nullif(pg_catalog.current_setting('synchronous_commit'), 'off'), 'on')"
+    cursor = await driver.execute(
+        (
+            f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_catalog.pg_is_in_recovery(), {asked};"
+            f" SELECT {_set_configs(limits.settings() | {'row_security': 'off'})},"
+            f" pg_catalog.set_config('synchronous_commit', {durable}, true)"
+        ).encode()
+    )
+    cursor.nextset()
+    row = await cursor.fetchone()
+    if row is None:
+        raise AssertionError("a SELECT of settings has a row")
+    standby, *values, read_only, counting, replication_role = row
+    if standby:
+        raise Trouble("the server is a standby, which takes no writes", "connect to the primary", code="standby")
+    if read_only != "off":
+        raise Trouble(
+            "the server begins this role's transactions READ ONLY",
+            "its default_transaction_read_only is on, by a setting of the role, of the database or of the server",
+            code="read_only",
+        )
+    if counting != "on":
+        raise Trouble(
+            "track_counts is off: what a change touches beside its own rows could not be counted",
+            "ask for track_counts = on; without the numbers nothing is written",
+            code="not_counted",
+        )
+    if replication_role == "replica":
+        raise Trouble(
+            "session_replication_role is replica: no foreign key holds in this session",
+            "it is set for the role, the database or the server: connect as another role",
+            code="replica",
+        )
+    return dict(zip(kept, values, strict=True))
+
+
+async def fate_of(database: Database, transaction_id: int, *, seconds: float) -> Fate:
+    """Ask the server what came of a transaction (`txid_status`), again until it has ended, for this time at most."""
+    clock = asyncio.get_running_loop().time
+    end, pause = clock() + seconds, 0.05
+    while True:
+        with contextlib.suppress(Trouble, DBAPIError):
+            async with database.read() as connection:
+                status = (
+                    await connection.exec_driver_sql(f"SELECT pg_catalog.txid_status({transaction_id:d})")
+                ).scalar()
+            if status != "in progress":
+                fates = {"committed": Fate.COMMITTED, "aborted": Fate.ROLLED_BACK}
+                return fates.get(str(status), Fate.UNKNOWN)
+        if clock() + pause > end:
+            return Fate.UNKNOWN
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, 2.0)

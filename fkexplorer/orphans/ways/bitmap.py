@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Integer, Numeric, and_, case, cast, func, lit
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from fkexplorer.orphans.model import Way
-from fkexplorer.orphans.ways.way import Counting, block_range, by_blocks
+from fkexplorer.orphans.ways.way import Scanning, block_range, by_blocks
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -26,7 +26,7 @@ _LONG_BITS_SINCE = 140000
 """The `server_version_num` from which `get_bit(bytea, int8)` is there, and not `(bytea, int4)`."""
 
 
-class Bitmap(Counting):
+class Bitmap(Scanning):
     """Rows whose bit is not set, or that lie outside; NULL where the keys span too much, or there is none.
 
     Of an edge of integers.

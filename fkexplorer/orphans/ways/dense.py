@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from sqlalchemy import Numeric, case, cast, func, literal_column, or_, select
 
 from fkexplorer.orphans.model import Way
-from fkexplorer.orphans.ways.way import Counting, Slicing, block_range, by_blocks, scans
+from fkexplorer.orphans.ways.way import Scanning, Slicing, block_range, by_blocks, scans
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _BY_INDEX = MappingProxyType({"enable_seqscan": "off", "enable_bitmapscan": "off"})
 
 
-class Range(Counting):
+class Range(Scanning):
     """Rows below the parent's least key or above its greatest; NULL where there are holes in between, or no key.
 
     Of an edge of integers whose parent has each key once: then there are no holes where there are as many keys as

@@ -7,9 +7,10 @@ else. Each slice is a scalar of its own, and the sum over slices that cover ever
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from copy import copy
 from enum import Enum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from sqlalchemy import cast, func, literal_column
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Select
 
     from fkexplorer.orphans.model import Way
+    from fkexplorer.orphans.predicate import EdgePredicate
 
     Plan = Mapping[str, Any]
     """A node of `EXPLAIN (FORMAT JSON)`."""
@@ -92,6 +94,28 @@ class Counting(ABC):
             of: a power of 2.
         """
         raise NotImplementedError
+
+
+class Scanning(Counting):
+    """A way that tests each row of the child against what it knows of the parent, without a join."""
+
+    _predicate: EdgePredicate
+
+    @property
+    @abstractmethod
+    def serves(self) -> ColumnElement[bool]:
+        """Whether `missing` is the answer, not true where it isn't."""
+
+    @property
+    @abstractmethod
+    def missing(self) -> ColumnElement[bool]:
+        """Which rows of the child have no parent."""
+
+    def of_column(self, predicate: EdgePredicate) -> Self:
+        """The same for an edge of another column with the same parent: in one statement both know it from one look."""
+        other = copy(self)
+        other._predicate = predicate  # noqa: SLF001 - one of its own kind
+        return other
 
 
 def nodes(plan: Plan) -> Iterator[Plan]:

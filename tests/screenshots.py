@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 from fkexplorer.database.source import Source
+from fkexplorer.orphans.events import Counted
 from fkexplorer.tui.app import ExplorerApp
 
 if TYPE_CHECKING:
-    from fkexplorer.tui.messages import Connected, EdgeCounted
+    from fkexplorer.tui.messages import Connected, Told
 
 FOLDER = Path(__file__).parent.parent / "screenshots"
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -54,17 +55,18 @@ class StillApp(ExplorerApp):
     """The app with its clock stopped: counts are of noon and took 4 ms."""
 
     def __init__(self, source: Source, *, ascii_only: bool) -> None:
-        super().__init__(source, ascii_only=ascii_only, now=lambda: NOON + timedelta(minutes=3))
+        super().__init__(source, ascii_only=ascii_only, now=lambda: NOON + timedelta(seconds=3))
 
     def on_connected(self, event: Connected) -> None:
         """The server's minor version is not what a picture is about."""
         event.facts = replace(event.facts, version="PostgreSQL 18")
         super().on_connected(event)
 
-    def on_edge_counted(self, event: EdgeCounted) -> None:
+    def on_told(self, event: Told) -> None:
         """Noon."""
-        event.count = replace(event.count, as_of=NOON, seconds=0.004)
-        super().on_edge_counted(event)
+        if isinstance(event.event, Counted):
+            event.event = replace(event.event, count=replace(event.event.count, as_of=NOON, seconds=0.004))
+        super().on_told(event)
 
 
 async def take(shot: Shot, conninfo: str) -> str:
@@ -87,7 +89,7 @@ async def take(shot: Shot, conninfo: str) -> str:
 
 def _busy(app: ExplorerApp) -> bool:
     """Whether rows or totals that a key asked for are still to come, or to be painted."""
-    return app.main.rows.waiting or bool(app.world.checking or app._in_full or app._dirty)
+    return app.main.rows.waiting or bool(app.world.live.running or app.world.in_full or app._dirty)
 
 
 async def take_all(conninfo: str) -> dict[str, str]:

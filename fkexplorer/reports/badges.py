@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fkexplorer.orphans.model import Bound, Count, Status
+from fkexplorer.reports.live import QUIET
 from fkexplorer.reports.style import Span
 from fkexplorer.reports.values import human, percent
 from fkexplorer.schema.model import EdgeState
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from fkexplorer.orphans.model import Estimate
+    from fkexplorer.reports.live import Live
     from fkexplorer.schema.model import Relationship, Schema
 
 MANY = 1000
@@ -58,19 +61,41 @@ def rows_of(schema: Schema, edge: Relationship, count: Count | None) -> float | 
     return schema.child_of(edge).estimated_rows
 
 
-def row_badge(count: Count | None, *, checking: bool = False, valid: bool = False, rows: float | None = None) -> Span:
+_NO_ANSWER = frozenset([Status.SKIPPED, Status.TIMED_OUT, Status.STOPPED])
+"""An estimate says more than these; what keeps an answer away for another reason is said in its place."""
+
+
+def row_badge(
+    count: Count | None,
+    *,
+    checking: bool = False,
+    found: int = 0,
+    estimate: Estimate | None = None,
+    valid: bool = False,
+    rows: float | None = None,
+) -> Span:
     """What is known of the rows, in at most seven characters.
 
     Args:
         count: the last count; None where there was none.
         checking: a count is under way: `..`, or `>=37` once it found some.
+        found: orphans that the count under way has found so far.
+        estimate: what a sample says while there is no number: `<=1.6%`.
         valid: PostgreSQL calls the constraint valid, see `trusted`.
         rows: rows of the child, counted or estimated.
     """
+    if checking and found:
+        return Span(f">={human(found)}", "unknown")
+    if estimate is not None and (checking or count is None or count.status in _NO_ANSWER):
+        return Span(f"<={percent(estimate.high, estimate.rows)}", "unknown")
     if checking and not (count and count.bound is Bound.LOWER):
         return Span("..", "unknown")
-    if count is None or count.status is Status.CLEAN:
-        return Span("ok", "ok") if count else Span("?", "unknown")
+    return _counted(count, valid=valid, rows=rows) if count else Span("?", "unknown")
+
+
+def _counted(count: Count, *, valid: bool, rows: float | None) -> Span:
+    if count.status is Status.CLEAN:
+        return Span("ok", "ok")
     if count.status is not Status.ORPHANS or count.orphans is None:
         return Span(_WORDLESS.get(count.status, "?"), "unknown")
     number = count.orphans
@@ -82,9 +107,17 @@ def row_badge(count: Count | None, *, checking: bool = False, valid: bool = Fals
     return Span(("!!" if valid else "!") + human(number), "severe" if severe else "problem")
 
 
-def edge_badge(schema: Schema, edge: Relationship, count: Count | None, *, checking: bool = False) -> Span:
+def edge_badge(schema: Schema, edge: Relationship, count: Count | None, live: Live = QUIET) -> Span:
     """The rows badge of one edge."""
-    return row_badge(count, checking=checking, valid=trusted(edge), rows=rows_of(schema, edge, count))
+    progress = live.progress.get(edge.oid)
+    return row_badge(
+        count,
+        checking=live.counting(edge.oid, count),
+        found=progress.found if progress else 0,
+        estimate=live.estimates.get(edge.oid),
+        valid=trusted(edge),
+        rows=rows_of(schema, edge, count),
+    )
 
 
 def tags(edge: Relationship, *, cycle: int | None = None) -> tuple[Span, ...]:
@@ -121,14 +154,14 @@ _SUSPICION = {EdgeState.NOT_ENFORCED: 0, EdgeState.DISABLED: 0, EdgeState.NOT_VA
 Severity = tuple[int, int, int, float, str, str]
 
 
-def severity(schema: Schema, edge: Relationship, count: Count | None, *, checking: bool = False) -> Severity:
+def severity(schema: Schema, edge: Relationship, count: Count | None) -> Severity:
     """A sort key, worst first: severe, orphans, could not be counted, not counted, skipped, clean.
 
     Within one rank: more orphans, then suspicion (off, NOT VALID), then more rows, then the name.
     """
-    badge = edge_badge(schema, edge, count, checking=checking and count is None)
+    badge = edge_badge(schema, edge, count)
     rank = _RANKS[badge.style]
-    if badge.text in ("?", ".."):
+    if badge.text == "?":
         rank = 3
     elif badge.text == "-":
         rank = 4
@@ -158,12 +191,11 @@ class Total:
         return self.edges - self.checked
 
 
-def total(
-    schema: Schema, edges: Iterable[Relationship], counts: Mapping[int, Count], checking: Collection[int] = ()
-) -> Total:
+def total(schema: Schema, edges: Iterable[Relationship], counts: Mapping[int, Count], live: Live = QUIET) -> Total:
     """The edges' badges added up; `worst` is one badge for all: the orphans of all, else `?`, else `ok`.
 
-    It is `!!` where all of the orphans are under constraints that PostgreSQL calls valid.
+    It is `!!` where all of the orphans are under constraints that PostgreSQL calls valid. What a count under way has
+    found so far counts, but leaves its edge unknown.
     """
     everything = checked = with_orphans = orphans = skipped = failed = 0
     style, letter, lower, against = "", "", False, True
@@ -179,9 +211,12 @@ def total(
             if count.orphans and style != "severe":
                 style = edge_badge(schema, edge, count).style
             continue
-        mark = row_badge(count, checking=edge.oid in checking).text
-        skipped += mark == "-"
-        failed += mark in "TDRXE"
+        mark = edge_badge(schema, edge, count, live).text
+        if mark.startswith(">="):
+            orphans += live.progress[edge.oid].found
+            style, lower, against = style or "unknown", True, against and trusted(edge)
+        skipped += count is not None and count.status is Status.SKIPPED
+        failed += count is not None and count.status not in (Status.SKIPPED, Status.STOPPED)
         letter = mark if mark in "TDRXE" or not letter or letter == "-" else letter
     if orphans:
         sign = ">=" if lower and style == "unknown" else "!!" if against else "!"

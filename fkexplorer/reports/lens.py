@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 from fkexplorer.reports.lens_paint import Columns, OneList
 from fkexplorer.reports.lens_rows import Entries, LensOrder, LensRow
+from fkexplorer.reports.live import QUIET
 from fkexplorer.reports.style import Line, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
     from fkexplorer.orphans.model import Count
+    from fkexplorer.reports.live import Live
     from fkexplorer.schema.model import Schema
 
 __all__ = ["HUB", "NARROW", "Lens", "LensOrder", "LensRow", "build_lens"]
@@ -60,7 +62,7 @@ def build_lens(
     *,
     width: int,
     ascii: bool = False,
-    checking: Collection[int] = (),
+    live: Live = QUIET,
     fold_clean: bool = True,
     hub: int = HUB,
     cycles: Mapping[int, int] | None = None,
@@ -76,7 +78,7 @@ def build_lens(
         counts: what is known, by edge.
         width: cells of every row.
         ascii: write nothing beyond ASCII.
-        checking: edges that are being counted.
+        live: what a monitor tells of the edges.
         fold_clean: fold the clean children of a hub into one row.
         hub: from this many children on a table is a hub.
         cycles: for edges on a cycle its length, see `badges.cycle_lengths`.
@@ -84,7 +86,7 @@ def build_lens(
         narrow: one list instead of three columns; None decides by the width.
         fold_hint: what to say at the right of the folded row.
     """
-    entries = Entries(schema, table_oid, counts, checking, cycles or {}, ascii=ascii)
+    entries = Entries(schema, table_oid, counts, cycles or {}, live, ascii=ascii)
     parents = entries.parents(order.parents if order else None)
     children, folded = entries.children(order.children if order else None, hub=hub if fold_clean else None)
     slim = width < NARROW if narrow is None else narrow

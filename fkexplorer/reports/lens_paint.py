@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fkexplorer.reports.lens_rows import Entries, Entry, LensRow
+from fkexplorer.reports.live import marked
 from fkexplorer.reports.style import Line, Span, joined
 from fkexplorer.reports.values import exact, fit, inert
 from fkexplorer.reports.values import width as cells
@@ -209,9 +210,8 @@ class Columns:
     def _text(self, entry: Entry, room: int, tag_room: int) -> list[Span]:
         """Name, rows badge, tags: two columns that begin at the same cell in every row."""
         spans = [
-            Span(self._label(entry, room) + " ", entry.loud),
-            Span(" " * (BADGE - len(entry.badge.text)), entry.loud),
-            entry.badge,
+            Span(self._label(entry, room), entry.loud),
+            *marked(entry.mark, entry.badge, BADGE + 1, before=entry.loud),
         ]
         if tag_room:
             spans.append(Span(" ", entry.loud))
@@ -325,8 +325,8 @@ class OneList:
         text = fit(label, max(room, 4), ascii=self.ascii)
         spans = [
             Span(f"{arrow} ", entry.loud or "arrow"),
-            Span(f"{text} {' ' * (BADGE - len(entry.badge.text))}", entry.loud),
-            entry.badge,
+            Span(text, entry.loud),
+            *marked(entry.mark, entry.badge, BADGE + 1, before=entry.loud),
         ]
         if words:
             spans.append(Span(f" {words}", entry.loud or "tag"))

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from fkexplorer.orphans.model import Status
 from fkexplorer.reports.badges import Total, edge_badge, severity, tags, total
+from fkexplorer.reports.live import QUIET
 from fkexplorer.reports.style import Line, Span, joined
 from fkexplorer.reports.values import inert
 from fkexplorer.reports.words import implied
 from fkexplorer.schema.model import EdgeState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
     from fkexplorer.orphans.model import Count
+    from fkexplorer.reports.live import Live
     from fkexplorer.schema.model import Column, Relationship, Schema, Table
 
 
@@ -65,6 +67,8 @@ class Entry:
     sole: bool
     """No other edge of this side names the table."""
     badge: Span
+    mark: str
+    """A character before the badge, or nothing."""
     tags: tuple[str, ...]
 
     @property
@@ -91,15 +95,15 @@ class Entries:
         schema: Schema,
         table_oid: int,
         counts: Mapping[int, Count],
-        checking: Collection[int],
         cycles: Mapping[int, int],
+        live: Live = QUIET,
         *,
         ascii: bool,
     ) -> None:
         self.schema = schema
         self.focus = schema.tables[table_oid]
         self.counts = counts
-        self.checking = checking
+        self.live = live
         self.cycles = cycles
         self.ascii = ascii
         self.parent_edges = [edge for edge in schema.edges.values() if edge.child == table_oid]
@@ -108,12 +112,12 @@ class Entries:
     @property
     def parent_total(self) -> Total:
         """What is known of all keys of the focus."""
-        return total(self.schema, self.parent_edges, self.counts, self.checking)
+        return total(self.schema, self.parent_edges, self.counts, self.live)
 
     @property
     def child_total(self) -> Total:
         """What is known of all keys that refer to the focus, folded ones too."""
-        return total(self.schema, self.child_edges, self.counts, self.checking)
+        return total(self.schema, self.child_edges, self.counts, self.live)
 
     def parents(self, order: Sequence[int] | None) -> list[Entry]:
         """The left side: by table, the worst first; equals in the order of the focus's columns."""
@@ -194,7 +198,7 @@ class Entries:
         return inert(name, ascii=self.ascii)
 
     def _severity(self, edge: Relationship) -> tuple[int, int, int, float, str, str]:
-        return severity(self.schema, edge, self.counts.get(edge.oid), checking=edge.oid in self.checking)
+        return severity(self.schema, edge, self.counts.get(edge.oid))
 
     def _dull(self, edge: Relationship) -> bool:
         count = self.counts.get(edge.oid)
@@ -202,7 +206,8 @@ class Entries:
             count is not None
             and count.status is Status.CLEAN
             and edge.state is EdgeState.ENFORCED
-            and edge.oid not in self.checking
+            and edge.oid not in self.live.asked
+            and not self.live.mark(edge.oid)
         )
 
     def _entry(
@@ -215,10 +220,11 @@ class Entries:
         repeated: bool,
         sole: bool,
     ) -> Entry:
-        badge = edge_badge(self.schema, edge, self.counts.get(edge.oid), checking=edge.oid in self.checking)
+        badge = edge_badge(self.schema, edge, self.counts.get(edge.oid), self.live)
+        mark = self.live.mark(edge.oid)
         words = tuple(span.text for span in tags(edge, cycle=self.cycles.get(edge.oid)))
         return Entry(
-            edge, self.table_name(other), self.column_list(focus_columns), columns, repeated, sole, badge, words
+            edge, self.table_name(other), self.column_list(focus_columns), columns, repeated, sole, badge, mark, words
         )
 
 

@@ -6,17 +6,20 @@ from typing import TYPE_CHECKING
 
 from fkexplorer.orphans.model import Bound, Status
 from fkexplorer.reports.badges import STATUS_WORDS, edge_badge, rows_of, tags
+from fkexplorer.reports.live import QUIET, age_of, estimate_words, movement_line, progress_line, wait_lines
 from fkexplorer.reports.style import Line, Span
-from fkexplorer.reports.values import age, duration, exact, inert, number, percent
+from fkexplorer.reports.values import duration, exact, inert, number, percent
 from fkexplorer.reports.words import article, implied, one, several
 from fkexplorer.schema.keys import is_one_to_one
 from fkexplorer.schema.model import Action, EdgeState, Match
 from fkexplorer.schema.names import quote, table_label
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from fkexplorer.orphans.model import Count
+    from fkexplorer.reports.live import Live
     from fkexplorer.schema.model import Relationship, Schema, Table
 
 
@@ -148,7 +151,7 @@ def edge_detail(
     count: Count | None,
     *,
     now: datetime,
-    checking: bool = False,
+    live: Live = QUIET,
     cycle: int | None = None,
     ascii: bool = False,
 ) -> tuple[Line, ...]:
@@ -159,11 +162,13 @@ def edge_detail(
         edge: the edge.
         count: its last count.
         now: the server's clock, for the age of the count.
-        checking: it is being counted.
+        live: what a monitor tells of it.
         cycle: the length of the shortest cycle through it.
         ascii: write nothing beyond ASCII.
     """
     badge = edge_badge(schema, edge, count)
+    # A recount that only keeps a number true is told once it takes longer than a second.
+    checking = live.counting(edge.oid, count) or edge.oid in live.progress
     style = "" if badge.style == "ok" else badge.style
     actions = f"ON DELETE {edge.on_delete.upper()}"
     if edge.set_columns:
@@ -184,17 +189,41 @@ def edge_detail(
     body = (
         Span(f"{pairing(schema, edge)}  "),
         Span(count_words(schema, edge, count, checking=checking), style),
+        *_when(count, live, now),
         Span(f"  indexed: {'yes' if edge.index else 'no'}", "" if edge.index else "tag"),
     )
-    lines = [head, body, *_more(edge, count, cycle, now)]
+    lines = [head, body, *wait_lines(schema, live.waits.get(edge.oid, ()), now, ascii=ascii)]
+    lines += _under_way(edge, live)
+    lines += filter(None, [movement_line(schema, edge, live, now, ascii=ascii)])
+    lines.append((Span(sentence(schema, edge)),))
+    lines += _more(edge, count, cycle)
     return tuple(tuple(Span(inert(span.text, ascii=ascii), span.style) for span in line) for line in lines)
 
 
-def _more(edge: Relationship, count: Count | None, cycle: int | None, now: datetime) -> list[Line]:
+def _when(count: Count | None, live: Live, now: datetime) -> list[Span]:
+    """As of when; a number that was not had again says so."""
+    if count is None or count.status in (Status.SKIPPED, Status.STOPPED):
+        return []
+    spans = [Span("  "), age_of(count, live, now)]
+    if (tried := live.tried.get(count.edge)) is not None:
+        why = f" ({tried.error})" if tried.error else ""
+        spans.append(Span(f"  since then {STATUS_WORDS[tried.status]}{why}", "unknown"))
+    return spans
+
+
+def _under_way(edge: Relationship, live: Live) -> Iterator[Line]:
+    """How far the count is, or what a sample says while there is none."""
+    progress, estimate = live.progress.get(edge.oid), live.estimates.get(edge.oid)
+    if progress is not None:
+        yield progress_line(progress, estimate)
+    elif estimate is not None:
+        yield (Span(estimate_words(estimate), "unknown"),)
+
+
+def _more(edge: Relationship, count: Count | None, cycle: int | None) -> list[Line]:
     lines: list[Line] = []
-    numbers: list[str] = []
-    looked = ""
     if count is not None:
+        numbers = []
         if count.missing_keys:
             numbers.append(number(count.missing_keys, "missing key"))
         if count.nulls:
@@ -203,12 +232,11 @@ def _more(edge: Relationship, count: Count | None, cycle: int | None, now: datet
             numbers.append(f"{number(count.unchecked, 'row')} let pass by MATCH SIMPLE: a part of the key is NULL")
         if count.childless:
             numbers.append(f"{number(count.childless, 'parent')} without a child")
-        if count.status not in (Status.SKIPPED, Status.STOPPED):
-            elapsed = max(0.0, (now - count.as_of).total_seconds())
-            looked = f"looked at {age(elapsed)} in {duration(count.seconds)}"
-    if numbers or looked:
-        said = "  ".join(numbers)
-        lines.append((Span(said), Span(f"{'  ' if said else ''}{looked}", "dim")))
+        # What a quick count took is not worth a line of its own.
+        took = f"took {duration(count.seconds)}" if numbers or count.seconds >= 1 else ""
+        if took:
+            said = "  ".join(numbers)
+            lines.append((Span(said), Span(f"{'  ' if said else ''}{took}", "dim")))
     if edge.triggers.places:
         lines.append((Span("triggers off on " + ", ".join(edge.triggers.places), "unknown"),))
     words = [span.text for span in tags(edge, cycle=cycle) if span.text.startswith("c")]

@@ -6,15 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fkexplorer.reports.badges import Severity, Total, edge_badge, severity, tags, total
-from fkexplorer.reports.style import Line, Span, joined
+from fkexplorer.reports.live import QUIET, marked, wait_lines
+from fkexplorer.reports.style import Line, Span, joined, plain
 from fkexplorer.reports.values import exact, fit, human, inert, number, size
 from fkexplorer.schema.model import TableKind
 from fkexplorer.schema.names import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from fkexplorer.orphans.model import Count
+    from fkexplorer.reports.live import Live
     from fkexplorer.schema.model import Relationship, Schema, Table
 
 WIDE = 72
@@ -98,7 +101,7 @@ def table_line(
     table: Table,
     edges: Edges,
     counts: Mapping[int, Count],
-    checking: Collection[int],
+    live: Live = QUIET,
     *,
     width: int,
     ascii: bool = False,
@@ -107,17 +110,18 @@ def table_line(
 
     The badge stands for the table's own foreign keys, since the rows that break one live in the child.
     """
-    badge = total(schema, edges.own, counts, checking).worst
+    badge = total(schema, edges.own, counts, live).worst
+    mark = live.mark_of(edges.own)
     name_style = badge.style if badge.style in ("problem", "severe") else ""
     if width < WIDE:
         room = width - 9
         name = Span(" " + fit(short_name(table), room, ascii=ascii), name_style)
-        return (name, Span(fit(badge.text, 8, right=True), badge.style))
+        return (name, *marked(mark, badge, 8))
     room = width - 47
     rows = human(table.estimated_rows) if table.estimated_rows is not None else "?"
     return (
         Span(" " + fit(short_name(table), room, ascii=ascii), name_style),
-        Span(fit(badge.text, 9, right=True), badge.style),
+        *marked(mark, badge, 9),
         Span(
             fit(str(len(edges.own) or ""), 9, right=True)
             + fit(str(len(edges.into) or ""), 10, right=True)
@@ -133,11 +137,13 @@ def table_detail(
     table: Table,
     edges: Edges,
     counts: Mapping[int, Count],
+    live: Live = QUIET,
     *,
+    now: datetime,
     width: int,
     ascii: bool = False,
 ) -> Sequence[Line]:
-    """A few lines about a table: what it is, its comment, its worst foreign keys."""
+    """A few lines about a table: what it is, who waits for a lock there, its comment, its worst foreign keys."""
     what = [_KINDS.get(table.kind, "table") + in_schema(table)]
     if table.partitions:
         what.append(number(len(table.partitions), "partition"))
@@ -148,19 +154,26 @@ def table_detail(
         what.append("row security hides rows from this role")
     rows = f"about {exact(round(table.estimated_rows))} rows" if table.estimated_rows is not None else "never analysed"
     what += [rows, *filter(None, [_size(table)])]
-    own = total(schema, edges.own, counts)
+    own = total(schema, edges.own, counts, live)
     lines: list[Line] = [
         (
             Span(" " + inert(quote(table.name), ascii=ascii), "title"),
             Span("  " + inert("  ".join(what), ascii=ascii), "dim"),
         )
     ]
+    waits = {wait: None for edge in (*edges.own, *edges.into) for wait in live.waits.get(edge.oid, ())}
+    lines += [
+        (Span(" " + fit(plain(line), width - 1, middle=False, ascii=ascii), "unknown"),)
+        for line in wait_lines(schema, tuple(waits), now, ascii=ascii)
+    ]
     if table.comment:
         lines.append((Span(" " + fit(table.comment, width - 1, middle=False, ascii=ascii)),))
     if own.edges:
         lines.append(_own_keys(own))
         worst_first = sorted(edges.own, key=lambda edge: severity(schema, edge, counts.get(edge.oid)))
-        lines += [_edge_line(schema, edge, counts.get(edge.oid), width, ascii=ascii) for edge in worst_first[:SHOWN]]
+        lines += [
+            _edge_line(schema, edge, counts.get(edge.oid), live, width, ascii=ascii) for edge in worst_first[:SHOWN]
+        ]
     else:
         lines.append((Span(" It refers to no table."),))
     if not edges.own and edges.into:
@@ -184,12 +197,12 @@ def _size(table: Table) -> str | None:
     return size(table.estimated_bytes) if table.estimated_bytes or table.estimated_rows is not None else None
 
 
-def _edge_line(schema: Schema, edge: Relationship, count: Count | None, width: int, *, ascii: bool) -> Line:
-    badge = edge_badge(schema, edge, count)
+def _edge_line(schema: Schema, edge: Relationship, count: Count | None, live: Live, width: int, *, ascii: bool) -> Line:
+    badge = edge_badge(schema, edge, count, live)
     columns = ", ".join(quote(pair.child.name) for pair in edge.pairs)
     labels = "".join(f"  {tag.text}" for tag in tags(edge))
     text = f"  {columns} -> {short_name(schema.parent_of(edge))}{labels}"
-    return (Span(fit(badge.text, BADGE, right=True), badge.style), Span(fit(text, width - BADGE, ascii=ascii), "dim"))
+    return (*marked(live.mark(edge.oid), badge, BADGE), Span(fit(text, width - BADGE, ascii=ascii), "dim"))
 
 
 def in_schema(table: Table) -> str:

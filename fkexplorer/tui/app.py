@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import work
@@ -15,11 +14,11 @@ from fkexplorer.database.model import Trouble
 from fkexplorer.tui.keys import bindings
 from fkexplorer.tui.opening import Opening
 from fkexplorer.tui.session import Session
-from fkexplorer.tui.theme import DARK, palette
+from fkexplorer.tui.theme import DARK, chosen
 from fkexplorer.tui.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     from textual import events
     from textual.binding import BindingType
@@ -27,15 +26,18 @@ if TYPE_CHECKING:
     from textual.worker import Worker
 
     from fkexplorer.database.source import Source
+    from fkexplorer.schema.difference import Difference
+    from fkexplorer.schema.model import Schema
     from fkexplorer.tui import messages as said
-    from fkexplorer.tui.theme import Palette
     from fkexplorer.tui.world import RowsQuery
 
 FLUSH = 0.1
 """Seconds that arriving counts are gathered before they are painted: ten repaints a second are enough for eyes, and
 on a slow line hundreds of single ones would queue up before the answer to a key."""
 TICK = 5.0
-"""Seconds between looks at the ages in the header; only a changed line is sent."""
+"""Seconds between looks at the ages in the header and the detail; only a changed line is sent."""
+PULSE = 1.0
+"""Seconds between looks at the detail while it tells of a lock wait: for how long is what people watch then."""
 
 
 class ExplorerApp(App[int], inherit_bindings=False):
@@ -75,33 +77,20 @@ class ExplorerApp(App[int], inherit_bindings=False):
         self._asked = False
         """The connection under way uses a password that somebody typed."""
         self._now = now
-        self._ahead = timedelta()
-        """How far the server's clock is ahead of this computer's."""
         self._dirty: set[int] = set()
-        self._in_full: set[int] = set()
-        """Edges whose totals were asked for because somebody looks at their rows."""
         self._flushing = False
         self._opened = False
         """The main screen is mounted."""
         self._code: int | None = None
         """The exit code, once somebody wanted to leave."""
         self._interrupted_at = float("-inf")
-        self.palette = self._palette_now()
+        self.register_theme(DARK)
+        # Textual takes NO_COLOR out of the environment, so the console does not know of it.
+        self.theme, self.palette = chosen(self.console, no_color=self.no_color or self.console.no_color)
 
     def now(self) -> datetime:
         """The clock that ages are told by: the server's, since counts carry its times, in this computer's time zone."""
-        return self._now() if self._now else datetime.now(UTC).astimezone() + self._ahead
-
-    def _palette_now(self) -> Palette:
-        colours = {"standard": 16, "windows": 16, "256": 256, "truecolor": 1 << 24}.get(
-            self.console.color_system or "standard", 16
-        )
-        self.register_theme(DARK)
-        # Textual takes NO_COLOR out of the environment, so the console does not know of it; it turns the colours of
-        # a theme into greys, but a terminal's own, which it cannot know, into black on black.
-        plain = self.no_color or self.console.no_color
-        self.theme = "ansi-dark" if colours <= 16 and not plain else DARK.name
-        return palette(colours=colours, no_color=plain)
+        return self._now() if self._now else datetime.now(UTC).astimezone() + self.world.ahead
 
     def get_default_screen(self) -> Screen[Any]:
         """What is painted first."""
@@ -111,10 +100,13 @@ class ExplorerApp(App[int], inherit_bindings=False):
         """The first frame is painted; then the rest is imported, and the database looked for."""
         self.call_after_refresh(self._open)
         self.set_interval(TICK, self._tick)
+        self.set_interval(PULSE, self._pulse)
 
     async def _open(self) -> None:
+        from fkexplorer.reports.live import Live  # noqa: PLC0415 - as below
         from fkexplorer.tui.main import MainScreen  # noqa: PLC0415 - half of all that is imported
 
+        self.world.live = Live()
         self.main = MainScreen(self.world, self.source.label())
         await self.push_screen(self.main)
         self._opened = True
@@ -142,6 +134,11 @@ class ExplorerApp(App[int], inherit_bindings=False):
     def _tick(self) -> None:
         if self.world.schema is not None and self.screen is self.main:
             self.main.show_header()
+            self.main.show_detail()
+
+    def _pulse(self) -> None:
+        if self.world.schema is not None and self.screen is self.main and self.world.live.waits:
+            self.main.show_detail()
 
     # Connecting
 
@@ -152,7 +149,7 @@ class ExplorerApp(App[int], inherit_bindings=False):
     def on_connected(self, event: said.Connected) -> None:
         """Say where we are."""
         self.world.facts, self.world.lost = event.facts, None
-        self._ahead = event.facts.connected_at - datetime.now(UTC)
+        self.world.ahead = event.facts.connected_at - datetime.now(UTC)
         self._asked = False
         self.main.show_header()
         self.main.tables.repaint_line(0)  # an empty list says what is waited for
@@ -187,7 +184,7 @@ class ExplorerApp(App[int], inherit_bindings=False):
     def _lost(self, trouble: Trouble, words: str) -> None:
         """What is known stays, with its age."""
         self.world.lost = trouble.reason
-        self.world.checking.clear()
+        self.world.live.quiet()
         self.main.repaint_edges(self.world.schema.edges if self.world.schema else ())
         self.main.say(words, severity="error")
 
@@ -199,41 +196,40 @@ class ExplorerApp(App[int], inherit_bindings=False):
 
     def on_schema_loaded(self, event: said.SchemaLoaded) -> None:
         """Show the graph, then count."""
+        self.world.live.quiet()
         self.world.take(event.schema, event.graph)
+        self.world.first_pass_done = False
         self.main.take_schema()
         self._count()
 
     @work(exclusive=True, group="counts", exit_on_error=False, description="count")
     async def _count(self) -> None:
         if self.world.schema is not None:
-            await self.session.count(self.world.schema)
+            await self.session.count(self.world.schema, self.world.live.history)
 
-    def on_edge_started(self, event: said.EdgeStarted) -> None:
-        """A count began."""
-        if event.generation == self.session.generation:
-            self.world.checking.add(event.edge)
-            self._changed(event.edge)
+    def on_told(self, event: said.Told) -> None:
+        """The monitor saw something."""
+        from fkexplorer.orphans.events import SchemaChanged, Settled  # noqa: PLC0415 - the first frame does without
+        from fkexplorer.tui.observe import observe  # noqa: PLC0415 - as above
 
-    def on_edge_counted(self, event: said.EdgeCounted) -> None:
-        """A count came."""
-        from fkexplorer.orphans.model import Status  # noqa: PLC0415 - the first frame does without
+        if event.generation != self.session.generation:
+            return
+        match event.event:
+            case Settled():
+                self._settled()
+            case SchemaChanged(schema, differences):
+                self._schema_changed(schema, differences)
+            case seen:
+                change = observe(self.world, seen)
+                if change.ring:
+                    self.bell()
+                self._changed(change.edges)
+                if change.detail:
+                    self.main.show_detail()
 
-        if event.generation == self.session.generation:
-            edge, count = event.count.edge, event.count
-            if count.snapshot is None:  # the server was not asked: the time is this computer's
-                count = replace(count, as_of=count.as_of + self._ahead)
-            self.world.checking.discard(edge)
-            before = self.world.counts.get(edge)
-            # What did not take place takes away no number that was there, nor do totals that could not be had.
-            idle = edge in self._in_full or count.status in (Status.SKIPPED, Status.STOPPED)
-            if count.known or not (idle and before and before.known):
-                self.world.counts[edge] = count
-            self._in_full.discard(edge)
-            self._changed(edge)
-
-    def _changed(self, edge: int) -> None:
-        self._dirty.add(edge)
-        if not self._flushing:
+    def _changed(self, edges: Iterable[int]) -> None:
+        self._dirty.update(edges)
+        if self._dirty and not self._flushing:
             self._flushing = True
             self.set_timer(FLUSH, self._paint_counts)
 
@@ -242,12 +238,17 @@ class ExplorerApp(App[int], inherit_bindings=False):
         edges, self._dirty = self._dirty, set()
         self.main.repaint_edges(edges)
 
-    def on_counting_ended(self, event: said.CountingEnded) -> None:
-        """The first pass is over."""
-        if event.generation == self.session.generation:
+    def _settled(self) -> None:
+        if not self.world.first_pass_done:
             self._paint_counts()
             self.world.first_pass_done = True
             self.main.first_pass_ended()
+
+    def _schema_changed(self, schema: Schema, differences: Sequence[Difference]) -> None:
+        from fkexplorer.schema.graph import Graph  # noqa: PLC0415 - the first frame does without
+
+        self.world.take(schema, Graph(schema))
+        self.main.take_schema(differences)
 
     def on_connection_lost(self, event: said.ConnectionLost) -> None:
         """Say so."""
@@ -261,6 +262,7 @@ class ExplorerApp(App[int], inherit_bindings=False):
     def on_count_wanted(self, event: said.CountWanted) -> None:
         """Count again; everything also means: the catalogue, and the connection if it is lost."""
         if event.edges is not None:
+            self.world.live.asked.update(event.edges)
             self.session.recount(event.edges)
         elif self.world.lost or self.session.database is None:
             self._connect()
@@ -274,12 +276,16 @@ class ExplorerApp(App[int], inherit_bindings=False):
     def on_reload_failed(self, event: said.ReloadFailed) -> None:
         """The catalogue as it was read before stays; its edges are counted all the same."""
         self.main.say(f"The catalogue could not be read again: {_words(event.trouble)}", severity="error")
-        self.session.recount_all()
+        self.session.recount(None)
 
     def on_totals_wanted(self, event: said.TotalsWanted) -> None:
         """Count an edge in full."""
         if self.session.count_in_full(event.edge):
-            self._in_full.add(event.edge)
+            self.world.in_full.add(event.edge)
+
+    def on_looked_at(self, event: said.LookedAt) -> None:
+        """What somebody looks at comes first."""
+        self.session.look_at(event.edges)
 
     def on_stop_wanted(self, event: said.StopWanted) -> None:
         """Stop one count."""

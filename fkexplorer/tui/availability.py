@@ -105,11 +105,15 @@ def _unmask(_world: World, moment: Moment) -> str | None:
 def _stop(world: World, moment: Moment) -> str | None:
     if moment.edge is None:
         return "no foreign key under the cursor"
-    return None if moment.edge in world.checking else "it is not being counted"
+    return None if moment.edge in world.live.running else "it is not being counted"
 
 
 def _has_edges(world: World, _moment: Moment) -> str | None:
     return None if world.schema and world.schema.edges else "this database has no foreign key"
+
+
+def _newest(world: World, _moment: Moment) -> str | None:
+    return None if world.live.appeared else "no orphan has appeared since the start"
 
 
 def _table_needed(_world: World, moment: Moment) -> str | None:
@@ -146,6 +150,7 @@ _CHECKS = {
     "recount": _edge_needed,
     "stop_count": _stop,
     "problem": _has_edges,
+    "newest": _newest,
     "lens": _table_needed,
     "match": _match,
     "back": _back,

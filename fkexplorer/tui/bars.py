@@ -1,17 +1,20 @@
-"""The lines at the edge of the screen: where we are connected and what is known, the trail, the keys of this moment."""
+"""The lines around the lists: where we are connected and what is known, the trail, the detail, the keys."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from fkexplorer.reports.badges import total
+from fkexplorer.reports.live import FRESH
+from fkexplorer.reports.sentence import edge_detail
 from fkexplorer.reports.style import Span
-from fkexplorer.reports.tables import short_name
+from fkexplorer.reports.tables import short_name, table_detail
 from fkexplorer.reports.values import age, fit, human, inert, width
+from fkexplorer.tui.panel import wrapped
 from fkexplorer.tui.world import View
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from fkexplorer.reports.style import Line
@@ -38,6 +41,7 @@ def header(
     elif world.schema is None:
         parts.append(Span("reading the catalogue" if world.facts else "connecting", "unknown"))
     if world.schema is not None:
+        parts += _alarms(world)
         parts += _findings(world, now=now, stale=stale)
     if world.facts is not None:
         marks = [word for word, holds in (("standby", world.facts.standby), ("pooled", world.facts.pooled)) if holds]
@@ -59,10 +63,22 @@ def header(
     return (*line, Span(" " * max(0, room)), right)
 
 
+def _alarms(world: World) -> list[Span]:
+    """What nobody has looked at yet, and what is going on now."""
+    live = world.live
+    parts = []
+    if live.unseen:
+        parts.append(Span(f"{len(live.unseen)} new (!)", "severe"))
+    if live.waits:
+        waits = {wait for waits in live.waits.values() for wait in waits}
+        parts.append(Span(f"{_number(len(waits), 'lock wait')}", "unknown"))
+    return parts
+
+
 def _findings(world: World, *, now: datetime, stale: bool) -> list[Span]:
     schema = world.schema
     assert schema is not None
-    sums = total(schema, schema.edges.values(), world.counts, world.checking)
+    sums = total(schema, schema.edges.values(), world.counts, world.live)
     parts: list[Span] = []
     if sums.with_orphans:
         parts.append(
@@ -73,12 +89,15 @@ def _findings(world: World, *, now: datetime, stale: bool) -> list[Span]:
     unknown = sums.edges - sums.checked
     if unknown:
         parts.append(Span(f"{unknown} not known", "unknown"))
-    known = [count.as_of for count in world.counts.values() if count.known]
+    known = [world.live.right_until(count) for count in world.counts.values() if count.known]
     if known:
         oldest = min(known)
         passed = max(0.0, (now - oldest).total_seconds())
         ago = age(passed)
-        parts.append(Span(f"counted {oldest.astimezone(now.tzinfo):%H:%M} ({ago})|counted {ago}|{ago}", "dim"))
+        if passed <= FRESH and not world.lost:
+            parts.append(Span("live", "dim"))
+        else:
+            parts.append(Span(f"counted {oldest.astimezone(now.tzinfo):%H:%M} ({ago})|counted {ago}|{ago}", "dim"))
     if stale:
         parts.append(Span("order stale (s)", "dim"))
     parts.append(Span(f"{_number(len(schema.tables), 'table')} {_number(len(schema.edges), 'FK')}", "dim"))
@@ -108,6 +127,27 @@ def trail(world: World, view: View, *, cells: int, ascii: bool) -> Line:
         kept.append(text)
     text = fit(" > ".join(reversed(kept)), max(1, room), ascii=ascii)
     return (Span(" " + text, "dim"), Span(" "), *tabs)
+
+
+def detail(
+    world: World,
+    table: int | None,
+    edge: int | None,
+    *,
+    cycles: Mapping[int, int],
+    now: datetime,
+    cells: int,
+    ascii: bool,
+) -> Sequence[Line]:
+    """The lines about an edge, or else about a table, as they fit so many cells."""
+    schema, known, place = world.schema, world.edge(edge), world.table(table)
+    if schema is not None and known is not None:
+        count, cycle = world.counts.get(known.oid), cycles.get(known.oid)
+        return wrapped(edge_detail(schema, known, count, now=now, live=world.live, cycle=cycle, ascii=ascii), cells)
+    if schema is not None and place is not None:
+        edges = world.edges_of(place.oid)
+        return table_detail(schema, place, edges, world.counts, world.live, now=now, width=cells, ascii=ascii)
+    return ()
 
 
 def key_line(keys: Sequence[tuple[str, str, str]], why_not: Callable[[str], str | None], *, cells: int) -> Line:

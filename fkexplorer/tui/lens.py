@@ -64,11 +64,12 @@ class LensView(LineList):
         self.cycles = cycle_lengths(graph.cycles()) if graph else {}
         if self.table is not None:
             edge, side, table = self.current, self.children_side, self.table
-            self._lens = None
-            self._shown = []
             if self._world.table(table) is not None:
                 self._build(table)
-                self._return_to(edge, children=side)
+                self._return_to(self._world.heirs.get(edge) if edge is not None else None, children=side)
+            else:
+                self._lens = None
+                self._shown = []
             self.refresh()
 
     def show_table(self, table: int, *, edge: int | None = None) -> None:
@@ -160,7 +161,7 @@ class LensView(LineList):
             self._world.counts,
             width=self._cells,
             ascii=painted(self.app).ascii_only,
-            checking=self._world.checking,
+            live=self._world.live,
             fold_clean=self._fold,
             cycles=self.cycles,
             order=self._lens.order if self._lens else None,

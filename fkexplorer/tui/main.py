@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from fkexplorer.orphans.model import Status
 from fkexplorer.reports import sentence
 from fkexplorer.schema.names import edge_label, table_label
 from fkexplorer.tui.filterbar import FilterBar
@@ -17,8 +16,6 @@ from fkexplorer.tui.tables import TablesView
 from fkexplorer.tui.world import RowsKind, RowsQuery, View
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from textual import events
     from textual.binding import BindingType
 
@@ -174,7 +171,8 @@ class MainScreen(Panes):
         self.say("jump to: " + "  ".join(f"{key} {name}" for key, name in _JUMPS.items() if name in shown))
 
     def on_key(self, event: events.Key) -> None:
-        """The letter after a jump."""
+        """A key is a look at what is under the cursor; the letter after a jump names a pane."""
+        self.look()
         if not self._jumping or event.key == "semicolon":
             return
         self._jumping = False
@@ -316,9 +314,9 @@ class MainScreen(Panes):
         """Next or previous edge with a problem, in the order of the list."""
         if not self.may("problem"):
             return
-        problems = [oid for oid in self._edges_in_order() if self._is_problem(oid)]
+        problems = self.world.problems(self.tables.order)
         if not problems:
-            self.say("No problem found so far." if self.world.checking else "No problem found.")
+            self.say("No problem found." if self.world.first_pass_done else "No problem found so far.")
             return
         here = self.moment().edge if self.view is not View.TABLES else None
         step = int(by)
@@ -327,14 +325,11 @@ class MainScreen(Panes):
         if edge is not None:
             self.focus_table(edge.child, edge=edge.oid)
 
-    def _edges_in_order(self) -> Iterable[int]:
-        for table in self.tables.order:
-            for edge in self.world.edges_of(table).own:
-                yield edge.oid
-
-    def _is_problem(self, edge: int) -> bool:
-        count = self.world.counts.get(edge)
-        return count is not None and count.status not in (Status.CLEAN, Status.SKIPPED, Status.STOPPED)
+    def action_newest(self) -> None:
+        """To the edge on which orphans appeared last, those that nobody has looked at first."""
+        edge = self.world.edge(self.world.live.newest()) if self.may("newest") else None
+        if edge is not None:
+            self.focus_table(edge.child, edge=edge.oid)
 
     # The rest
 

@@ -12,7 +12,8 @@ from textual.message import Message
 
 if TYPE_CHECKING:
     from fkexplorer.database.model import ServerFacts, Trouble
-    from fkexplorer.orphans.model import Count, Page
+    from fkexplorer.orphans.events import Event
+    from fkexplorer.orphans.model import Page
     from fkexplorer.schema.graph import Graph
     from fkexplorer.schema.model import Schema
     from fkexplorer.tui.world import RowsQuery
@@ -48,26 +49,11 @@ class ReloadFailed(Message):
 
 
 @dataclass
-class EdgeStarted(Message):
-    """A count of this edge began."""
+class Told(Message):
+    """The monitor saw something; `generation` is the connection that it looks through."""
 
     generation: int
-    edge: int
-
-
-@dataclass
-class EdgeCounted(Message):
-    """A count ended; `generation` is the connection that it was asked on."""
-
-    generation: int
-    count: Count
-
-
-@dataclass
-class CountingEnded(Message):
-    """Nothing waits to be counted."""
-
-    generation: int
+    event: Event
 
 
 @dataclass
@@ -116,6 +102,13 @@ class CountWanted(Message):
     """These edges are to be counted again; None means everything."""
 
     edges: tuple[int, ...] | None
+
+
+@dataclass
+class LookedAt(Message):
+    """Somebody looks at these edges, in this order: they are to be counted first."""
+
+    edges: tuple[int, ...]
 
 
 @dataclass

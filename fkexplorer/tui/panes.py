@@ -8,7 +8,8 @@ from textual.containers import Horizontal, Vertical
 from textual.reactive import Reactive
 from textual.screen import Screen
 
-from fkexplorer.reports import sentence, tables
+from fkexplorer.reports import tables
+from fkexplorer.reports.changes import told
 from fkexplorer.reports.style import Span
 from fkexplorer.reports.values import inert
 from fkexplorer.tui import bars
@@ -16,7 +17,8 @@ from fkexplorer.tui.availability import Moment, why_not
 from fkexplorer.tui.filterbar import FilterBar
 from fkexplorer.tui.keys import BY_ACTION
 from fkexplorer.tui.lens import LensView
-from fkexplorer.tui.panel import Detail, Panel, wrapped
+from fkexplorer.tui.messages import LookedAt
+from fkexplorer.tui.panel import Detail, Panel
 from fkexplorer.tui.rows import RowsView
 from fkexplorer.tui.tables import TablesView
 from fkexplorer.tui.theme import painted
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.widget import Widget
 
+    from fkexplorer.schema.difference import Difference
     from fkexplorer.tui.lines import LineList
     from fkexplorer.tui.world import RowsQuery
 
@@ -42,6 +45,10 @@ LOW, ORDINARY = 20, 24
 """Below the first height the detail has two lines, below the second five, else six, so that totals have a place."""
 SMALLEST = (40, 10)
 LIST_WIDTH = 34
+SEEN = 12
+"""Seconds that a change of the catalogue is told: nobody waits for it, so that eyes may be elsewhere."""
+REST = 0.12
+"""Seconds after which a cursor is taken to rest."""
 
 _KEYS_OF_VIEW: dict[View, tuple[str, ...]] = {
     View.TABLES: ("choose", "orphans", "filter", "find", "problem(1)", "recount", "sort", "help", "close_or_quit"),
@@ -73,6 +80,9 @@ class Panes(Screen[None], inherit_bindings=False):
         self._label = label
         self.view = View.TABLES
         self.zoomed = False
+        self._looked_at: int | None = None
+        """The edge that was under the cursor when somebody did something last."""
+        self._telling = False
         # Made here and kept: what arrives while the screen begins or ends finds them all the same.
         self.tables = TablesView(world, id="tables")
         self.lens = LensView(world, id="lens")
@@ -181,6 +191,30 @@ class Panes(Screen[None], inherit_bindings=False):
             self.set_focus({View.TABLES: self.tables, View.LENS: self.lens, View.ROWS: self.rows}[view])
         self.show_trail()
         self.show_detail()
+        self.look()
+
+    # What somebody looks at
+
+    def look(self) -> None:
+        """Somebody did something: what is under the cursor, and what was, is seen; what is will be counted first."""
+        moment = self.moment()
+        seen = {self._looked_at, moment.edge if self.view is not View.TABLES else None} & self.world.live.unseen
+        self._looked_at = moment.edge if self.view is not View.TABLES else None
+        if seen:
+            self.world.live.unseen -= seen
+            self.repaint_edges(edge for edge in seen if edge is not None)
+        if not self._telling:
+            # Once the cursor rests: a key that is held moves it 30 times a second.
+            self._telling = True
+            self.set_timer(REST, self._tell)
+
+    def _tell(self) -> None:
+        self._telling = False
+        moment = self.moment()
+        here = self.world.edges_of(moment.table) if moment.table is not None else None
+        first = [moment.edge] if moment.edge is not None else []
+        around = [edge.oid for edge in (*here.own, *here.into)] if here else []
+        self.post_message(LookedAt(tuple(dict.fromkeys((*first, *around)))))
 
     # What the bars and the detail say
 
@@ -218,38 +252,19 @@ class Panes(Screen[None], inherit_bindings=False):
 
     def show_detail(self) -> None:
         """The lines about what is under the cursor."""
-        schema = self.world.schema
-        if schema is None:
-            self.detail.show([])
-            return
         theirs = painted(self.app)
-        width = max(20, self.detail.size.width)
         moment = self.moment()
-        edge = self.world.edge(moment.edge)
         on_table = self.view is View.TABLES and not (self.beside and self.focused is self.detail)
-        if edge is None or on_table:
-            table = self.world.table(moment.table)
-            ascii_only, counts = theirs.ascii_only, self.world.counts
-            self.detail.show(
-                tables.table_detail(
-                    schema, table, self.world.edges_of(table.oid), counts, width=width, ascii=ascii_only
-                )
-                if table
-                else []
-            )
-            return
-        count = self.world.counts.get(edge.oid)
-        told = sentence.edge_detail(
-            schema,
-            edge,
-            count,
+        lines = bars.detail(
+            self.world,
+            moment.table,
+            None if on_table else moment.edge,
+            cycles=self.lens.cycles,
             now=theirs.now(),
-            checking=edge.oid in self.world.checking,
-            cycle=self.lens.cycles.get(edge.oid),
+            cells=max(20, self.detail.size.width),
             ascii=theirs.ascii_only,
         )
-        plainly = (Span(sentence.sentence(schema, edge, ascii=theirs.ascii_only)),)
-        self.detail.show(wrapped([*told[:2], plainly, *told[2:]], width))
+        self.detail.show(lines)
 
     # What the keys act on
 
@@ -296,20 +311,23 @@ class Panes(Screen[None], inherit_bindings=False):
             self.say(f"{BY_ACTION[action].label}: {reason}" if action in BY_ACTION else reason)
         return reason is None
 
-    def say(self, text: str, *, severity: str = "information") -> None:
+    def say(self, text: str, *, severity: str = "information", seconds: float = 4) -> None:
         """A line that goes away by itself; never markup, and inert: names and the server's words are in it."""
         text = inert(text, ascii=painted(self.app).ascii_only)
-        self.app.notify(text, markup=False, timeout=4, severity=severity)  # type: ignore[arg-type]
+        self.app.notify(text, markup=False, timeout=seconds, severity=severity)  # type: ignore[arg-type]
 
     # Messages
 
-    def take_schema(self) -> None:
-        """A catalogue was read."""
+    def take_schema(self, changes: Iterable[Difference] = ()) -> None:
+        """A catalogue was read; what changed since the one before is told."""
+        if changes:
+            self.say(told(changes), seconds=SEEN)
         self.tables.take_schema()
         self.lens.take_schema()
         gone = self.view is View.LENS and self.lens.table is None
         if self.lens.table is None and (first := self.tables.current) is not None:
             self.lens.show_table(first)
+        self.look()
         query = self.rows.query_shown
         if gone or (self.view is View.ROWS and query and not self._still_there(query)):
             self.switch(View.TABLES)
@@ -344,9 +362,10 @@ class Panes(Screen[None], inherit_bindings=False):
         """The cursor rests on another line."""
         if event.lines is self.tables and self.beside and self.view is View.TABLES:
             # The Lens beside follows once the cursor rests: repainting it costs 5 KB on a slow line.
-            self.set_timer(0.12, self._follow)
+            self.set_timer(REST, self._follow)
         self.show_detail()
         self.show_keys()
+        self.look()
 
     def _follow(self) -> None:
         table = self.tables.current

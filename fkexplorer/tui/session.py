@@ -17,32 +17,31 @@ from fkexplorer.tui.messages import (
     Connected,
     ConnectFailed,
     ConnectionLost,
-    CountingEnded,
-    EdgeCounted,
-    EdgeStarted,
     PageFailed,
     PageLoaded,
     ReloadFailed,
     SchemaLoaded,
+    Told,
 )
 from fkexplorer.tui.world import RowsKind, RowsQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from textual.message import Message
 
     from fkexplorer.database.connection import Database
     from fkexplorer.database.source import Source
+    from fkexplorer.orphans.history import History
     from fkexplorer.orphans.model import Page
-    from fkexplorer.orphans.queue import CountQueue
+    from fkexplorer.orphans.monitor import Monitor
     from fkexplorer.schema.model import Relationship, Schema
 
 _HEAVY = (
     "fkexplorer.database.connection",
     "fkexplorer.database.postgresql.reader",
     "fkexplorer.schema.graph",
-    "fkexplorer.orphans.queue",
+    "fkexplorer.orphans.monitor",
     "fkexplorer.orphans.rows",
 )
 
@@ -68,7 +67,7 @@ async def _beside(work: Callable[[], Source]) -> Source:
 
 
 class Session:
-    """One source, its connection as long as there is one, and the counts that run on it.
+    """One source, its connection as long as there is one, and the monitor that counts on it.
 
     `generation` grows with every connection; messages carry it, so that what a former connection still had under way
     is told from what this one says.
@@ -88,7 +87,7 @@ class Session:
         self.database: Database | None = None
         self._post = post
         self._max_bytes = max_bytes
-        self._queue: CountQueue | None = None
+        self._monitor: Monitor | None = None
 
     def _say(self, message: Message) -> None:
         self._post(message)
@@ -136,66 +135,60 @@ class Session:
             raise Trouble("the connection to the server is lost", "R reconnects", code="lost")
         return self.database
 
-    async def count(self, schema: Schema) -> None:
-        """Count every edge, then whatever is asked for, until cancelled: posts EdgeStarted, EdgeCounted."""
-        from fkexplorer.orphans.queue import CountQueue  # noqa: PLC0415
+    async def count(self, schema: Schema, history: History) -> None:
+        """Count every edge and keep the counts true, until cancelled: posts what the monitor tells.
+
+        Args:
+            schema: the catalogue as it was read.
+            history: where the courses of the edges go on.
+        """
+        from fkexplorer.orphans.events import Settled  # noqa: PLC0415
+        from fkexplorer.orphans.monitor import Monitor, MonitorOptions  # noqa: PLC0415
 
         if self.database is None:
             return
         generation = self.generation
-        queue = CountQueue(
+        self._monitor = Monitor(
             self.database,
             schema,
-            max_bytes=self._max_bytes,
-            on_start=lambda edge: self._say(EdgeStarted(generation, edge)),
-            on_count=lambda count: self._say(EdgeCounted(generation, count)),
+            MonitorOptions(max_bytes=self._max_bytes),
+            lambda event: self._say(Told(generation, event)),
+            history=history,
         )
-        self._queue = queue
-        queue.add_all()
+        self._monitor.recount()
+        if not schema.edges:
+            self._say(Told(generation, Settled()))
         try:
-            async with asyncio.TaskGroup() as tasks:
-                running = tasks.create_task(queue.run())
-                tasks.create_task(self._say_when_idle(queue, running, generation))
-        except* Trouble as troubles:
-            trouble = next(_flat(troubles))
+            await self._monitor.run()
+        except Trouble as trouble:
             self._say(ConnectionLost(generation, trouble))
 
-    async def _say_when_idle(self, queue: CountQueue, running: asyncio.Task[None], generation: int) -> None:
-        idle = asyncio.create_task(queue.idle())
-        try:
-            await asyncio.wait({idle, running}, return_when=asyncio.FIRST_COMPLETED)
-            if idle.done() and not idle.exception():
-                self._say(CountingEnded(generation))
-        finally:
-            idle.cancel()
-            await asyncio.gather(idle, return_exceptions=True)
+    def look_at(self, edges: Iterable[int]) -> None:
+        """Somebody looks at these edges: they come first."""
+        if self._monitor:
+            self._monitor.look_at(edges)
 
-    def recount(self, edges: Iterable[int]) -> None:
-        """Count these edges again, ahead of everything, whatever they cost."""
-        if self._queue:
-            self._queue.add(edges)
+    def recount(self, edges: Iterable[int] | None) -> None:
+        """Count these edges again, ahead of everything, whatever they cost; or all within the cost limit."""
+        if self._monitor:
+            self._monitor.recount(edges)
 
     def count_in_full(self, edge: int) -> bool:
         """Count rows, NULLs, missing keys and childless parents of an edge too; False where that costs too much."""
-        if self._queue is None or not self._queue.affordable(edge):
+        if self._monitor is None or not self._monitor.affordable(edge):
             return False
-        self._queue.add([edge], full=True)
+        self._monitor.recount([edge], full=True)
         return True
-
-    def recount_all(self) -> None:
-        """Count every edge again, within the cost limit."""
-        if self._queue:
-            self._queue.add_all()
 
     def stop(self, edge: int) -> None:
         """Stop the count of an edge, running or waiting."""
-        if self._queue:
-            self._queue.stop(edge)
+        if self._monitor:
+            self._monitor.stop(edge)
 
     def stop_all(self) -> bool:
         """Stop every count; whether there was one."""
-        if self._queue and (self._queue.pending or self._queue.running):
-            self._queue.stop_all()
+        if self._monitor and (self._monitor.pending or self._monitor.running):
+            self._monitor.stop_all()
             return True
         return False
 
@@ -253,7 +246,7 @@ class Session:
 
     async def close(self) -> None:
         """Drop the connection and everything that runs on it; within a second, the server gone or not."""
-        self._queue = None
+        self._monitor = None
         database, self.database = self.database, None
         if database is not None:
             await database.close()
@@ -262,11 +255,3 @@ class Session:
 def _edge(schema: Schema, query: RowsQuery) -> Relationship:
     assert query.edge is not None
     return schema.edges[query.edge]
-
-
-def _flat(group: BaseExceptionGroup[Trouble]) -> Iterator[Trouble]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _flat(error)
-        else:
-            yield error

@@ -34,8 +34,18 @@ class TablesView(LineList):
         return self._shown[self.cursor] if self.cursor < len(self._shown) else None
 
     def take_schema(self) -> None:
-        """A catalogue was read: all its tables, in the first order."""
-        self.sort()
+        """A catalogue was read: its tables in the first order; later those that are new behind the others."""
+        schema = self._world.schema
+        if schema is None or not self._order:
+            self.sort()
+            return
+        here, place, known = self.current, self.cursor, set(self._order)
+        sorted_anew = report.order_of_tables(schema, self._world.edges, self._world.counts)
+        kept = [oid for oid in self._order if oid in schema.tables]
+        self._order = (*kept, *(oid for oid in sorted_anew if oid not in known))
+        self._show(here, top=self.top)
+        if here not in schema.tables:
+            self.move_to(place)
 
     def sort(self) -> None:
         """Put the worst first; the cursor stays on its table."""
@@ -67,14 +77,14 @@ class TablesView(LineList):
         self.filter_text = text
         self._show(here)
 
-    def _show(self, here: int | None) -> None:
+    def _show(self, here: int | None, *, top: int = 0) -> None:
         schema = self._world.schema
         assert schema is not None
         wanted = self.filter_text.casefold()
         self._shown = [oid for oid in self._order if wanted in table_label(schema.tables[oid]).casefold()]
         self._places = {oid: place for place, oid in enumerate(self._shown)}
         self.cursor = self._places.get(here, 0) if here is not None else 0
-        self.top = 0
+        self.top = top
         self._bring_in_sight(self.cursor)
         self.refresh()
 
@@ -113,7 +123,7 @@ class TablesView(LineList):
             schema.tables[oid],
             self._world.edges[oid],
             self._world.counts,
-            self._world.checking,
+            self._world.live,
             width=width,
             ascii=painted(self.app).ascii_only,
         )

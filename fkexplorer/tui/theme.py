@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
+    from rich.console import Console
     from textual.app import App
 
     from fkexplorer.reports.style import Span
@@ -112,6 +113,18 @@ def palette(*, colours: int, no_color: bool) -> Palette:
     """The palette for a terminal with this many colours (16, 256, 2**24); `no_color` is NO_COLOR's wish."""
     words = _MONO if no_color else _ANSI if colours <= 16 else _RICH
     return Palette({word: Style.parse(text) if text else _PLAIN for word, text in words.items()})
+
+
+def chosen(console: Console, *, no_color: bool) -> tuple[str, Palette]:
+    """The name of the theme and the palette for this terminal.
+
+    Under NO_COLOR Textual turns the colours of a theme into greys, but a terminal's own, which it cannot know, into
+    black on black.
+    """
+    depths = {"standard": 16, "windows": 16, "256": 256, "truecolor": 1 << 24}
+    colours = depths.get(console.color_system or "standard", 16)
+    name = "ansi-dark" if colours <= 16 and not no_color else DARK.name
+    return name, palette(colours=colours, no_color=no_color)
 
 
 class HasPalette(Protocol):

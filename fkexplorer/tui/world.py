@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
     from fkexplorer.database.model import ServerFacts
     from fkexplorer.orphans.model import Count
+    from fkexplorer.reports.live import Live
     from fkexplorer.reports.tables import Edges
     from fkexplorer.schema.graph import Graph
     from fkexplorer.schema.model import Relationship, Schema, Table
@@ -95,23 +97,42 @@ class World:
     schema: Schema | None = None
     graph: Graph | None = None
     counts: dict[int, Count] = field(default_factory=dict)
-    checking: set[int] = field(default_factory=set)
+    live: Live = field(init=False)
+    """What the monitor tells beside the counts. Made once the first frame is painted: it takes 10 ms to import."""
+    in_full: set[int] = field(default_factory=set)
+    """Edges whose totals were asked for because somebody looks at their rows."""
+    ahead: timedelta = timedelta()
+    """How far the server's clock is ahead of this computer's."""
     first_pass_done: bool = False
     lost: str | None = None
     """Why the connection is gone, one line."""
     trail: Trail = field(default_factory=Trail)
     edges: dict[int, Edges] = field(default_factory=dict)
     """For each table its edges on either side."""
+    heirs: dict[int, int] = field(default_factory=dict)
+    """For each edge of the catalogue before this one the edge that it is now: another one where its constraint was
+    replaced by one on the same columns."""
 
     def take(self, schema: Schema, graph: Graph) -> None:
-        """A catalogue was read: index its edges by table, forget counts of edges that are no more."""
-        self.schema, self.graph = schema, graph
+        """A catalogue was read: index its edges by table, forget counts of edges that are no more, or others now."""
         from fkexplorer.reports.tables import edges_by_table  # noqa: PLC0415 - the first frame does without
+        from fkexplorer.schema.difference import same_question  # noqa: PLC0415 - as above
 
+        before, self.schema, self.graph = self.schema, schema, graph
         self.edges = edges_by_table(schema)
-        self.counts = {oid: count for oid, count in self.counts.items() if oid in schema.edges}
-        self.checking.clear()
+        if before is not None:
+            self.counts = {oid: count for oid, count in self.counts.items() if same_question(before, schema, oid)}
+            self._inherit(before, schema)
         self.trail.keep(schema.tables)
+
+    def _inherit(self, before: Schema, schema: Schema) -> None:
+        from fkexplorer.orphans.history import pair_of  # noqa: PLC0415 - as above
+
+        pairs = {pair_of(edge): oid for oid, edge in schema.edges.items()}
+        found = {oid: oid if oid in schema.edges else pairs.get(pair_of(edge)) for oid, edge in before.edges.items()}
+        self.heirs = {oid: heir for oid, heir in found.items() if heir is not None}
+        self.live.inherit(self.heirs)
+        self.in_full &= schema.edges.keys()
 
     def edge(self, oid: int | None) -> Relationship | None:
         """The edge with this OID."""
@@ -126,6 +147,19 @@ class World:
     def table(self, oid: int | None) -> Table | None:
         """The table with this OID."""
         return self.schema.tables.get(oid) if self.schema and oid is not None else None
+
+    def problems(self, tables: Iterable[int]) -> list[int]:
+        """The edges with a problem, in the order of their children: orphans, no answer, a lock wait."""
+        from fkexplorer.orphans.model import Status  # noqa: PLC0415 - as above
+
+        fine = (Status.CLEAN, Status.SKIPPED, Status.STOPPED)
+        return [
+            edge.oid
+            for table in tables
+            for edge in self.edges_of(table).own
+            if edge.oid in self.live.waits
+            or ((count := self.counts.get(edge.oid)) is not None and count.status not in fine)
+        ]
 
     def limited_by_row_security(self, *tables: int) -> bool:
         """Whether policies hide rows of one of these tables from the connected role."""

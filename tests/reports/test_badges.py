@@ -16,6 +16,7 @@ from fkexplorer.reports.badges import (
     tags,
     total,
 )
+from fkexplorer.reports.live import Live
 from fkexplorer.reports.style import Span
 from fkexplorer.schema.model import Triggers
 from tests.reports.build import Builder, counted, gitlab
@@ -143,7 +144,7 @@ def test_totals_never_hide_the_unknown() -> None:
     assert total(schema, own, clean).worst == Span("ok", "ok")
     some = {oid: count for oid, count in clean.items() if oid != own[0].oid}
     assert total(schema, own, some).worst == Span("?", "unknown")
-    assert total(schema, own, some, checking=[own[0].oid]).worst == Span("..", "unknown")
+    assert total(schema, own, some, Live(running={own[0].oid})).worst == Span("..", "unknown")
     denied = some | {own[1].oid: counted(own[1], None, status=Status.DENIED)}
     assert total(schema, own, denied).worst == Span("D", "unknown")
     assert total(schema, own, denied).failed == 1

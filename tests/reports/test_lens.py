@@ -11,6 +11,7 @@ from rich.cells import cell_len
 
 from fkexplorer.orphans.model import Count, Status
 from fkexplorer.reports.lens import Lens, LensOrder, build_lens
+from fkexplorer.reports.live import Live
 from fkexplorer.reports.style import plain
 from fkexplorer.schema.model import Schema, Triggers
 from tests.reports.build import Builder, counted, gitlab
@@ -183,7 +184,7 @@ def test_only_clean_and_held_children_of_a_hub_fold() -> None:
     schema, table = made.schema(), made.tables["merge_requests"].oid
     asked = counts | {made.edges["clean_004.merge_request_id"].oid: counted(loose, None, status=Status.TIMED_OUT)}
     busy = made.edges["clean_005.merge_request_id"].oid
-    lens = build_lens(schema, table, asked, width=80, checking=[busy])
+    lens = build_lens(schema, table, asked, width=80, live=Live(running={busy}, asked={busy}))
     shown = set(lens.order.children)
     assert {loose.oid, made.edges["clean_004.merge_request_id"].oid, busy} <= shown
     assert sum(row.folded for row in lens.rows) == 28

@@ -8,7 +8,7 @@ from fkexplorer.orphans.model import Count, Status
 from fkexplorer.reports.style import plain
 from fkexplorer.reports.tables import edges_by_table, headings, order_of_tables, table_detail, table_line
 from fkexplorer.reports.values import width
-from tests.reports.build import EVERYTHING, Builder, counted
+from tests.reports.build import EVERYTHING, NOW, Builder, counted
 
 
 def shop() -> Builder:
@@ -47,14 +47,14 @@ def test_a_line_says_what_is_known_and_unknown_is_not_clean() -> None:
     counts = {clean.oid: counted(clean)}
     for cells in (34, 71, 72, 80):
         for table in schema.tables.values():
-            line = table_line(schema, table, edges[table.oid], counts, (), width=cells)
+            line = table_line(schema, table, edges[table.oid], counts, width=cells)
             assert width(plain(line)) <= cells
     orders, items = made.tables["orders"], made.tables["audit.items"]
     # One of two keys is counted and clean: the table is not.
-    assert plain(table_line(schema, orders, edges[orders.oid], counts, (), width=80)).split() == (
+    assert plain(table_line(schema, orders, edges[orders.oid], counts, width=80)).split() == (
         ["orders", "?", "2", "1", "5k", "1.0", "MiB"]
     )
-    assert plain(table_line(schema, items, edges[items.oid], counts, (), width=80)).split()[-3:] == ["?", "8.0", "KiB"]
+    assert plain(table_line(schema, items, edges[items.oid], counts, width=80)).split()[-3:] == ["?", "8.0", "KiB"]
     assert plain(headings(80)).split() == ["table", "orphans", "parents", "children", "rows", "size"]
 
 
@@ -63,7 +63,7 @@ def test_a_name_of_common_length_is_whole_where_there_are_60_cells() -> None:
     table = made.table("billing.subscription_items")
     schema = made.schema()
     for cells in (60, 71, 80):
-        line = table_line(schema, table, edges_by_table(schema)[table.oid], {}, (), width=cells)
+        line = table_line(schema, table, edges_by_table(schema)[table.oid], {}, width=cells)
         assert "billing.subscription_items " in plain(line), cells
 
 
@@ -74,8 +74,8 @@ def test_a_size_that_was_never_measured_is_not_known() -> None:
     schema = made.schema()
     edges = edges_by_table(schema)
     for table, words in ((fresh, ["fresh", "?", "?"]), (empty, ["empty", "0", "0", "B"])):
-        assert plain(table_line(schema, table, edges[table.oid], {}, (), width=80)).split() == words
-    told = [plain(table_detail(schema, table, edges[table.oid], {}, width=80)[0]) for table in (fresh, empty)]
+        assert plain(table_line(schema, table, edges[table.oid], {}, width=80)).split() == words
+    told = [plain(table_detail(schema, table, edges[table.oid], {}, now=NOW, width=80)[0]) for table in (fresh, empty)]
     assert told == [" fresh  table  never analysed", " empty  table  about 0 rows  0 B"]
 
 
@@ -87,7 +87,7 @@ def test_the_detail_never_calls_unknown_clean() -> None:
 
     def said(*counts: Count) -> str:
         known = {count.edge: count for count in counts}
-        return plain(table_detail(schema, orders, edges_by_table(schema)[orders.oid], known, width=80)[1])
+        return plain(table_detail(schema, orders, edges_by_table(schema)[orders.oid], known, now=NOW, width=80)[1])
 
     assert said() == " 2 foreign keys, 2 not known"
     denied = counted(other, None, status=Status.DENIED)
@@ -100,7 +100,7 @@ def test_what_keeps_an_answer_away_is_not_pushed_off_the_line() -> None:
     nothing = replace(EVERYTHING, select=False)
     table = made.table("organization_membership_audit", privileges=nothing, row_security_active=True)
     schema = made.schema()
-    line = plain(table_detail(schema, table, edges_by_table(schema)[table.oid], {}, width=80)[0])
+    line = plain(table_detail(schema, table, edges_by_table(schema)[table.oid], {}, now=NOW, width=80)[0])
     assert "no SELECT privilege" in line[:80]
 
 
@@ -110,7 +110,10 @@ def test_the_detail_names_the_worst_keys_first() -> None:
     edge = made.edges["orders.buyer_id"]
     orders = made.tables["orders"]
     counts = {edge.oid: counted(edge, 1)}
-    lines = [plain(line) for line in table_detail(schema, orders, edges_by_table(schema)[orders.oid], counts, width=60)]
+    lines = [
+        plain(line)
+        for line in table_detail(schema, orders, edges_by_table(schema)[orders.oid], counts, now=NOW, width=60)
+    ]
     assert lines[0].startswith(" orders  table  about 5,000 rows  1.0 MiB")
     assert lines[1] == " 2 foreign keys, 1 not known, 1 with orphans (1 row)"
     assert [line.split() for line in lines[2:]] == [

@@ -18,7 +18,7 @@ from textual.widgets._toast import Toast
 
 from fkexplorer.database.source import Source
 from fkexplorer.tui.app import ExplorerApp
-from fkexplorer.tui.messages import CountingEnded, EdgeCounted, EdgeStarted
+from fkexplorer.tui.messages import Told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from textual.message import Message
     from textual.pilot import Pilot
 
+    from fkexplorer.orphans.events import Event
     from fkexplorer.schema.model import Relationship, Table
     from fkexplorer.tui.world import View
 
@@ -195,7 +196,7 @@ class Gate:
     """Holds back what the session says, so that a test decides when it arrives."""
 
     def __init__(self, *kinds: type[Message]) -> None:
-        self._kinds = kinds or (EdgeStarted, EdgeCounted, CountingEnded)
+        self._kinds = kinds or (Told,)
         self._shut = True
         self._post: Callable[[Message], object] | None = None
         self.held: list[Message] = []
@@ -213,6 +214,10 @@ class Gate:
     def _give(self, message: Message) -> None:
         assert self._post is not None
         self._post(message)
+
+    def events(self) -> list[Event]:
+        """What the monitor told and the app has not got yet."""
+        return [message.event for message in self.held if isinstance(message, Told)]
 
     def pass_one(self) -> Message:
         """Let the oldest through."""

@@ -55,7 +55,7 @@ async def test_r_counts_the_edge_again_and_at_home_the_table(url: str) -> None:
         )
         await person.go_to("c")
         await person.press("r")
-        await person.sees(r"^ c +!8\b")
+        await person.sees(r"^ c +\*!8\b")
         await person.open_lens("c", "c_p_fk")
         await run(url, "DELETE FROM c WHERE p_id > 1")
         before = count_of(person, "c_p_fk")
@@ -149,7 +149,7 @@ async def gone_quiet(url: str) -> None:
 async def test_ctrl_c_stops_and_twice_quits(url: str) -> None:
     async with holding(url, LOCK):
         async with opened(url, wait=False) as person:
-            await person.until(lambda: person.app.world.checking)
+            await person.until(lambda: person.app.world.live.running)
             await waits(url)
             await person.press("ctrl+c")
             await person.told(r"Stopped\. Ctrl\+C again quits")
@@ -188,7 +188,7 @@ async def test_a_skipped_edge_is_counted_when_asked_for_and_stays_known(make_dat
         await person.press("r")
         await person.sees(r"^ c +!1\b")
         await person.press("R")
-        await person.until(lambda: not person.app.session._queue.pending)  # type: ignore[union-attr]
+        await person.until(lambda: not person.app.session._monitor.pending)  # type: ignore[union-attr]
         await person.settle()
         await person.sees(r"^ c +!1\b")
 
@@ -197,7 +197,7 @@ async def test_a_skipped_edge_is_counted_when_asked_for_and_stays_known(make_dat
 async def test_quitting_takes_a_second_at_most(url: str, way: str) -> None:
     async with holding(url, LOCK), Proxy(url) as proxy:
         async with opened(proxy.conninfo, wait=False) as person:
-            await person.until(lambda: person.app.world.checking)
+            await person.until(lambda: person.app.world.live.running)
             await waits(url)
             if way == "frozen":
                 proxy.silence()

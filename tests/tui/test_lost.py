@@ -31,7 +31,7 @@ async def test_lost_is_said_counts_stay_and_r_reconnects(make_database: Callable
         assert re.search(r"counted \d\d:\d\d \(", header)
         assert header.rstrip().endswith("RO")
         assert count_of(person, "c_p_fk") is known
-        assert not person.app.world.checking
+        assert not person.app.world.live.running
         await person.sees(r"^ c +!1\b")
         await person.press("o")
         await person.told("rows: the connection is lost: R reconnects")

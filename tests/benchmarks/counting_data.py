@@ -80,6 +80,8 @@ def make_schema(connection: psycopg.Connection) -> None:
     connection.execute(f"CREATE SCHEMA {SCHEMA}".encode())
     connection.execute(f"COMMENT ON SCHEMA {SCHEMA} IS '{_MARK}'".encode())
     connection.execute(f"SET search_path = {SCHEMA}".encode())
+    # VACUUM calls no row visible to all whose commit has not reached the log yet.
+    connection.execute("SET synchronous_commit = on")
 
 
 def drop_schema(connection: psycopg.Connection) -> None:

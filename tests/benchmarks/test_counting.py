@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from tests.benchmarks.counting_cases import DEFAULT, EDGES, FIVE, RATES, Case, Data, chosen, matrix
-from tests.benchmarks.counting_data import drop_schema, make_schema, make_tables, names, parent_name
+from tests.benchmarks.counting_data import SCHEMA, drop_schema, make_schema, make_tables, names, parent_name
 from tests.benchmarks.counting_measure import not_exists
 
 if TYPE_CHECKING:
@@ -42,6 +42,10 @@ def test_the_orphans_are_as_many_as_the_name_says(session: psycopg.Connection, k
     nulls = session.execute(f"SELECT count(*) - count({key[-1]}) FROM child".encode()).fetchone()
     assert nulls is not None
     assert ROWS * 0.08 < nulls[0] < ROWS * 0.12
+    unseen = (
+        "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relallvisible = 0 AND relnamespace = %s::regnamespace"
+    )
+    assert session.execute(unseen, [SCHEMA]).fetchone() == (0,)
 
 
 def test_another_schema_of_that_name_stays(session: psycopg.Connection) -> None:

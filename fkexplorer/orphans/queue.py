@@ -1,7 +1,8 @@
 """The queue of counts: what somebody waits for first, then what is suspicious or cheap, on two lanes.
 
 One lane counts small edges, many at once in a pipeline, and larger ones when there are none; the other lane counts
-larger ones, each alone. Everything here runs on the event loop of `run`; nothing needs a lock.
+larger ones, each alone or with others that one scan of their child serves. Everything here runs on the event loop of
+`run`; nothing needs a lock.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from fkexplorer.orphans.counter import count_edge
 from fkexplorer.orphans.model import Count, Status
 from fkexplorer.orphans.outcome import without_number
 from fkexplorer.orphans.pipeline import WINDOW, WINDOW_MS, Pipeline
+from fkexplorer.orphans.shared import count_together, together
 from fkexplorer.orphans.turns import Prices, Turn, Wanted
 
 if TYPE_CHECKING:
@@ -75,10 +77,10 @@ class CountQueue:
         self._pipeline = Pipeline(database, schema)
         self._prices = Prices(schema, max_bytes)
         self._waiting: dict[int, Wanted] = {}
-        self._running: dict[int, asyncio.Task[Count] | None] = {}
-        """Edges that are counted now: alone, or (None) in a pipeline."""
+        self._running: dict[int, asyncio.Task[list[Count]] | None] = {}
+        """Edges that are counted now: alone or in one scan with others, or (None) in a pipeline."""
         self._dropped: set[int] = set()
-        """Edges of the pipeline that were stopped: what still comes of them is not told."""
+        """Edges that were stopped while others are counted with them: what still comes of them is not told."""
         self._stopping: set[int] = set()
         self._counted: set[int] = set()
         self._calls = 0
@@ -156,11 +158,11 @@ class CountQueue:
             self._on_count(self._without_number(edge, Status.STOPPED, "stopped before its turn"))
         elif edge in self._running and edge not in self._dropped:
             task = self._running[edge]
-            if task is not None:
+            # In a pipeline it takes half a second at most, and others are behind it.
+            if task is not None and not any(self._running[other] is task for other in self.running - {edge}):
                 self._stopping.add(edge)
                 task.cancel()
             else:
-                # It takes half a second at most, and others are behind it.
                 self._dropped.add(edge)
                 self._on_count(self._without_number(edge, Status.STOPPED, "stopped"))
 
@@ -225,7 +227,7 @@ class CountQueue:
             if window:
                 await self._count_window(window)
             elif alone is not None:
-                await self._count_alone(alone)
+                await self._count_alone(self._with_others(alone))
             else:
                 if not self._waiting and not self._running:
                     self._idle.set()
@@ -289,37 +291,78 @@ class CountQueue:
             counting.cancel()
             await asyncio.gather(counting, return_exceptions=True)
 
-    async def _count_alone(self, oid: int) -> None:
-        wanted = self._waiting.pop(oid)
-        counting = count_edge(
-            self._database,
-            self._schema,
-            self._schema.edges[oid],
-            full=self._full or wanted.full,
-            deep=self._deep,
-            eager=self._eager,
-            timeout_seconds=ON_DEMAND_SECONDS if wanted.asked else BACKGROUND_SECONDS,
-            trust_catalogue=not wanted.asked,
-            on_progress=self._on_progress,
-        )
-        task = self._running[oid] = asyncio.create_task(counting, name=f"count {oid}")
-        self._on_start(oid)
+    def _with_others(self, oid: int) -> list[int]:
+        """The edge, and those that wait and that the scan of its child serves as well."""
+        waits, edge = self._waiting[oid], self._schema.edges[oid]
+
+        def fits(other: int) -> bool:
+            wanted = self._waiting[other]
+            alike = wanted.asked == waits.asked and not wanted.full
+            return self._schema.edges[other].child == edge.child and other not in self._running and alike
+
+        if not (self._full or self._deep):
+            for group in together(
+                self._schema, [self._schema.edges[other] for other in filter(fits, self._in_order())]
+            ):
+                if edge in group:
+                    return [each.oid for each in group]
+        return [oid]
+
+    async def _count_alone(self, oids: list[int]) -> None:
+        wanted = {oid: self._waiting.pop(oid) for oid in oids}
+        task = asyncio.create_task(self._counts(wanted), name=f"count {oids}")
+        self._running |= dict.fromkeys(oids, task)
+        for oid in oids:
+            self._on_start(oid)
         try:
             await asyncio.wait({task})
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        stopped = oid in self._stopping
-        self._stopping.discard(oid)
-        self._end(oid)
-        if task.cancelled():
-            if stopped:
-                self._on_count(self._without_number(oid, Status.STOPPED, "stopped"))
-            return
-        count = task.result()
-        if not wanted.full and oid in self._schema.edges:
-            self._prices.took(oid, max(0.0, count.seconds - self._database.round_trip) * 1000)
-        self._on_count(count)
+        counts = [None] * len(oids) if task.cancelled() else task.result()
+        for oid, count in zip(oids, counts, strict=True):
+            stopped = oid in self._stopping
+            self._stopping.discard(oid)
+            told = self._end(oid)
+            if count is None:
+                if stopped:
+                    self._on_count(self._without_number(oid, Status.STOPPED, "stopped"))
+                elif told:
+                    # Another edge of the scan is no more.
+                    self.want([oid], wanted[oid].turn, full=wanted[oid].full)
+                continue
+            if not wanted[oid].full and oid in self._schema.edges:
+                self._prices.took(oid, max(0.0, count.seconds - self._database.round_trip) * 1000)
+            if told:
+                self._on_count(count)
+
+    async def _counts(self, wanted: dict[int, Wanted]) -> list[Count]:
+        """The counts of one edge, or of some in one scan."""
+        edges = [self._schema.edges[oid] for oid in wanted]
+        first = next(iter(wanted.values()))
+        seconds = ON_DEMAND_SECONDS if first.asked else BACKGROUND_SECONDS
+        if len(edges) > 1:
+            return await count_together(
+                self._database,
+                self._schema,
+                edges,
+                timeout_seconds=seconds,
+                eager=self._eager,
+                trust_catalogue=not first.asked,
+                on_progress=self._on_progress,
+            )
+        count = await count_edge(
+            self._database,
+            self._schema,
+            edges[0],
+            full=self._full or first.full,
+            deep=self._deep,
+            eager=self._eager,
+            timeout_seconds=seconds,
+            trust_catalogue=not first.asked,
+            on_progress=self._on_progress,
+        )
+        return [count]
 
     def _end(self, oid: int) -> bool:
         """An edge's count has ended; whether that is to be told."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 
-from fkexplorer.orphans import course, shared, slices
+from fkexplorer.orphans import course, shared, slices, turns
 from fkexplorer.orphans.model import Bound, Status, Way
 from fkexplorer.orphans.predicate import EdgePredicate, count_statement
+from fkexplorer.orphans.queue import CountQueue
 from fkexplorer.orphans.shared import count_together, together
 from tests.orphans.connected import new_role, opened, run
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fkexplorer.database.connection import Database
-    from fkexplorer.orphans.model import Progress
+    from fkexplorer.orphans.model import Count, Progress
     from fkexplorer.schema.model import Relationship, Schema
 
 PARENTS = """
@@ -186,3 +188,65 @@ async def test_an_edge_that_may_not_be_counted_keeps_no_other_from_it(shared_url
                 counts = await count_together(database, schema, edges, trust_catalogue=trust)
                 assert [count.status for count in counts] == [Status.ORPHANS, Status.DENIED, Status.ORPHANS]
                 assert [count.edge for count in counts] == [edge.oid for edge in edges]
+
+
+async def test_a_queue_counts_in_one_scan_what_waits_for_it(shared_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "SMALL_MS", 0.0)
+    counts: dict[str, Count] = {}
+    async with opened(shared_url) as (database, schema):
+        names = {edge.oid: edge.name for edge in schema.edges.values()}
+        queue = CountQueue(
+            database,
+            schema,
+            on_start=lambda _: None,
+            on_count=lambda count: counts.update({names[count.edge]: count}),
+        )
+        queue.add_all()
+        # Out of the queue before its turn: the others have a number all the same.
+        queue.stop(_named(schema, "hole")[0].oid)
+        running = asyncio.create_task(queue.run())
+        await queue.idle()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        edges = _named(schema, *COLUMNS)
+        assert [
+            count.orphans for count in (counts[edge.name] for edge in edges if edge.name != "hole")
+        ] == await _truth(database, schema, [edge for edge in edges if edge.name != "hole"])
+    assert counts["hole"].status is Status.STOPPED
+    assert len({(counts[name].snapshot, counts[name].as_of) for name in SHARED - {"hole"}}) == 1
+    assert len({(count.snapshot, count.as_of) for count in counts.values()}) > 2
+
+
+async def test_who_is_stopped_in_a_scan_takes_no_other_with_it(
+    shared_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "SMALL_MS", 0.0)
+    counts: dict[str, list[Count]] = {}
+    async with opened(shared_url) as (database, schema):
+        names = {edge.oid: edge.name for edge in schema.edges.values()}
+
+        def on_start(oid: int) -> None:
+            # The last of the group: all of them run by now.
+            if names[oid] in {"made_by", "hole"} and {names[each] for each in queue.running} >= {"made_by", "hole"}:
+                queue.stop(_named(schema, "made_by")[0].oid)
+
+        queue = CountQueue(
+            database,
+            schema,
+            on_start=on_start,
+            on_count=lambda count: counts.setdefault(names[count.edge], []).append(count),
+        )
+        queue.add_all(edge.oid for edge in _named(schema, "made_by", "hole"))
+        running = asyncio.create_task(queue.run())
+        await queue.idle()
+        # Whoever is the only one left is stopped on the server.
+        queue.add_all(edge.oid for edge in _named(schema, "tiny", "hole"))
+        while len(queue.running) < 2:  # noqa: ASYNC110 - one turn of the loop, or two
+            await asyncio.sleep(0)
+        queue.stop_all()
+        await queue.idle()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert [count.status for count in counts["made_by"]] == [Status.STOPPED]
+    assert [count.status for count in counts["hole"]] == [Status.ORPHANS, Status.STOPPED]
+    assert [count.status for count in counts["tiny"]] == [Status.STOPPED]

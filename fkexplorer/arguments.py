@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from fkexplorer.config import size
 from fkexplorer.database.model import Trouble
 
-COMMANDS = ("check", "show", "rows")
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+COMMANDS = ("check", "show", "rows")
 
 _ABOUT = "Find the foreign keys that are broken, the rows that break them, and why. Nothing is written to the database."
 
@@ -27,8 +28,26 @@ commands (each has --help):
   show TABLE     one table with its parents and children, as text
   rows EDGE      the rows that break a foreign key
 
+Each option also as FKEXPLORER_NAME (--max-bytes as FKEXPLORER_MAX_BYTES), but for the database. Environments and
+limits: .fkexplorer.toml here, over $XDG_CONFIG_HOME/fkexplorer/config.toml.
+
 exit codes: 0 nothing wrong, 1 orphans found, 2 could not do it, 3 a fault of fkexplorer
 """
+
+
+class Each(argparse.Action):
+    """A repeatable option: what is given replaces the default, where argparse's own `append` adds to it."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,  # noqa: ARG002 - argparse's own signature
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,  # noqa: ARG002 - as above
+    ) -> None:
+        """Note one more value."""
+        given = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, [values] if given is self.default else [*given, values])
 
 
 class _Parser(argparse.ArgumentParser):
@@ -51,7 +70,7 @@ def command_of(argv: list[str]) -> tuple[str, list[str]]:
         if skip or (argument.startswith("-") and argument != "-"):
             if argument == "--" and not skip:
                 break
-            skip = not skip and argument in ("-d", "--database", "--max-bytes")
+            skip = not skip and argument in ("-d", "--database", "--config", "--max-bytes")
             continue
         if argument in COMMANDS:
             return argument, argv[:index] + argv[index + 1 :]
@@ -73,13 +92,13 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     check.add_argument("--format", choices=["text", "json"], default="text", help="what to print (text)")
     check.add_argument(
         "--table",
-        action="append",
+        action=Each,
         default=[],
         metavar="NAME",
         help="only foreign keys of and to this table; repeatable",
     )
     check.add_argument(
-        "--schema", action="append", default=[], metavar="NAME", help="only those of and to its tables; repeatable"
+        "--schema", action=Each, default=[], metavar="NAME", help="only those of and to its tables; repeatable"
     )
     _add_max_bytes(check)
     check.add_argument("--fail-on-skipped", action="store_true", help="exit code 2 if a foreign key was skipped")
@@ -112,6 +131,7 @@ def _parser(command: str, about: str, epilog: str | None = None) -> argparse.Arg
         allow_abbrev=False,
     )
     parser.add_argument("-d", "--database", metavar="URL", help="the database")
+    parser.add_argument("--config", metavar="FILE", help="a configuration in place of ./.fkexplorer.toml")
     parser.add_argument("--demo", action="store_true", help="on an embedded PostgreSQL with broken schemas in it")
     return parser
 
@@ -127,10 +147,10 @@ def _add_max_bytes(parser: argparse.ArgumentParser) -> None:
 
 
 def _bytes(text: str) -> int:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:I?B)?", text.strip().upper())
-    if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; write 500M or 2G")
-    return int(float(found[1]) * _UNITS[found[2]])
+    try:
+        return size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}; write 500M or 2G") from None
 
 
 def _positive(text: str) -> int:

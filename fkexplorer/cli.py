@@ -11,6 +11,7 @@ import sys
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from fkexplorer.arguments import COMMANDS, command_of, parsers
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
     from types import FrameType
 
+    from fkexplorer.config import Settings
     from fkexplorer.console import Console
     from fkexplorer.database.connection import Database
     from fkexplorer.database.source import Source
@@ -152,6 +154,7 @@ def _run(argv: list[str], console: Console, known: _Known) -> int:
 
         console.data(f"fkexplorer {version()}\n")
         return 0
+    _, options = _configured(parser, rest, options.config)
     console.ascii = console.ascii or getattr(options, "ascii", False)
     url = getattr(options, "url", None)
     if url is not None and url.isidentifier():
@@ -169,6 +172,18 @@ def _run(argv: list[str], console: Console, known: _Known) -> int:
         known.sources.append(source)
         console.say(f"database {source.label()} ({source.origin})")
         return _headless(command, options, source, console, known)
+
+
+def _configured(
+    parser: argparse.ArgumentParser, rest: list[str], config: str | None
+) -> tuple[Settings, argparse.Namespace]:
+    """What is configured, and the options over it."""
+    from fkexplorer.config import load_settings  # noqa: PLC0415
+    from fkexplorer.defaults import check_names, parse  # noqa: PLC0415
+
+    check_names(parsers().values(), os.environ)
+    settings = load_settings(config or os.environ.get("FKEXPLORER_CONFIG"), os.environ, Path())
+    return settings, parse(parser, rest, settings, os.environ)
 
 
 def _needs_terminal(environ: Mapping[str, str]) -> None:

@@ -1,0 +1,285 @@
+"""What two files configure: which hosts may be written to, and limits; each value with the file and line it is from.
+
+`./.fkexplorer.toml` goes over `$XDG_CONFIG_HOME/fkexplorer/config.toml`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import re
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fkexplorer.database.model import Trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from fkexplorer.database.model import ServerFacts
+
+PROJECT_FILE = ".fkexplorer.toml"
+COLOURS = ("red", "yellow", "green", "cyan", "blue", "magenta")
+"""What every terminal has, without those of text."""
+_PRODUCTION = "prod"
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_AT_LINE = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Servers that are treated alike, by patterns of their hosts."""
+
+    name: str
+    hosts: tuple[str, ...]
+    """Patterns (`*`, `?`) of a host, or of `host:port`, whatever the case."""
+    origin: str
+    """The file and the line."""
+    colour: str = ""
+    """Of the header, one of COLOURS; empty for the usual one."""
+    read_only: bool = False
+    """Nothing can be written there, whatever the command line says."""
+    allow_writes: bool = False
+    """Writing can be armed there without `--allow-writes`."""
+
+    def patterns_of(self, host: str, port: int) -> list[str]:
+        """Those of its patterns that the server fits."""
+        names = (host.lower(), f"{host}:{port}".lower())
+        return [pattern for pattern in self.hosts if any(fnmatchcase(name, pattern.lower()) for name in names)]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that is configured."""
+
+    environments: tuple[Environment, ...] = ()
+    """The project's before the user's."""
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """Values by the name of the option that they stand for, as `max_bytes`."""
+
+    def environments_of(self, facts: ServerFacts) -> list[Environment]:
+        """The environments that the server belongs to, the one that counts for its looks first."""
+        return [each for each in self.environments if each.patterns_of(facts.host, facts.port)]
+
+    def colour_of(self, facts: ServerFacts) -> str:
+        """The header's colour there; empty for the usual one."""
+        return next((each.colour for each in self.environments_of(facts) if each.colour), "")
+
+    def refusal(self, facts: ServerFacts, *, allow_writes: bool) -> Trouble | None:
+        """Why writing can't be armed on this server; None where it can.
+
+        Read-only in any environment of the server is read-only. A host that sounds like production needs an environment
+        with a pattern that says so too, since `*` was not written with production in mind.
+
+        Args:
+            facts: the server.
+            allow_writes: whether `--allow-writes` was given.
+        """
+        environments = self.environments_of(facts)
+        if facts.standby:
+            return Trouble("the server is a standby, which takes no writes", "connect to the primary", code="standby")
+        for each in environments:
+            if each.read_only:
+                return Trouble(
+                    f"the environment {each.name} is read-only ({each.origin})",
+                    "nothing permits writing there but a change of that line",
+                    code="read_only_environment",
+                )
+        if _PRODUCTION in facts.host.lower() and not any(
+            _PRODUCTION in pattern.lower()
+            for each in environments
+            for pattern in each.patterns_of(facts.host, facts.port)
+        ):
+            return Trouble(
+                f"the host {facts.host} sounds like production, and no environment names it",
+                f'name it in {PROJECT_FILE}, with hosts = ["{facts.host}"] and allow_writes = true',
+                code="production",
+            )
+        if not allow_writes and not any(each.allow_writes for each in environments):
+            return Trouble(
+                "writing is not permitted in this session",
+                f"start with --allow-writes, or set allow_writes in an environment in {PROJECT_FILE}",
+                code="not_permitted",
+            )
+        return None
+
+
+def load_settings(given: str | None, environ: Mapping[str, str], folder: Path) -> Settings:
+    """All that is configured.
+
+    Args:
+        given: a file in place of the project's, which must be there.
+        environ: the environment variables.
+        folder: where the project's file may be.
+
+    Raises:
+        Trouble: a file cannot be read (`no_config`), or something in it is wrong (`bad_config`).
+    """
+    found = [_read(Path(given), given) if given else _read_if_there(folder / PROJECT_FILE, PROJECT_FILE)]
+    if home := _user_file(environ):
+        found.append(_read_if_there(home, str(home)))
+    project, *others = [each for each in found if each is not None] or [Settings()]
+    for each in others:
+        project = Settings(project.environments + each.environments, {**each.limits, **project.limits})
+    return project
+
+
+def size(text: str) -> int:
+    """Bytes, from `500M`, `2G`, `1.5 GiB`; K, M, G and T are powers of 1024.
+
+    Raises:
+        ValueError: it is no size; the text says what is.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:I?B)?", text.strip().upper())
+    if found is None:
+        raise ValueError(f"{text!r} is no size")
+    return int(float(found[1]) * _UNITS[found[2]])
+
+
+def nearest(text: str, names: Iterable[str]) -> str:
+    """A hint: the name that was meant, or else all that there are."""
+    known = list(names)
+    near = difflib.get_close_matches(text, known, n=1)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+
+
+def _user_file(environ: Mapping[str, str]) -> Path | None:
+    given = environ.get("XDG_CONFIG_HOME", "")
+    if given.startswith("/"):  # the specification says to ignore a relative one
+        return Path(given) / "fkexplorer" / "config.toml"
+    with contextlib.suppress(RuntimeError):
+        return Path.home() / ".config" / "fkexplorer" / "config.toml"
+    return None
+
+
+def _read_if_there(path: Path, name: str) -> Settings | None:
+    try:
+        there = path.exists()
+    except PermissionError:
+        there = True
+    return _read(path, name) if there else None
+
+
+def _read(path: Path, name: str) -> Settings:
+    import tomllib  # noqa: PLC0415 - 10 ms, for those who have a file
+
+    text = ""
+    try:
+        text = path.read_text(encoding="utf-8").replace("\r\n", "\n")
+        return _File(name, text).settings(tomllib.loads(text))
+    except OSError as error:
+        raise Trouble(
+            f"the configuration {name} cannot be read: {error.strerror}", "name another with --config", code="no_config"
+        ) from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise _wrong(f"{name}:{line}", "is not UTF-8", "write the file in UTF-8, as TOML has to be") from None
+    except tomllib.TOMLDecodeError as error:
+        found = _AT_LINE.search(str(error))
+        line = int(found[1]) if found and found[1] else text.count("\n") + 1
+        said = _AT_LINE.sub("", str(error))
+        raise _wrong(f"{name}:{line}", f"is not TOML: {said}", 'a line is [table], or key = "text", true, 1') from None
+
+
+def _wrong(place: str, what: str, hint: str) -> Trouble:
+    return Trouble(f"{place} {what}", hint, code="bad_config")
+
+
+class _File:
+    """One file: its text, to tell the line of what is wrong."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self._name = name
+        self._lines = text.split("\n")
+
+    def settings(self, document: dict[str, Any]) -> Settings:
+        """What the file says."""
+        tables: dict[str, Any] = {"environments": {}, "limits": {}}
+        self._known((), document, tables)
+        tables |= document
+        for key, value in tables.items():
+            self._is((key,), value, dict, f"a table: [{key}]" if key == "limits" else f"tables: [{key}.NAME]")
+        self._known(("limits",), tables["limits"], _LIMITS)
+        limits = {}
+        for key, value in tables["limits"].items():
+            try:
+                limits[key] = _LIMITS[key](value)
+            except ValueError as error:
+                raise self._wrong(
+                    ("limits", key), f"{key}: {error}", 'a size is "500M", "2G", or a number of bytes'
+                ) from None
+        environments = tuple(self._environment(name, table) for name, table in tables["environments"].items())
+        return Settings(environments, limits)
+
+    def _environment(self, name: str, table: Any) -> Environment:  # noqa: ANN401 - as TOML has it
+        path = ("environments", name)
+        self._is(path, table, dict, f"a table: [environments.{name}]")
+        self._known(path, table, ("hosts", "colour", "read_only", "allow_writes"))
+        hosts = table.get("hosts", [])
+        if not isinstance(hosts, list) or not hosts or not all(isinstance(each, str) and each for each in hosts):
+            at = (*path, "hosts") if "hosts" in table else path
+            raise self._wrong(
+                at, f"hosts of {name} are no list of patterns", 'write hosts = ["db1.example.com", "*prod*"]'
+            )
+        for key in ("read_only", "allow_writes"):
+            self._is((*path, key), table.get(key, False), bool, "true or false")
+        if table.get("read_only") and table.get("allow_writes"):
+            raise self._wrong(
+                (*path, "allow_writes"), f"{name} is read_only and allow_writes at once", "keep one of the two"
+            )
+        colour = table.get("colour", "")
+        if "colour" in table and colour not in COLOURS:
+            raise self._wrong((*path, "colour"), f"{colour!r} is no colour", nearest(str(colour), COLOURS))
+        return Environment(
+            name=name,
+            hosts=tuple(hosts),
+            origin=f"{self._name}:{self._line(path)}",
+            colour=colour,
+            read_only=table.get("read_only", False),
+            allow_writes=table.get("allow_writes", False),
+        )
+
+    def _known(self, path: tuple[str, ...], table: Mapping[str, Any], names: Iterable[str]) -> None:
+        for key in table:
+            if key not in names:
+                raise self._wrong((*path, key), f"{key} is not known", nearest(key, names))
+
+    def _is(self, path: tuple[str, ...], value: object, kind: type, what: str) -> None:
+        if not isinstance(value, kind):
+            raise self._wrong(path, f"{path[-1]} is not {what}", f"write {path[-1]} as {what}")
+
+    def _wrong(self, path: tuple[str, ...], what: str, hint: str) -> Trouble:
+        return _wrong(f"{self._name}:{self._line(path)}:", what, hint)
+
+    def _line(self, path: tuple[str, ...]) -> int:
+        """The line on which the value at that path begins: the file up to there has it, up to before has it not.
+
+        tomllib tells no lines; a file cut off amid a value does not parse, so that what parses ends with a whole line.
+        """
+        import tomllib  # noqa: PLC0415
+
+        whole = 0
+        for count in range(1, len(self._lines) + 1):
+            try:
+                value: Any = tomllib.loads("\n".join(self._lines[:count]))
+            except tomllib.TOMLDecodeError:
+                continue
+            for key in path:
+                value = value.get(key) if isinstance(value, dict) else None
+            if value is not None:
+                return whole + 1
+            whole = count
+        raise AssertionError("what was read from the file is in it")
+
+
+def _size(value: object) -> int:
+    if isinstance(value, str):
+        return size(value)
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise ValueError(f"{value!r} is no size")
+
+
+_LIMITS: dict[str, Callable[[object], int]] = {"max_bytes": _size}

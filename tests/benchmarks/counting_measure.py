@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from fkexplorer.orphans.model import Count
+    from fkexplorer.orphans.model import Count, Progress
     from fkexplorer.schema.model import Relationship, Schema
     from tests.benchmarks.counting_cases import Aim, Case
 
@@ -100,9 +100,16 @@ class Bench:
         found = [edge for edge in self.schema.edges.values() if edge.name == constraint]
         return next(edge for edge in found if self.schema.child_of(edge).schema == SCHEMA)
 
-    async def count(self, edge: Relationship) -> Count:
+    async def count(self, edge: Relationship, on_progress: Callable[[Progress], None] | None = None) -> Count:
         """An exact count through the public API."""
-        return await count_edge(self.database, self.schema, edge, timeout_seconds=PATIENCE)
+        return await count_edge(
+            self.database,
+            self.schema,
+            edge,
+            timeout_seconds=PATIENCE,
+            snapshot_seconds=PATIENCE,
+            on_progress=on_progress,
+        )
 
 
 async def connect(conninfo: str) -> Database:

@@ -1,4 +1,4 @@
-"""What helps those who wait for a long count: how soon it can be stopped, how soon a sample tells of it."""
+"""What helps those who wait for a long count: how soon it stops, how soon a sample tells of it, what pieces cost."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fkexplorer.database.limits import Limits
+from fkexplorer.orphans.attempts import attempts
 from fkexplorer.orphans.estimate import estimate_edge
+from fkexplorer.orphans.predicate import EdgePredicate
 from tests.benchmarks.counting_cases import OURS, SCAN
+from tests.benchmarks.counting_measure import PATIENCE
 
 if TYPE_CHECKING:
+    from fkexplorer.orphans.model import Progress
     from fkexplorer.schema.model import Relationship
     from tests.benchmarks.counting_measure import Bench, Line
 
@@ -75,3 +80,39 @@ async def sample(bench: Bench, line: Line, edge: Relationship) -> Sampled | None
         bounds.append((found.low, found.high))
     middle = statistics.median(seconds)
     return Sampled(line.name, middle, middle / line.median(SCAN), line.orphans or 0, tuple(bounds))
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """What it costs that a long count goes piece by piece, and tells how far it is."""
+
+    name: str
+    seconds: float
+    """Median."""
+    to_whole: float
+    """That, to the time of the same way in one statement, in turns."""
+    reports: int
+    """How often the last one told."""
+
+
+async def pieces(bench: Bench, line: Line, edge: Relationship) -> Pieces:
+    """A count that tells its progress, in turns with one statement of the way that it took."""
+    version = bench.database.facts.version_number
+    tries = attempts(bench.schema, EdgePredicate(bench.schema, edge), version, full=False, deep=False)
+    attempt = next(each for each in tries if each.counting.way.value == line.way)
+    limits = Limits(statement_timeout_ms=round(PATIENCE * 1000), planner=attempt.settings)
+    ours: list[float] = []
+    whole: list[float] = []
+    told: list[Progress] = []
+    for _ in range(bench.rounds):
+        told.clear()
+        begin = time.perf_counter()
+        await bench.count(edge, told.append)
+        ours.append(time.perf_counter() - begin)
+        begin = time.perf_counter()
+        async with bench.database.read(limits) as connection:
+            row = await attempt.run(connection)
+        whole.append(time.perf_counter() - begin)
+        if row is None or row["orphans"] != line.orphans:
+            raise SystemExit(f"{line.name}: one statement does not count as many")
+    return Pieces(line.name, statistics.median(ours), statistics.median(ours) / statistics.median(whole), len(told))

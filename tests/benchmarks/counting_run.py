@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from fkexplorer.orphans.course import FIRST
 from tests.benchmarks.counting_cases import EDGES, FIVE, OTHERS, OURS, chosen, matches
 from tests.benchmarks.counting_data import (
     add_index,
@@ -20,14 +21,14 @@ from tests.benchmarks.counting_data import (
 from tests.benchmarks.counting_edges import make_edges, measure_edges
 from tests.benchmarks.counting_five import make_five, measure_five
 from tests.benchmarks.counting_measure import Bench, connect, measure
-from tests.benchmarks.counting_probes import cancel_latencies, sample
+from tests.benchmarks.counting_probes import cancel_latencies, pieces, sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tests.benchmarks.counting_edges import Reached
     from tests.benchmarks.counting_measure import Line
-    from tests.benchmarks.counting_probes import Sampled
+    from tests.benchmarks.counting_probes import Pieces, Sampled
 
 _LONG = 0.1
 """Seconds from which on a count is so long that it can be cancelled in its midst, or an estimate be worth it."""
@@ -43,6 +44,7 @@ class Found:
     server: str = ""
     lines: list[Line] = field(default_factory=list)
     samples: list[Sampled] = field(default_factory=list)
+    pieces: list[Pieces] = field(default_factory=list)
     cancels: list[float] = field(default_factory=list)
     """Seconds until nothing of a cancelled count ran on the server."""
     edges: dict[float, dict[str, Reached]] = field(default_factory=dict)
@@ -63,6 +65,7 @@ class Found:
             "cases": [line.as_json() for line in self.lines],
             "sums": self.sums(),
             "estimates": [asdict(sampled) for sampled in self.samples],
+            "pieces": [asdict(each) for each in self.pieces],
             "cancel_seconds": self.cancels,
             "edges": [
                 {"round_trip_seconds": 2 * delay, "share": share, "seconds": at.seconds, "round_trips": at.round_trips}
@@ -125,4 +128,6 @@ async def _cases(bench: Bench, found: Found, patterns: Sequence[str], tell: Call
                 found.cancels += await cancel_latencies(bench, line, edge)
                 if sampled := await sample(bench, line, edge):
                     found.samples.append(sampled)
+                if line.median(OURS) >= FIRST:
+                    found.pieces.append(await pieces(bench, line, edge))
         drop_tables(bench.session)

@@ -3,7 +3,7 @@
 One file of JSON lines, only ever appended to, each line on the disk before the next thing happens. A line is an event
 of an entry. The transactions of an entry are its parts, numbered from 0: a batch is one, a step of DDL is one.
 
-    begun        `person`, `machine`, `database`, `system` (the cluster's identifier), `action`, `edge`, `sql`, `undo`,
+    begun        `person`, `machine`, `database`, `system` (which server), `action`, `edge`, `sql`, `undo`,
                  `expected`; of an undo `undoes`
     backed_up    `part`, `folder`: the rows that this part changes are in it
     committing   `part`, `xid` (`txid_current`), `touched`; of an undo `undone` (the part that it takes back)
@@ -44,8 +44,7 @@ class Pending:
     part: int
     xid: int
     system: str
-    """`system_identifier` of the cluster; empty where the role may not ask for it."""
-    database: str
+    """Which server it was sent to."""
 
 
 class Journal:
@@ -138,7 +137,7 @@ class Journal:
     def pending(self) -> list[Pending]:
         """The parts of which the journal does not know what came of their COMMIT."""
         return [
-            Pending(story.id, part, story.parts[part]["xid"], story.begun["system"], story.begun["database"])
+            Pending(story.id, part, story.parts[part]["xid"], story.begun["system"])
             for story in self._stories().values()
             for part in sorted(story.open)
         ]

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Place = tuple[int, str]
 """A row's version: the OID of its relation (of a partitioned table, the leaf), and its ctid."""
 
+AT = "c.ctid = at.place AND c.tableoid = at.leaf"
+"""That a row of `c` is at the place of `at`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -62,7 +65,16 @@ class Shape:
 
     def at(self, places: Sequence[Place]) -> str:
         """What follows FROM to get the rows at these places, as `c`, with `at.n` as their number from 1."""
-        return f"{numbered(places)} JOIN {self.source} ON c.ctid = at.place AND c.tableoid = at.leaf"
+        return f"{numbered(places)} JOIN {self.source} ON {AT}"
+
+    def among(self, places: Sequence[Place]) -> str:
+        """A condition over `c`: that a row is at one of these places."""
+        tids = ",".join(f'"{tid}"' for _, tid in places)
+        # By itself it is a TID scan. A partition's ctid is another row's in the next one.
+        condition = f"c.ctid = ANY ('{{{tids}}}'::pg_catalog.tid[])"
+        if not self.partitioned:
+            return condition
+        return f"{condition} AND (c.tableoid, c.ctid) IN (SELECT at.leaf, at.place FROM {numbered(places)})"
 
 
 _COLUMNS = """

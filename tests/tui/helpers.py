@@ -6,7 +6,7 @@ import asyncio
 import re
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -43,6 +43,8 @@ class Person:
 
     app: ExplorerApp
     pilot: Pilot[int]
+    heard: list[Event] = field(default_factory=list)
+    """What the monitor told, oldest first, whether the app has got it or not."""
 
     async def press(self, *keys: str) -> None:
         """Press keys, by Textual's names; each is dealt with before the next.
@@ -247,8 +249,17 @@ async def opened(
     app = ExplorerApp(Source(conninfo, "argument"), ascii_only=ascii_only, max_bytes=max_bytes, now=now)
     if gate is not None:
         gate.attach(app)
+    heard: list[Event] = []
+    post = app.session._post
+
+    def listen(message: Message) -> None:
+        if isinstance(message, Told):
+            heard.append(message.event)
+        post(message)
+
+    app.session._post = listen
     async with app.run_test(size=size, notifications=True) as pilot:
-        person = Person(app, pilot)
+        person = Person(app, pilot, heard)
         # The first frame is painted without the panes.
         await person.until(lambda: app._exit or _mounted(app))
         if wait:

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fkexplorer.config import nearest
 from fkexplorer.database.model import Trouble
-from fkexplorer.schema.names import edge_label, find_edges, find_tables, similar_edges, similar_tables, table_label
+from fkexplorer.schema.names import (
+    edge_label,
+    find_column,
+    find_edges,
+    find_tables,
+    quote,
+    similar_edges,
+    similar_tables,
+    split_pair,
+    table_label,
+)
 
 if TYPE_CHECKING:
-    from fkexplorer.schema.model import Relationship, Schema, Table
+    from fkexplorer.database.connection import Database
+    from fkexplorer.schema.model import Column, Relationship, Schema, Table
 
 
 def one_table(schema: Schema, text: str) -> Table:
@@ -49,3 +61,38 @@ def one_edge(schema: Schema, text: str) -> Relationship:
     near = similar_edges(schema, text)
     hint = f"did you mean {' or '.join(near)}?" if near else "a foreign key is schema.table.constraint or table(column)"
     raise Trouble(f"there is no foreign key {text}", hint, code="no_edge")
+
+
+async def edge_or_pair(database: Database, schema: Schema, text: str) -> Relationship:
+    """The foreign key of that name, or the edge that a pair `table(col, …):table(col, …)` makes.
+
+    Raises:
+        Trouble: a name is none or several, or the pair cannot be compared.
+    """
+    pair = split_pair(text)
+    if pair is None:
+        return one_edge(schema, text)
+    from fkexplorer.database.postgresql.pairs import read_pair  # noqa: PLC0415 - few need it
+
+    child, parent = ((table := one_table(schema, name), _columns(table, columns)) for name, columns in pair)
+    return await read_pair(database, schema, child, parent)
+
+
+def one_column(table: Table, text: str) -> Column:
+    """The column of that name.
+
+    Raises:
+        Trouble: there is none (`no_column`).
+    """
+    found = find_column(table, text)
+    if found is None:
+        raise Trouble(
+            f"{table_label(table)} has no column {text}",
+            nearest(text, [quote(column.name) for column in table.columns]),
+            code="no_column",
+        )
+    return found
+
+
+def _columns(table: Table, names: list[str]) -> list[Column]:
+    return [one_column(table, name) for name in names]

@@ -10,10 +10,12 @@ import re
 import string
 from typing import TYPE_CHECKING
 
+from fkexplorer.schema.model import EdgeKind
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from fkexplorer.schema.model import Relationship, Schema, Table
+    from fkexplorer.schema.model import Column, Relationship, Schema, Table
 
 # What PostgreSQL's quote_ident quotes: the key words that pg_get_keywords() does not call unreserved,
 # of 12 to 18 together.
@@ -66,9 +68,16 @@ def table_label(table: Table) -> str:
 
 
 def edge_label(schema: Schema, edge: Relationship) -> str:
-    """`schema.table.constraint` of the child, quoted as SQL does: unique in a database."""
+    """`schema.table.constraint` of the child, quoted as SQL does: unique in a database.
+
+    One that is not declared is a pair, `schema.table(col, …):schema.table(col, …)`, in the columns' order.
+    """
     child = schema.child_of(edge)
-    return qualified(child.schema, child.name, edge.name)
+    if edge.kind is EdgeKind.DECLARED:
+        return qualified(child.schema, child.name, edge.name)
+    parent = schema.parent_of(edge)
+    sides = ((child, [pair.child for pair in edge.pairs]), (parent, [pair.parent for pair in edge.pairs]))
+    return ":".join(f"{table_label(table)}({', '.join(quote(each.name) for each in own)})" for table, own in sides)
 
 
 def find_tables(schema: Schema, text: str) -> list[Table]:
@@ -106,6 +115,32 @@ def find_edges(schema: Schema, text: str) -> list[Relationship]:
     if not found:
         found = [edge for edge in edges if edge.name == text]
     return sorted(found, key=lambda edge: edge_label(schema, edge))
+
+
+def split_pair(text: str) -> tuple[tuple[str, list[str]], tuple[str, list[str]]] | None:
+    """The two sides of `table(col, …):table(col, …)`, each a table's name and those of columns, as they were typed.
+
+    None where the text is no such pair.
+    """
+    quoted = False
+    for position, character in enumerate(text):
+        if character == '"':
+            quoted = not quoted
+        elif character == ":" and not quoted and text[:position].rstrip().endswith(")"):
+            child, parent = _with_columns(text[:position]), _with_columns(text[position + 1 :])
+            if child[1] and parent[1]:
+                return (child[0], _typed(child[1])), (parent[0], _typed(parent[1]))
+    return None
+
+
+def find_column(table: Table, text: str) -> Column | None:
+    """The column that a typed name means; quoting and folding as in `find_tables`."""
+    parts = _split(text)
+    for matches in (_as_sql, _as_typed):
+        for column in table.columns:
+            if len(parts) == 1 and matches(parts[0], column.name):
+                return column
+    return next((column for column in table.columns if column.name == text), None)
 
 
 def similar_tables(schema: Schema, text: str, limit: int = 3) -> list[str]:
@@ -189,6 +224,10 @@ def _with_columns(text: str) -> tuple[str, list[_Part] | None]:
                     break
             return text, None
     return text, None
+
+
+def _typed(parts: list[_Part]) -> list[str]:
+    return [quote(part.text) if part.quoted else part.text for part in parts]
 
 
 def _as_sql(part: _Part, name: str) -> bool:

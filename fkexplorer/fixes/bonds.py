@@ -51,22 +51,16 @@ def affordable(schema: Schema, edge: Relationship) -> bool:
     return edge.index is not None or schema.child_of(edge).likely_bytes <= _SMALL
 
 
-def orphans_among(schema: Schema, edge: Relationship, rows: str) -> str:
-    """Counts those of `rows` that violate the edge.
-
-    Args:
-        schema: the edge's.
-        edge: a `countable` one.
-        rows: a FROM element, of which `c` has the columns of the edge's child.
-    """
+def is_orphan(schema: Schema, edge: Relationship) -> str:
+    """Whether a row of `c` violates the edge: a condition, to follow a WHERE; the edge is a `countable` one."""
     predicate = EdgePredicate(schema, edge)
-    return f"SELECT count(*) FROM {rows} WHERE {sql.condition(predicate, predicate.is_orphan)}"
+    return sql.condition(predicate, predicate.is_orphan)
 
 
-def found_among(schema: Schema, edge: Relationship, rows: str) -> str:
-    """Counts those of `rows` that have a parent."""
+def has_parent(schema: Schema, edge: Relationship) -> str:
+    """Whether a row of `c` has a parent: a condition, to follow a WHERE; the edge is a `countable` one."""
     predicate = EdgePredicate(schema, edge)
-    return f"SELECT count(*) FROM {rows} WHERE {sql.condition(predicate, predicate.has_parent)}"
+    return sql.condition(predicate, predicate.has_parent)
 
 
 def naming(schema: Schema, edge: Relationship, places: Sequence[Place]) -> str:

@@ -1,0 +1,349 @@
+"""The work of one part of a data step: lock, back up, change, and prove that nothing else was touched.
+
+First all rows are locked that will change or go, from the parents to what follows from them: with a parent's row locked
+no new child can come to name it. Then they are written to the backup, and only then the change is made, of just these.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from fkexplorer.fixes import sql
+from fkexplorer.fixes.bonds import affordable, countable, edge_key, has_parent, is_orphan, naming
+from fkexplorer.fixes.closure import follow
+from fkexplorer.fixes.guard import Names, Numbers, compare, counters, difference, moved, user_triggers
+from fkexplorer.fixes.images import row_source
+from fkexplorer.fixes.model import Verb
+from fkexplorer.fixes.parts import Done
+from fkexplorer.fixes.shapes import AT, Stored, numbered, shapes, typed
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+    from fkexplorer.fixes.backup import Backup, Manifest, Section
+    from fkexplorer.fixes.closure import Closure
+    from fkexplorer.fixes.guard import Tally
+    from fkexplorer.fixes.model import Change, DataStep, Preview, Trigger
+    from fkexplorer.fixes.shapes import Place, Shape
+    from fkexplorer.fixes.writer import Transaction
+    from fkexplorer.schema.model import Column, Relationship, Schema
+
+_ROUNDS = 5
+"""How often the rows that follow are looked for again while others change them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A data step, and what was announced of it."""
+
+    schema: Schema
+    preview: Preview
+    step: DataStep
+    consent: frozenset[Trigger]
+    """Triggers whose effects somebody has agreed to without knowing them."""
+    backed_up: Callable[[int, Backup], Awaitable[None]]
+    """Told when the backup of a part is on the disk."""
+
+    @property
+    def change(self) -> Change:
+        """The step's change."""
+        return self.step.change
+
+    @property
+    def edge(self) -> Relationship:
+        """The edge that it is about."""
+        return self.preview.plan.request.edge
+
+    @property
+    def follows(self) -> bool:
+        """Whether rows of the changed table itself follow by foreign keys: a batch would take from the next one."""
+        return any(each.edges and each.table == self.change.table for each in self.preview.effects)
+
+
+@dataclass(slots=True)
+class _Hold:
+    """The rows that a part has locked."""
+
+    target: list[Place]
+    sections: list[tuple[Shape, Verb, list[Place]]] = field(default_factory=list)
+    expected: Tally = field(default_factory=dict)
+    keys: list[bytes] = field(default_factory=list)
+    """The keys that the rows name, each once, as COPY prints them."""
+    side: int = 0
+    """OID of the side table that the rows go to; 0 for none."""
+
+
+class Part:
+    """One part of a data step.
+
+    Args:
+        task: the step.
+        number: of the part.
+        rows: how many rows of the change's own it has to find.
+        places: where they were when they were counted; None: it finds them by the change's condition.
+        before: what the parts before it did.
+        last: whether what was announced must be complete with it.
+    """
+
+    def __init__(
+        self, task: Task, number: int, rows: int, *, places: Sequence[Place] | None, before: Tally, last: bool
+    ) -> None:
+        self._task = task
+        self._number = number
+        self._rows = rows
+        self._places = places
+        self._before = before
+        self._last = last
+        self._shapes: dict[int, Shape] = {}
+
+    async def work(self, tx: Transaction, backup: Backup) -> Done:
+        """Everything but the COMMIT.
+
+        Raises:
+            Trouble: something is not as it was announced (`moved`), or there is no room for the backup (`no_space`).
+            psycopg.Error: the server refused.
+            OSError: the backup could not be written.
+        """
+        task, change = self._task, self._task.change
+        if self._number == 0:
+            for statement in task.step.first:
+                await tx.run(statement)
+        self._shapes = await shapes(tx.rows, [change.table])
+        if change.table not in self._shapes:
+            raise moved("the table is gone")
+        hold = await self._lock(tx)
+        names = await Names.of(tx.rows, {*hold.expected, *(each.table for each in task.preview.effects), hold.side})
+        await self._check_triggers(tx, names, hold)
+        old = await self._back_up(tx, backup, hold)
+        if old:
+            await task.backed_up(self._number, backup)
+        start = await counters(tx.rows)
+        touched, returned = await tx.change(self._statement(hold))
+        if touched != self._rows:
+            raise moved(f"{touched} rows changed, in place of {self._rows}")
+        tally = difference(await counters(tx.rows), start)
+        self._check(tally, names, hold)
+        await self._check_parents(tx, hold)
+        await self._back_up_new(tx, backup, hold, old, returned)
+        await backup.finish()
+        if not old:
+            await task.backed_up(self._number, backup)
+        return Done(tally, await Names.of(tx.rows, tally))
+
+    async def _lock(self, tx: Transaction) -> _Hold:
+        """Lock the change's own rows, and all that follow; know then exactly what will happen."""
+        task, change = self._task, self._task.change
+        side = 0
+        if change.into:
+            [(side,)] = await tx.rows(f"SELECT {sql.literal(change.into)}::pg_catalog.regclass::pg_catalog.oid::bigint")
+        if change.verb is Verb.INSERT:
+            return _Hold([], expected={change.table: Numbers(inserted=self._rows)}, side=side)
+        shape = self._shapes[change.table]
+        where = f"({change.where})" + ("" if self._places is None else f" AND {shape.among(self._places)}")
+        async with tx.images():
+            target: list[Place] = [
+                (leaf, place)
+                for leaf, place in await tx.rows(
+                    f"SELECT c.tableoid::bigint, c.ctid::text FROM {shape.source} WHERE {where}"
+                    f" LIMIT {self._rows + 1} FOR UPDATE OF c"
+                )
+            ]
+            if len(target) != self._rows:
+                more = "more than " if len(target) > self._rows else ""
+                raise moved(
+                    f"{more}{min(len(target), self._rows)} rows of {shape.label} are there, in place of {self._rows}"
+                )
+            closure = await follow(tx.rows, task.schema, change, shape.among(target))
+            following = await self._follow(tx, closure) if closure.reach.arms else {}
+            consequences = closure.read(await tx.rows(closure.counts))
+        if consequences.blockers:
+            edge = task.schema.edges[consequences.blockers[0].edge]
+            raise moved(f"{consequences.blockers[0].rows} rows refuse it, by {edge.name}")
+        names = await Names.of(tx.rows, (each.table for each in consequences.effects))
+        hold = _Hold(target, expected=names.tally(consequences.effects), side=side)
+        hold.sections = self._sections(target, following)
+        if change.table == task.edge.child:
+            async with tx.images():
+                columns = ", ".join(f"c.{sql.name(pair.child.name)}" for pair in task.edge.pairs)
+                keys = [piece async for piece in tx.copy_out(f"SELECT DISTINCT {columns} FROM {shape.at(target)}")]
+                hold.keys = b"".join(keys).split(b"\n")[:-1]
+        return hold
+
+    async def _follow(self, tx: Transaction, closure: Closure) -> dict[Place, bool]:
+        """Lock all rows that are touched by foreign keys, and tell of each whether it goes."""
+        following: dict[Place, bool] = {}
+        for _ in range(_ROUNDS):
+            found = {(leaf, place): gone for leaf, place, gone in await tx.rows(closure.places)}
+            if found == following:
+                return following
+            following = found
+            await self._lock_following(tx, following)
+        raise moved("others keep changing the rows that would follow")
+
+    async def _lock_following(self, tx: Transaction, following: Iterable[Place]) -> None:
+        """Lock these rows; one that somebody changed meanwhile is found at its new place in the next round."""
+        by_table = self._by_table(following)
+        self._shapes |= await shapes(tx.rows, by_table.keys() - self._shapes.keys())
+        for table, places in by_table.items():
+            await tx.run(f"SELECT FROM {self._shapes[table].at(places)} FOR UPDATE OF c")
+
+    def _by_table(self, places: Iterable[Place]) -> dict[int, list[Place]]:
+        found: dict[int, list[Place]] = defaultdict(list)
+        roots = self._task.schema.partition_roots
+        for leaf, place in places:
+            found[roots.get(leaf, leaf)].append((leaf, place))
+        return found
+
+    def _sections(self, target: list[Place], following: dict[Place, bool]) -> list[tuple[Shape, Verb, list[Place]]]:
+        """Which rows to back up, and for what: the target's first, in their order."""
+        change = self._task.change
+        own = set(target)
+        gone = [place for place in target if following.get(place, False)]
+        if gone and change.verb is not Verb.DELETE:
+            raise moved("rows that are to be updated would go, by a foreign key to their own table")
+        sections = [(self._shapes[change.table], change.verb, target)]
+        for verb, wanted in ((Verb.DELETE, True), (Verb.UPDATE, False)):
+            others = self._by_table(place for place, goes in following.items() if goes is wanted and place not in own)
+            sections += [(self._shapes[table], verb, places) for table, places in others.items()]
+        return sections
+
+    async def _check_triggers(self, tx: Transaction, names: Names, hold: _Hold) -> None:
+        """Make sure that no trigger fires that nobody was told of, or whose effects nobody agreed to."""
+        verbs: dict[int, set[Verb]] = defaultdict(set)
+        for oid, numbers in hold.expected.items():
+            root = names.root(oid)
+            for verb, some in zip(
+                (Verb.DELETE, Verb.UPDATE, Verb.INSERT),
+                (numbers.deleted, numbers.updated + numbers.more, numbers.inserted),
+                strict=True,
+            ):
+                if some:
+                    verbs[root].add(verb)
+        if hold.side:
+            verbs[hold.side].add(Verb.INSERT)
+        preview = self._task.preview
+        agreed = self._task.consent | (frozenset(preview.triggers) if preview.dry else frozenset())
+        known = {(names.root(each.table), each.name) for each in agreed}
+        for trigger in await user_triggers(tx.rows, verbs):
+            if (trigger.table, trigger.name) not in known:
+                raise moved(f"the trigger {trigger.name} on {names.label(trigger.table)} fires, and may change more")
+
+    async def _back_up(self, tx: Transaction, backup: Backup, hold: _Hold) -> list[Section]:
+        async with tx.images():
+            await backup.begin([(shape, places) for shape, _, places in hold.sections])
+            sections = [await backup.keep(shape, verb, places) for shape, verb, places in hold.sections]
+            for shape, _, places in hold.sections:
+                await self._count_orphans(tx, backup.manifest, shape, places)
+        if sections:
+            await backup.finish()
+        return sections
+
+    async def _count_orphans(self, tx: Transaction, manifest: Manifest, shape: Shape, places: list[Place]) -> None:
+        """Write down how many of these rows have no parent, by each edge of their table."""
+        schema = self._task.schema
+        for edge in schema.edges.values():
+            if edge.child != shape.oid:
+                continue
+            key = edge_key(schema, edge)
+            before = manifest.orphans.get(key, 0)
+            if before is None or not countable(schema, edge):
+                manifest.orphans[key] = None
+                continue
+            found = f"SELECT count(*) FROM {shape.at(places)} WHERE {is_orphan(schema, edge)}"
+            [(number,)] = await tx.rows(found)
+            manifest.orphans[key] = before + number
+
+    def _statement(self, hold: _Hold) -> str:
+        """The change, narrowed to the rows that are locked."""
+        change = self._task.change
+        if change.verb is Verb.INSERT:
+            return f"{change.sql} RETURNING tableoid::bigint, ctid::text"
+        joined = "USING" if change.verb is Verb.DELETE else "FROM"
+        parts = [change.head, joined, numbered(hold.target), "WHERE", AT, f"AND ({change.where})", change.tail]
+        if change.verb is Verb.UPDATE:
+            parts.append("RETURNING at.n, c.tableoid::bigint, c.ctid::text")
+        elif change.into:
+            parts.append("RETURNING tableoid::bigint, ctid::text")
+        return " ".join(part for part in parts if part)
+
+    def _check(self, tally: Tally, names: Names, hold: _Hold) -> None:
+        """Compare what was touched with what this part had to touch, and all parts together with the preview."""
+        preview = self._task.preview
+        so_far = dict(self._before)
+        for oid, numbers in tally.items():
+            so_far[oid] = so_far.get(oid, Numbers()) + numbers
+        if hold.side:
+            hold.expected[hold.side] = Numbers(inserted=self._rows)
+        others = bool(self._task.consent)
+        if not preview.dry:
+            compare(tally, hold.expected, names, others=others)
+        if self._last:
+            announced = names.tally(preview.effects)
+            if hold.side:
+                announced[hold.side] = so_far[hold.side]
+            compare(so_far, announced, names, others=others)
+
+    async def _check_parents(self, tx: Transaction, hold: _Hold) -> None:
+        """Make sure that none of the changed rows has got a parent meanwhile.
+
+        READ COMMITTED lets it through: the change looks for parents in its own snapshot, which is older than a parent
+        that came while it waited.
+        """
+        edge, change = self._task.edge, self._task.change
+        if change.verb is Verb.INSERT or change.table != edge.child or not countable(self._task.schema, edge):
+            return
+        columns = [_stored(pair.child) for pair in edge.pairs]
+        async with tx.images():
+            rows = b"(SELECT " + typed(columns).encode() + b" FROM " + row_source(hold.keys, len(columns)) + b") AS c"
+            condition = has_parent(self._task.schema, edge).encode()
+            [(found,)] = await tx.rows(b"SELECT count(*) FROM " + rows + b" WHERE " + condition)
+        if found:
+            raise moved(f"{found} of the missing parents are there now")
+
+    async def _back_up_new(
+        self, tx: Transaction, backup: Backup, hold: _Hold, old: list[Section], returned: list[tuple[Any, ...]]
+    ) -> None:
+        """Back up the rows as they are now: an undo takes back what it finds unchanged."""
+        change = self._task.change
+        async with tx.images():
+            for section, (shape, verb, places) in zip(old, hold.sections, strict=True):
+                if verb is Verb.UPDATE:
+                    own = [(leaf, place) for _, leaf, place in sorted(returned)] if places is hold.target else None
+                    await backup.keep_new(section, shape, await latest(tx, shape, own or places, returned=bool(own)))
+            if change.verb is not Verb.INSERT and not hold.side:
+                return
+            table = hold.side or change.table
+            shape = (await shapes(tx.rows, [table]))[table]
+            new = await latest(tx, shape, [(leaf, place) for leaf, place in returned], returned=True)
+            await backup.keep(shape, Verb.INSERT, new)
+            schema = self._task.schema
+            for edge in schema.edges.values():
+                if edge.parent == table:
+                    number = None
+                    if countable(schema, edge) and affordable(schema, edge) and not edge.period:
+                        [(number,)] = await tx.rows(naming(schema, edge, new))
+                    backup.manifest.referring[edge_key(schema, edge)] = number
+
+
+async def latest(tx: Transaction, shape: Shape, places: Sequence[Place], *, returned: bool) -> list[Place]:
+    """Where these rows are now, in the same order: they may have been updated in this transaction, once and again.
+
+    Args:
+        tx: the transaction.
+        shape: their table.
+        places: where they were.
+        returned: whether that is what the change itself returned. In partitions it is taken for the last word: looking
+            further asks for a privilege on the partition itself.
+    """
+    if shape.partitioned and returned:
+        return list(places)
+    table = "at.leaf::pg_catalog.regclass::pg_catalog.text"  # with its schema, under the empty search_path
+    moved_to = f"SELECT at.leaf::bigint, pg_catalog.currtid2({table}, at.place)::pg_catalog.text"
+    return [(leaf, place) for leaf, place in await tx.rows(f"{moved_to} FROM {numbered(places)} ORDER BY at.n")]
+
+
+def _stored(column: Column) -> Stored:
+    known = column.collation
+    return Stored(column.name, column.type, sql.name(known.schema, known.name) if known else "")

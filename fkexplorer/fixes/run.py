@@ -1,0 +1,338 @@
+"""Runs a plan that was previewed: step by step, each guarded, backed up and in the journal, and verified at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from fkexplorer.database.lines import one_line
+from fkexplorer.database.model import Trouble
+from fkexplorer.fixes.apply import Part, Task
+from fkexplorer.fixes.guard import Names, Numbers, moved
+from fkexplorer.fixes.journal import who
+from fkexplorer.fixes.model import Advance, DataStep, DdlStep, Effect, Ending, Outcome, Verb
+from fkexplorer.fixes.parts import Done, Halt, Ledger, RunLimits, system_of
+from fkexplorer.fixes.sql import source
+from fkexplorer.fixes.verify import Measure, may_validate, measure, verdict
+from fkexplorer.schema.model import EdgeKind
+from fkexplorer.schema.names import edge_label
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from fkexplorer.database.connection import Database
+    from fkexplorer.fixes.backup import Backup
+    from fkexplorer.fixes.guard import Tally
+    from fkexplorer.fixes.journal import Journal
+    from fkexplorer.fixes.model import Preview, Step, Trigger
+    from fkexplorer.fixes.shapes import Place
+    from fkexplorer.fixes.writer import Transaction
+    from fkexplorer.schema.model import Relationship, Schema
+
+_SLOWER = 10
+"""How many times its estimate a step may take before the server stops it, if that is more than the usual limit."""
+
+_CONSTRAINT = """
+SELECT k.conname::text, k.conrelid::bigint, k.confrelid::bigint, k.convalidated, k.confdeltype::text,
+ k.confupdtype::text, k.condeferrable, k.condeferred FROM pg_catalog.pg_constraint k WHERE k.oid = {0}
+"""
+_ACTIONS = {"no action": "a", "restrict": "r", "cascade": "c", "set null": "n", "set default": "d"}
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Who asked for a fix, and who allowed it: for the journal."""
+
+    ticket: str = ""
+    approver: str = ""
+
+
+async def run(
+    database: Database,
+    schema: Schema,
+    preview: Preview,
+    journal: Journal,
+    *,
+    consent: frozenset[Trigger] = frozenset(),
+    limits: RunLimits | None = None,
+    signature: Signature = Signature(),
+    on_progress: Callable[[Advance], None] = lambda _: None,
+    stop: asyncio.Event | None = None,
+) -> Outcome:
+    """Do what was previewed, and nothing else. Whoever calls this has made sure that a person confirmed it.
+
+    Args:
+        database: where.
+        schema: the schema that the preview was made with.
+        preview: what was shown, and confirmed.
+        journal: where it is written down.
+        consent: triggers of the preview that may change whatever they like; without it, and without a dry run, a fix
+            that fires one does not begin.
+        limits: of its transactions.
+        signature: for the journal.
+        on_progress: told how far it has come.
+        stop: set to stop it between two transactions.
+
+    Returns:
+        What came of it. The steps and batches before one that failed stay committed, and are named.
+
+    Raises:
+        asyncio.CancelledError: the task was cancelled: the transaction at hand is rolled back, unless it was
+            committing, and the journal says which.
+    """
+    limits = limits or RunLimits()
+    running = _Run(
+        database, schema, preview, journal, limits=limits, consent=consent, on_progress=on_progress, stop=stop
+    )
+    return await running.all(signature)
+
+
+class _Run:
+    """The state of one run."""
+
+    def __init__(
+        self,
+        database: Database,
+        schema: Schema,
+        preview: Preview,
+        journal: Journal,
+        *,
+        limits: RunLimits,
+        consent: frozenset[Trigger],
+        on_progress: Callable[[Advance], None],
+        stop: asyncio.Event | None,
+    ) -> None:
+        self._database = database
+        self._schema = schema
+        self._preview = preview
+        self._plan = preview.plan
+        self._edge: Relationship = preview.plan.request.edge
+        self._journal = journal
+        self._consent = consent
+        self._on_progress = on_progress
+        self._stop = stop
+        self._ledger = Ledger(database, journal, journal.new_entry(), limits, self._waiting)
+        self._advance = Advance(0, len(self._plan.steps), "", 0, 0)
+        self._parts = 0
+        self._done: Tally = {}
+        self._finished: list[str] = []
+        """The titles of the steps that are committed."""
+
+    async def all(self, signature: Signature) -> Outcome:
+        """Begin, do all steps, verify."""
+        refusal = self._refusal()
+        if refusal:
+            return Outcome("", *refusal, (), None, None)
+        before = await measure(self._database, self._schema, self._plan)
+        try:
+            await self._begin(signature)
+            for number, step in enumerate(self._plan.steps, 1):
+                await self._step(number, step)
+        except Halt as halt:
+            return await self._end(before, halt)
+        return await self._end(before, None)
+
+    def _refusal(self) -> tuple[Ending, str] | None:
+        """What keeps it from beginning at all."""
+        preview = self._preview
+        if preview.nothing_to_do:
+            return Ending.DONE, "nothing to do"
+        if preview.blockers:
+            first = preview.blockers[0]
+            name = self._schema.edges[first.edge].name
+            return Ending.REFUSED, f"{first.rows} rows below would keep the server from it, by {name}"
+        strange = [each.name for each in preview.triggers if each not in self._consent]
+        if strange and not preview.dry:
+            names = ", ".join(strange)
+            return Ending.REFUSED, f"nobody has agreed to what these triggers may change: {names}"
+        return None
+
+    async def _begin(self, signature: Signature) -> None:
+        facts, plan = self._database.facts, self._plan
+        names = {each.table: self._label(each.table) for each in self._preview.effects}
+        try:
+            system = await system_of(self._database)
+        except Trouble as trouble:
+            raise Halt(Ending.REFUSED, f"{trouble.reason}: {trouble.hint}") from None
+        await self._ledger.note(
+            "begun",
+            **who(),
+            database=f"{facts.user}@{facts.host}/{facts.database}",
+            system=system,
+            action=plan.request.action.value,
+            edge=edge_label(self._schema, self._edge),
+            sql=[statement for step in plan.steps for statement in _statements(step)],
+            undo=[_undo(step) for step in plan.steps],
+            expected=[
+                {
+                    "table": names[each.table],
+                    "deleted": each.deleted,
+                    "updated": each.updated,
+                    "inserted": each.inserted,
+                }
+                for each in self._preview.effects
+            ],
+            ticket=signature.ticket,
+            approver=signature.approver,
+        )
+
+    def _label(self, table: int) -> str:
+        found = self._schema.tables.get(table)
+        return f"{found.schema}.{found.name}" if found else f"table {table}"
+
+    async def _step(self, number: int, step: Step) -> None:
+        rows = self._preview.rows if isinstance(step, DataStep) else 0
+        self._progress(replace(self._advance, step=number, title=step.title, done=0, rows=rows))
+        self._stop_if_asked()
+        if isinstance(step, DataStep):
+            await self._data(step)
+        else:
+            first = not any(isinstance(each, DdlStep) for each in self._plan.steps[: number - 1])
+            await self._ddl(step, first=first)
+        self._finished.append(step.title)
+
+    async def _data(self, step: DataStep) -> None:
+        task = Task(self._schema, self._preview, step, self._consent, self._backed_up)
+        for places in await self._batches(task):
+            self._stop_if_asked()
+            rows = self._preview.rows if places is None else len(places)
+            last = self._advance.done + rows == self._preview.rows
+            part = Part(task, self._parts, rows, places=places, before=self._done, last=last)
+            await self._commit(part.work)
+            self._progress(replace(self._advance, done=self._advance.done + rows))
+
+    async def _batches(self, task: Task) -> list[list[Place] | None]:
+        """The places of the rows of each batch; one that is None finds its rows by itself."""
+        rows, size = self._preview.rows, self._ledger.limits.batch_rows
+        if rows <= size or not task.step.batches or task.change.verb is Verb.INSERT or task.follows:
+            return [None]
+        of = source(self._schema.tables[task.change.table], "c")
+        query = f"SELECT c.tableoid::bigint, c.ctid::text FROM {of} WHERE {task.change.where}"
+        try:
+            [found] = await self._database.glance(query)
+        except Trouble as trouble:
+            raise Halt(Ending.REFUSED, f"{trouble.reason}: {trouble.hint}") from None
+        except psycopg.Error as error:
+            raise Halt(Ending.REFUSED, one_line(str(error))) from None
+        if len(found) != rows:
+            raise Halt(Ending.MOVED, f"{len(found)} rows are there, in place of {rows}: look at the preview again")
+        return [[(leaf, place) for leaf, place in found[at : at + size]] for at in range(0, rows, size)]
+
+    async def _ddl(self, step: DdlStep, *, first: bool) -> None:
+        async def work(tx: Transaction, _: Backup) -> Done:
+            if self._edge.kind is EdgeKind.DECLARED and first:
+                await self._hold_constraint(tx, step)
+            for statement in step.statements:
+                await tx.run(statement)
+            return Done({}, Names([]))
+
+        await self._commit(work)
+
+    async def _hold_constraint(self, tx: Transaction, step: DdlStep) -> None:
+        """Lock the child as the step will, and make sure that the constraint is the one that was previewed."""
+        edge, child = self._edge, self._schema.child_of(self._edge)
+        mode = next((lock.mode for lock in step.locks if lock.table == edge.child), None)
+        if mode is not None:
+            only = source(child, "").removesuffix(" AS ")
+            await tx.run(f"LOCK TABLE {only} IN {_spelled(mode)} MODE")
+        found = await tx.rows(_CONSTRAINT.format(edge.oid))
+        same = (
+            edge.name,
+            edge.child,
+            edge.parent,
+            edge.validated,
+            _ACTIONS[edge.on_delete],
+            _ACTIONS[edge.on_update],
+            edge.deferrable,
+            edge.deferred,
+        )
+        if found != [same]:
+            raise moved(
+                f"the constraint {edge.name} is another now" if found else f"the constraint {edge.name} is gone"
+            )
+
+    async def _commit(self, work: Callable[[Transaction, Backup], Any]) -> None:
+        usual = self._ledger.limits.transaction
+        longest = max(usual.statement_timeout_ms, round(self._preview.seconds * 1000 * _SLOWER))
+        done = await self._ledger.part(self._parts, work, replace(usual, statement_timeout_ms=longest))
+        self._parts += 1
+        for oid, numbers in done.tally.items():
+            self._done[oid] = self._done.get(oid, Numbers()) + numbers
+
+    async def _backed_up(self, part: int, backup: Backup) -> None:
+        sections = backup.manifest.sections
+        rows = [{"table": f"{each.schema}.{each.table}", "verb": each.verb, "rows": each.rows} for each in sections]
+        await self._ledger.note("backed_up", part=part, folder=str(backup.folder), rows=rows)
+
+    def _stop_if_asked(self) -> None:
+        if self._stop is not None and self._stop.is_set():
+            raise Halt(Ending.STOPPED, "stopped")
+
+    def _waiting(self, what: str) -> None:
+        self._progress(replace(self._advance, waits=what))
+
+    def _progress(self, advance: Advance) -> None:
+        self._advance = advance
+        self._on_progress(advance)
+
+    async def _end(self, before: Measure, halt: Halt | None) -> Outcome:
+        """Count again, and say how it ended."""
+        after = await measure(self._database, self._schema, self._plan)
+        ending, words = (halt.ending, halt.words) if halt else verdict(self._plan, after)
+        if halt:
+            words = "; ".join(part for part in (words, self._committed(ending)) if part)
+        words = "; ".join([words, *self._ledger.remarks])
+        try:
+            await self._ledger.note(
+                "verified",
+                before=before.orphans,
+                after=after.orphans,
+                gap_before=before.gap,
+                gap_after=after.gap,
+            )
+            await self._ledger.note("ended", ending=ending.value, words=words)
+        except Halt as unwritten:
+            words = f"{words}; {unwritten.words}"
+        backup = self._journal.backup_folder(self._ledger.entry)
+        return Outcome(
+            entry=self._ledger.entry,
+            ending=ending,
+            words=words,
+            effects=tuple(
+                Effect(oid, each.deleted, each.updated, each.inserted) for oid, each in sorted(self._done.items())
+            ),
+            before=before.count,
+            after=after.count,
+            gap_before=before.gap,
+            gap_after=after.gap,
+            may_validate=await may_validate(self._database, self._edge, after),
+            backup=str(backup) if self._done and backup.exists() else "",
+        )
+
+    def _committed(self, ending: Ending) -> str:
+        """What stays of a run that did not come to its end."""
+        parts = []
+        if self._finished:
+            parts.append(f"done before: {', '.join(self._finished)}")
+        if self._advance.done:
+            parts.append(f"{self._advance.done:,} of {self._advance.rows:,} rows of this step are done")
+        if ending is Ending.UNKNOWN or parts:
+            return "; ".join(parts)
+        return "nothing was changed"
+
+
+def _statements(step: Step) -> tuple[str, ...]:
+    return step.statements if isinstance(step, DdlStep) else (*step.first, step.change.sql)
+
+
+def _undo(step: Step) -> str:
+    return step.undo if isinstance(step, DdlStep) else "by its backup"
+
+
+def _spelled(mode: str) -> str:
+    """A lock mode as LOCK TABLE spells it: `ShareRowExclusiveLock` is SHARE ROW EXCLUSIVE."""
+    letters = "".join(f" {letter}" if letter.isupper() else letter for letter in mode.removesuffix("Lock"))
+    return letters.strip().upper()

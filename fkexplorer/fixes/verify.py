@@ -1,0 +1,87 @@
+"""Counts before and after a fix: what is called done is what the database says, not what the statements ought to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from fkexplorer.database.model import Trouble
+from fkexplorer.fixes.model import Ending
+from fkexplorer.fixes.sql import literal
+from fkexplorer.orphans.counter import count_edge
+from fkexplorer.schema.actions import FixAction
+from fkexplorer.schema.model import EdgeKind
+
+if TYPE_CHECKING:
+    from fkexplorer.database.connection import Database
+    from fkexplorer.fixes.model import Plan
+    from fkexplorer.orphans.model import Count
+    from fkexplorer.schema.model import Relationship, Schema
+
+# to_jsonb: PostgreSQL has the column since 18.
+_STATE = """
+SELECT NOT k.convalidated AND coalesce((to_jsonb(k)->>'conenforced')::bool, true)
+FROM pg_constraint k WHERE k.contype = 'f' AND k.conrelid = {table} AND k.conname = {name}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How an edge stands; None for what could not be counted."""
+
+    count: Count | None
+    gap: int | None
+    """Rows of a backfill's source without a twin; None too where the plan asks for none."""
+
+    @property
+    def orphans(self) -> int | None:
+        """The number of orphans, where it is known exactly."""
+        return self.count.orphans if self.count else None
+
+
+async def measure(database: Database, schema: Schema, plan: Plan) -> Measure:
+    """Count the edge of a plan, and its gap."""
+    try:
+        count = await count_edge(database, schema, plan.request.edge, trust_catalogue=False)
+    except Trouble:
+        return Measure(None, None)
+    gap: int | None = None
+    if plan.gap:
+        try:
+            [[(gap,)]] = await database.glance(plan.gap)
+        except (Trouble, psycopg.Error):
+            gap = None
+    return Measure(count, gap)
+
+
+async def may_validate(database: Database, edge: Relationship, measured: Measure) -> bool:
+    """Whether no orphan is left, and the constraint waits to be validated (`convalidated`, `conenforced`)."""
+    if measured.orphans != 0 or edge.kind is not EdgeKind.DECLARED:
+        return False
+    try:
+        [rows] = await database.glance(_STATE.format(table=edge.child, name=literal(edge.name)))
+    except (Trouble, psycopg.Error):
+        return False
+    return any(waits for (waits,) in rows)
+
+
+def verdict(plan: Plan, after: Measure) -> tuple[Ending, str]:
+    """How a plan whose steps are all committed ended, and in a line why: done is said only where nothing remains."""
+    left = []
+    if after.orphans is None:
+        reason = after.count.error if after.count else "the connection is lost"
+        left.append(f"what remains is not known ({reason})")
+    elif after.orphans:
+        left.append(_number(after.orphans, "orphan remains", "orphans remain"))
+    if plan.gap and plan.request.action is FixAction.BACKFILL:
+        if after.gap is None:
+            left.append("the gap could not be counted")
+        elif after.gap:
+            left.append(_number(after.gap, "row of the source has no twin", "rows of the source have no twin"))
+    return (Ending.REMAINING, ", ".join(left)) if left else (Ending.DONE, "done: no orphan remains")
+
+
+def _number(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"

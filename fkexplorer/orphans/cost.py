@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from fkexplorer.orphans.model import Way
 from fkexplorer.orphans.ways.bitmap import SPAN
 from fkexplorer.orphans.ways.keys import distinct_keys, exact_ways, integers, ordered_pairs, rows_of
+from fkexplorer.schema.model import SMALL
 
 if TYPE_CHECKING:
     from fkexplorer.schema.model import ColumnStatistics, Relationship, Schema, Table
@@ -33,9 +34,6 @@ _NOT_VISIBLE = 0.5e-3
 _EXPLAIN = 0.5
 """To look at the plan beforehand."""
 
-_SMALL = 20_000
-"""Rows of a child up to which any plan is quick, and looking for a better one is not worth the round trip."""
-
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -53,7 +51,7 @@ def estimated_ms(schema: Schema, edge: Relationship) -> float:
 def candidates(schema: Schema, edge: Relationship) -> list[Candidate]:
     """The ways of counting an edge's orphans that are exact for it, the cheapest first; PLAIN is always among them."""
     costs = _Costs(schema, edge)
-    ways = exact_ways(schema, edge) if costs.children > _SMALL else {Way.PLAIN}
+    ways = exact_ways(schema, edge) if costs.children > SMALL else {Way.PLAIN}
     known = {way: ms for way in ways if (ms := costs.of(way)) is not None}
     found = [Candidate(way, _STATEMENT + ms + (0.0 if way is Way.PLAIN else _EXPLAIN)) for way, ms in known.items()]
     return sorted(found, key=lambda candidate: candidate.ms)

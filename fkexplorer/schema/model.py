@@ -344,6 +344,10 @@ class Relationship:
         return self.child == self.parent
 
 
+SMALL = 20_000
+"""Rows of a child up to which any count takes milliseconds, so that nothing need be known of what it would cost."""
+
+
 @dataclass(frozen=True, slots=True)
 class ColumnStatistics:
     """What ANALYZE saw of a column (`pg_stats`): a hint of what a count costs, never of what is true."""
@@ -367,7 +371,10 @@ class Schema:
     partition_roots: Mapping[int, int] = field(default_factory=dict)
     """OID of each partition to the OID of the table that it is folded into."""
     statistics: Mapping[tuple[int, int], ColumnStatistics] = field(default_factory=dict)
-    """Of the columns of edges, by the table's OID and the column's number; absent without privilege or ANALYZE."""
+    """By the table's OID and the column's number, of edges whose child is not small; none without ANALYZE, SELECT."""
+
+    fingerprint: str = ""
+    """Of the catalogue rows that it was built from: another one later means that something of them has changed."""
 
     def child_of(self, edge: Relationship) -> Table:
         """The referencing table."""

@@ -80,6 +80,13 @@ class Terminal:
             self._stream.feed(_UNKNOWN_TO_PYTE.sub(b"", data))
         return got
 
+    def sent_in(self, seconds: float) -> int:
+        """The number of bytes that the program prints in this time."""
+        begin, end = len(self.raw), time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.pump(min(0.1, left))
+        return len(self.raw) - begin
+
     @property
     def text(self) -> str:
         """The screen, a line each, without trailing spaces."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-import time
 
 from tests.terminal import KEYS, Terminal
 
@@ -18,14 +17,15 @@ STEPS = (
     ("page", "<pgdn>", "6"),
     ("Enter", "<enter>", "12"),
 )
+IDLE_SECONDS = 20.0
 
 
 def measure(size: tuple[int, int], *, colours: str) -> dict[str, int]:
-    """Median bytes of each step, three times each."""
+    """Median bytes of each step, three times each; `idle`: of a minute without a key."""
     env = {"COLORTERM": "truecolor"} if colours == "truecolor" else {}
     command = [sys.executable, "-m", "fkexplorer", "--demo"]
     with Terminal(command, cols=size[0], rows=size[1], env=env) as terminal:
-        terminal.wait_for(r"counted \d\d:\d\d|FKs with orphans")
+        terminal.wait_for(r"FKs with orphans +live|counted \d\d:\d\d")
         terminal.pump(1.0)
         found = {"start": len(terminal.raw)}
         for name, key, _ in STEPS:
@@ -39,25 +39,24 @@ def measure(size: tuple[int, int], *, colours: str) -> dict[str, int]:
                 if key == "<enter>":
                     terminal.send("1")
             found[name] = round(statistics.median(sizes))
-        terminal.send("1", "q")
+        terminal.send("1")
+        terminal.pump(1.0)
+        found["idle"] = round(terminal.sent_in(IDLE_SECONDS) * 60 / IDLE_SECONDS)
+        terminal.send("q")
         terminal.exit_code()
     return found
 
 
 def _cost(terminal: Terminal, key: str) -> int:
     terminal.process.write(KEYS.get(key, key).encode())
-    end = time.monotonic() + 0.5
-    got = 0
-    while time.monotonic() < end:
-        got += terminal.pump(0.1)
-    return got
+    return terminal.sent_in(0.5)
 
 
 def main() -> None:
     """Print the table."""
     argparse.ArgumentParser(description=__doc__).parse_args()
     aims = {name: aim for name, _, aim in STEPS}
-    names = ["start", *aims]
+    names = ["start", *aims, "idle"]
     print(f"{'size':>8} {'colours':>10} " + "".join(f"{name:>9}" for name in names))
     for size in ((80, 24), (140, 40)):
         for colours in ("256", "truecolor"):

@@ -100,6 +100,11 @@ class Database:
             raise
         return database
 
+    @property
+    def backends(self) -> list[int]:
+        """The server processes of our connections; none behind a pooler, where they are not ours alone."""
+        return [] if self.facts.pooled else [each.info.backend_pid for each in self._drivers if not each.closed]
+
     @asynccontextmanager
     async def read(
         self, limits: Limits = DEFAULT, *, snapshot: bool = False, lane: Lane = Lane.SCREEN

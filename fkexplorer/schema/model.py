@@ -372,7 +372,6 @@ class Schema:
     """OID of each partition to the OID of the table that it is folded into."""
     statistics: Mapping[tuple[int, int], ColumnStatistics] = field(default_factory=dict)
     """By the table's OID and the column's number, of edges whose child is not small; none without ANALYZE, SELECT."""
-
     fingerprint: str = ""
     """Of the catalogue rows that it was built from: another one later means that something of them has changed."""
 

@@ -96,6 +96,7 @@ def build_schema(answers: Answers) -> Schema:
         loaded_at=datetime.fromtimestamp(answers["clock"][0][0], UTC),
         partition_roots=partitions.roots,
         statistics={(row[0], row[1]): ColumnStatistics(*row[2:]) for row in answers["statistics"]},
+        fingerprint=answers["fingerprint"][0][0],
     )
 
 

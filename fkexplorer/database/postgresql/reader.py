@@ -12,6 +12,7 @@ from psycopg.pq import TransactionStatus
 from fkexplorer.database.errors import trouble_of
 from fkexplorer.database.limits import DEFAULT
 from fkexplorer.database.postgresql.build import build_schema
+from fkexplorer.database.postgresql.fingerprint import FINGERPRINT
 from fkexplorer.database.postgresql.statements import statements
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ async def read_schema(database: Database) -> Schema:
     """
     try:
         async with database.raw() as connection:
-            answers = await _ask(connection, statements(database.facts.version_number))
+            texts = statements(database.facts.version_number) | {"fingerprint": FINGERPRINT}
+            answers = await _ask(connection, texts)
     except psycopg.Error as error:
         raise trouble_of(error) from error
     # Thousands of tables take some 100 ms to build; a screen must not stand still meanwhile.

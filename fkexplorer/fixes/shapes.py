@@ -79,7 +79,7 @@ class Shape:
 
 _COLUMNS = """
 SELECT a.attrelid::bigint, n.nspname::text, c.relname::text, c.relkind = 'p', a.attname::text, tn.nspname::text,
- t.typname::text, pg_catalog.format('%I.%I', cn.nspname, l.collname)
+ t.typname::text, coalesce(pg_catalog.quote_ident(cn.nspname) || '.' || pg_catalog.quote_ident(l.collname), '')
 FROM pg_catalog.pg_attribute a
 JOIN pg_catalog.pg_class c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid JOIN pg_catalog.pg_namespace tn ON tn.oid = t.typnamespace
@@ -118,9 +118,7 @@ async def shapes(ask: Ask, oids: Iterable[int]) -> dict[int, Shape]:
     tables: dict[int, tuple[str, str, bool]] = {}
     for oid, schema, table, partitioned, column, type_schema, type_, collation in await ask(_COLUMNS.format(listed)):
         tables[oid] = (schema, table, partitioned)
-        # format() of a NULL is an empty name, and a type without a collation has neither.
-        known = collation if collation != "." else ""
-        columns.setdefault(oid, []).append(Stored(column, TypeName(type_schema, type_), known))
+        columns.setdefault(oid, []).append(Stored(column, TypeName(type_schema, type_), collation))
     keys = {
         oid: tuple(zip(names, operators, strict=True))
         for oid, names, operators in await ask(_KEYS.format(listed))

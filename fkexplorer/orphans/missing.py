@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -9,14 +10,21 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import case, func, literal_column, select
 
 from fkexplorer.database.model import Trouble
+from fkexplorer.orphans.cost import candidates
 from fkexplorer.orphans.keyset import Ordering, Part, behind, built_in_ordering, index_ordering, value_type
-from fkexplorer.orphans.model import Field, Page
+from fkexplorer.orphans.long import LONG_MS
+from fkexplorer.orphans.model import Field, Page, Way
 from fkexplorer.orphans.paging import MASKED, How, predicate_of, printed, reading, shown_value
-from fkexplorer.schema.model import TypeName
+from fkexplorer.orphans.ways.keys import ordered_pairs
+from fkexplorer.orphans.ways.merge import Merge
+from fkexplorer.schema.model import Match, TypeName
+from fkexplorer.schema.names import quote
 from fkexplorer.schema.secrets import is_secret
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Select
+    from collections.abc import Sequence
+
+    from sqlalchemy import ColumnElement, FromClause, Select
 
     from fkexplorer.database.connection import Database
     from fkexplorer.orphans.keyset import Cursor
@@ -42,8 +50,10 @@ async def missing_keys(
     """A page of the keys that an edge's orphans name: the edge's columns, and a computed field `rows`.
 
     Keys that the constraint holds for equal are one (`A` and `a` of citext); with MATCH FULL a key may be NULL in part.
-    The keys that most rows name come first, then the lower ones. Where the key holds a secret, the next page is found
-    by its number, since a cursor leaves the server: rows written meanwhile may then repeat a key or pass one over.
+    The keys that most rows name come first, then the lower ones. Where it would take longer than a second to find all
+    of them, and indexes have the keys in order, they come in that order: the first ones are there at once. Where the
+    key holds a secret, the next page is found by its number, since a cursor leaves the server: rows written meanwhile
+    may then repeat a key or pass one over.
 
     Args:
         database: where to read.
@@ -63,9 +73,10 @@ async def missing_keys(
     """
     started = time.perf_counter()
     how = How(after, limit, width, as_role, reveal)
-    asked = _Keys(predicate_of(schema, edge), how)
+    sequence = _quick_sequence(schema, edge)
+    asked = _Keys(predicate_of(schema, edge), how, sequence)
     statement = asked.statement()
-    async with reading(database, how) as (connection, as_of):
+    async with reading(database, how, planner=Merge.settings if asked.by_key else {}) as (connection, as_of):
         found = (await connection.execute(statement)).all()
     more = len(found) > limit
     found = found[:limit]
@@ -83,20 +94,37 @@ async def missing_keys(
             for row in found
         ),
         more=more,
-        after=asked.cursor(found[-1][count:]) if more else None,
+        after=asked.cursor(found[-1][count + 1 :]) if more else None,
         as_of=as_of,
         seconds=time.perf_counter() - started,
         as_role=as_role,
-        order="by the number of rows",
+        order=asked.order,
     )
 
 
+def _quick_sequence(schema: Schema, edge: Relationship) -> tuple[ColumnPair, ...]:
+    """The pairs in the order of indexes that bring missing keys one by one; empty where all are found as soon."""
+    if edge.match is Match.FULL and len(edge.pairs) > 1:
+        return ()
+    ms = {each.way: each.ms for each in candidates(schema, edge)}
+    # A page is a part of the merge where there are many missing keys, and all of it where there are few.
+    quick = ms[Way.PLAIN] > LONG_MS and ms.get(Way.MERGE, math.inf) < 2 * ms[Way.PLAIN]
+    return tuple(ordered.pair for ordered in ordered_pairs(schema, edge)) if quick else ()
+
+
 class _Keys:
-    """The statement for one page of missing keys."""
+    """The statement for one page of missing keys.
 
-    __slots__ = ("_groups", "_how", "_keys", "_parts", "_types", "fields", "shown")
+    Args:
+        predicate: of the edge.
+        how: which page.
+        sequence: the pairs in whose order they are to come, as far as their values may be shown; else the keys that
+            most rows name come first.
+    """
 
-    def __init__(self, predicate: EdgePredicate, how: How) -> None:
+    __slots__ = ("_groups", "_how", "_keys", "_parts", "_types", "by_key", "fields", "order", "shown")
+
+    def __init__(self, predicate: EdgePredicate, how: How, sequence: Sequence[ColumnPair]) -> None:
         self._how = how
         pairs = predicate.edge.pairs
         secret = [is_secret(pair.child.name) for pair in pairs]
@@ -118,43 +146,56 @@ class _Keys:
             .subquery("g")
         )
         self._keys: list[ColumnElement[Any]] = [self._groups.c[f"k{at}"] for at in range(len(pairs))]
-        self._parts = self._order([_ordering(predicate, pair) for pair in pairs]) if all(self.shown) else None
-
-    def _order(self, orderings: list[Ordering | None]) -> list[Part] | None:
-        parts = [Part(self._groups.c.n, built_in_ordering(_BIGINT), descending=True)]
-        for key, ordering in zip(self._keys, orderings, strict=True):
-            if ordering is None:
-                return None
-            parts.append(Part(key, ordering, nullable=True))
-        return parts
+        self._parts: dict[str, Part] = {}
+        """What they are ordered by, by the names of columns; empty where that is not for a cursor."""
+        self.by_key = False
+        self.order = "by the number of rows"
+        orderings = [ordering for pair in pairs if (ordering := _ordering(predicate, pair)) is not None]
+        if not all(self.shown) or len(orderings) < len(pairs):
+            return
+        self.by_key = bool(sequence)
+        if self.by_key:
+            places = [pairs.index(pair) for pair in sequence]
+            self._parts = {f"k{at}": Part(self._keys[at], orderings[at]) for at in places}
+            self.order = f"by {', '.join(quote(pairs[at].child.name) for at in places)}"
+        else:
+            self._parts = {"n": Part(self._groups.c.n, built_in_ordering(_BIGINT), descending=True)}
+            for at, (key, ordering) in enumerate(zip(self._keys, orderings, strict=True)):
+                self._parts[f"k{at}"] = Part(key, ordering, nullable=True)
 
     def statement(self) -> Select[Any]:
         """The keys' texts, the number of rows, and what the cursor is made of: a page's last row, whole."""
         how, parts = self._how, self._parts
-        order = [part.order_by() for part in parts] if parts else [self._groups.c.n.desc(), *self._keys]
-        ordered = select(self._groups.c.n, *self._keys, func.row_number().over(order_by=order).label("place"))
+        wanted = select(self._groups.c.n, *self._keys)
         offset = 0
         if how.after is not None and parts:
-            ordered = ordered.where(behind(parts, how.after))
+            wanted = wanted.where(behind(list(parts.values()), how.after))
         elif how.after is not None:
             offset = _offset(how.after)
-        found = ordered.order_by(literal_column("place")).limit(how.limit + 1).offset(offset).subquery("q")
-        keys = list(zip((found.c[f"k{at}"] for at in range(len(self._keys))), self._types, strict=True))
+        # Ordered before they are numbered, so that whoever brings them in that order may stop at the last of the page.
+        found = wanted.order_by(*self._order(self._groups)).limit(how.limit + 1).offset(offset).subquery("f")
+        place = func.row_number().over(order_by=self._order(found)).label("place")
+        placed = select(*found.c, place).subquery("q")
+        keys = list(zip((placed.c[f"k{at}"] for at in range(len(self._keys))), self._types, strict=True))
         texts: list[ColumnElement[Any]] = [
             printed(key, of, how.width) if shown else literal_column("NULL::text")
             for (key, of), shown in zip(keys, self.shown, strict=True)
         ]
-        texts.append(printed(found.c.n, _BIGINT))
-        if parts:
-            last = found.c.place == how.limit
-            texts += [case((last, printed(key, of))) for key, of in keys]
-        return select(*texts).order_by(found.c.place)
+        texts.append(printed(placed.c.n, _BIGINT))
+        last = placed.c.place == how.limit
+        texts += [case((last, printed(placed.c[name], part.ordering.type))) for name, part in parts.items()]
+        return select(*texts).order_by(placed.c.place)
+
+    def _order(self, groups: FromClause) -> list[ColumnElement[Any]]:
+        if not self._parts:
+            return [groups.c.n.desc(), *(groups.c[f"k{at}"] for at in range(len(self._keys)))]
+        return [part.over(groups.c[name]).order_by() for name, part in self._parts.items()]
 
     def cursor(self, last: tuple[str | None, ...]) -> tuple[str | None, ...]:
         """Where the next page begins.
 
         Args:
-            last: of the page's last row, the number of rows and what follows it.
+            last: of the page's last row, what follows the number of rows.
         """
         if self._parts:
             return tuple(last)

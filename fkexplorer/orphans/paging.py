@@ -36,7 +36,7 @@ from fkexplorer.schema.names import edge_label, quote
 from fkexplorer.schema.secrets import is_secret
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -95,14 +95,21 @@ class Rows:
 
 
 @asynccontextmanager
-async def reading(database: Database, how: How) -> AsyncIterator[tuple[AsyncConnection, datetime]]:
+async def reading(
+    database: Database, how: How, *, planner: Mapping[str, str] | None = None
+) -> AsyncIterator[tuple[AsyncConnection, datetime]]:
     """A read whose values print so that they read back unchanged, and the server's clock just before it (UTC).
+
+    Args:
+        database: where to read.
+        how: whether row security stays on.
+        planner: settings for a plan.
 
     Raises:
         Trouble: whatever the server refused, in words.
     """
     try:
-        async with database.read(Limits(row_security=how.as_role)) as connection:
+        async with database.read(Limits(row_security=how.as_role, planner=planner or {})) as connection:
             # Seconds: what a timestamp is read as depends on the DateStyle that the server last reported.
             seconds: float = (await connection.execute(_SETTINGS)).one().as_of
             yield connection, datetime.fromtimestamp(seconds, UTC)

@@ -6,9 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fkexplorer.database.limits import Limits
 from fkexplorer.database.model import Trouble
+from fkexplorer.orphans import missing
 from fkexplorer.orphans.model import Value
+from fkexplorer.orphans.paging import How
+from fkexplorer.orphans.predicate import EdgePredicate
 from fkexplorer.orphans.rows import missing_keys, orphan_rows
+from fkexplorer.orphans.ways.explain import plan_of
+from fkexplorer.orphans.ways.merge import Merge
+from fkexplorer.orphans.ways.way import nodes
 from tests.orphans.pages import ask, opened, run, texts, the_edge, walk
 
 if TYPE_CHECKING:
@@ -251,3 +258,54 @@ async def test_writes_between_pages_repeat_no_key(database_url: str) -> None:
         )
         rest = await missing_keys(database, schema, edge, after=page.after)
         assert [key for (key,) in texts(rest, "pid")] == ["5", "7", "8", "9"]
+
+
+# Pages whose commit is not in the log yet are not all-visible.
+LARGE = """
+SET synchronous_commit = on;
+CREATE TABLE p (a int, b text, PRIMARY KEY (b, a));
+INSERT INTO p SELECT n % 100, (n % 1000)::text FROM generate_series(1, 12000) n ON CONFLICT DO NOTHING;
+CREATE TABLE c (x int8, y text);
+INSERT INTO c SELECT n % 150, nullif((n % 1100)::text, '7') FROM generate_series(1, 24000) n;
+CREATE INDEX ON c (y, x);
+ALTER TABLE c ADD CONSTRAINT fk FOREIGN KEY (x, y) REFERENCES p (a, b) NOT VALID;
+"""
+
+
+async def test_in_a_large_table_the_keys_come_in_the_order_of_indexes(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(database_url, LARGE)
+    run(database_url, "VACUUM ANALYZE")
+    async with opened(database_url) as (database, schema):
+        edge = the_edge(schema)
+        by_rows = await walk(lambda after: missing_keys(database, schema, edge, after=after))
+        assert by_rows[0].order == "by the number of rows"
+        monkeypatch.setattr(missing, "LONG_MS", -1.0)
+        by_key = await walk(lambda after: missing_keys(database, schema, edge, after=after, limit=77))
+        assert by_key[0].order == "by y, x"
+        assert by_key[0].after is not None
+        assert len(by_key[0].after) == 2
+        keys = [row for page in by_key for row in texts(page, "x", "y", "rows")]
+        assert len(keys) > 500
+        assert len(keys) == len(set(keys))
+        assert sorted(keys) == sorted(row for page in by_rows for row in texts(page, "x", "y", "rows"))
+        # A cursor of the other order is none of this.
+        with pytest.raises(Trouble) as caught:
+            await missing_keys(database, schema, edge, after=by_rows[0].after)
+        assert caught.value.code == "changed"
+
+
+async def test_the_first_keys_are_found_without_the_others(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(database_url, LARGE)
+    run(database_url, "VACUUM ANALYZE")
+    monkeypatch.setattr(missing, "LONG_MS", -1.0)
+    async with opened(database_url) as (database, schema):
+        sequence = missing._quick_sequence(schema, the_edge(schema))
+        asked = missing._Keys(EdgePredicate(schema, the_edge(schema)), How(limit=10), sequence)
+        async with database.read(Limits(planner=Merge.settings)) as connection:
+            plan = await plan_of(connection, asked.statement())
+    steps = [node["Node Type"] for node in nodes(plan)]
+    # All that orders is the page itself.
+    below = steps[steps.index("Limit") :]
+    assert below == ["Limit", "Aggregate", "Merge Join", "Index Only Scan", "Index Only Scan"]

@@ -158,7 +158,7 @@ class Part:
             closure = await follow(tx.rows, task.schema, change, shape.among(target))
             following = await self._follow(tx, closure) if closure.reach.arms else {}
             consequences = closure.read(await tx.rows(closure.counts))
-        if consequences.blockers:
+        if consequences.blockers and not consequences.doubtful:
             edge = task.schema.edges[consequences.blockers[0].edge]
             raise moved(f"{consequences.blockers[0].rows} rows refuse it, by {edge.name}")
         names = await Names.of(tx.rows, (each.table for each in consequences.effects))

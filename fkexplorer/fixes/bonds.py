@@ -27,13 +27,13 @@ _SMALL = 256 << 20
 
 
 def edge_key(schema: Schema, edge: Relationship) -> str:
-    """`schema.table(column, …)->schema.table(column, …)`: it stays the same where a constraint is made anew."""
+    """`schema.table(column, …):schema.table(column, …)`: it stays the same where a constraint is made anew."""
 
     def side(table: Table, columns: Sequence[Column]) -> str:
         return f"{qualified(table.schema, table.name)}({', '.join(quote(column.name) for column in columns)})"
 
     child = side(schema.child_of(edge), [pair.child for pair in edge.pairs])
-    return f"{child}->{side(schema.parent_of(edge), [pair.parent for pair in edge.pairs])}"
+    return f"{child}:{side(schema.parent_of(edge), [pair.parent for pair in edge.pairs])}"
 
 
 def countable(schema: Schema, edge: Relationship) -> bool:

@@ -3,8 +3,8 @@
 One file of JSON lines, only ever appended to, each line on the disk before the next thing happens. A line is an event
 of an entry. The transactions of an entry are its parts, numbered from 0: a batch is one, a step of DDL is one.
 
-    begun        `person`, `machine`, `database`, `system` (which server), `action`, `edge`, `sql`, `undo`,
-                 `expected`; of an undo `undoes`
+    begun        `person`, `machine`, `database`, `system` (which server), `action`, `edge`, `sql`, `undo`, `lasting`,
+                 `gap` (the query that counts it), `ticket`, `approver`; of an undo `undoes`
     backed_up    `part`, `folder`: the rows that this part changes are in it
     committing   `part`, `xid` (`txid_current`), `touched`; of an undo `undone` (the part that it takes back)
     committed    `part`
@@ -134,6 +134,10 @@ class Journal:
         story = stories[entry]
         return sorted((story.committed & story.backed_up) - taken_back, reverse=True)
 
+    def gap_of(self, entry: str) -> str:
+        """The query that counts the gap that an entry was about; empty where it was about none."""
+        return str(self._stories()[entry].begun.get("gap", ""))
+
     def pending(self) -> list[Pending]:
         """The parts of which the journal does not know what came of their COMMIT."""
         return [
@@ -205,6 +209,7 @@ class _Story:
             words=self.ended["words"] if self.ended else "",
             backup=str(journal.backup_folder(self.id)) if restorable else "",
             undo=tuple(begun["undo"]),
+            lasting=tuple(begun["lasting"]),
             undoes=self.undoes,
             ticket=begun.get("ticket", ""),
             approver=begun.get("approver", ""),

@@ -141,8 +141,9 @@ class Consequences:
     effects: tuple[Effect, ...]
     """By table (of a partition, its root), the target first."""
     blockers: tuple[Blocker, ...] = ()
+    """Rows that the server refuses; it does so for certain where nothing is doubtful."""
     doubtful: tuple[Blocker, ...] = ()
-    """Rows that the server refuses, or treats in another way, or not, by the order in which its triggers fire."""
+    """Rows that it refuses, or treats in another way, or not, by the order in which its triggers fire."""
     left_behind: tuple[Blocker, ...] = ()
     """Rows that become orphans, since their constraint is not enforced or its triggers are off."""
 
@@ -366,7 +367,49 @@ class Entry:
     """The folder with the rows that changed or vanished; empty where there are none."""
     undo: tuple[str, ...]
     """How it is taken back, or that it cannot be: a sentence for each step."""
+    lasting: tuple[str, ...]
+    """What an undo does not bring back, a sentence each."""
     undoes: str = ""
     """The id of the entry that this one takes back."""
     ticket: str = ""
     approver: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Why rows of an entry cannot be put back as they were."""
+
+    place: str
+    """`schema.table`, or an edge."""
+    words: str
+    """What happened since, in a few words."""
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class UndoPreview:
+    """What taking back an entry would do, found out by reading alone."""
+
+    entry: Entry
+    parts: tuple[int, ...]
+    """The transactions that it takes back, in this order, each in one of its own."""
+    touched: tuple[Touched, ...]
+    """By table, what the undo itself does: `inserted` are the rows that come back."""
+    conflicts: tuple[Conflict, ...]
+    """With any of them the undo is refused."""
+    statements: tuple[str, ...]
+    """The SQL of the last part, its rows left out."""
+    ways: tuple[str, ...]
+    """How orphans get under the constraints that would refuse them, a sentence for each constraint."""
+    triggers: tuple[Trigger, ...]
+    """Triggers of users that it fires."""
+    lasting: tuple[str, ...]
+    """What it does not bring back, a sentence each."""
+    confirm: str
+    """What has to be typed: the number of rows."""
+    as_of: datetime
+
+    @property
+    def rows(self) -> int:
+        """Rows that it touches."""
+        return sum(each.deleted + each.updated + each.inserted for each in self.touched)

@@ -126,7 +126,7 @@ class _Run:
         refusal = self._refusal()
         if refusal:
             return Outcome("", *refusal, (), None, None)
-        before = await measure(self._database, self._schema, self._plan)
+        before = await self._measure()
         try:
             await self._begin(signature)
             for number, step in enumerate(self._plan.steps, 1):
@@ -135,12 +135,15 @@ class _Run:
             return await self._end(before, halt)
         return await self._end(before, None)
 
+    async def _measure(self) -> Measure:
+        return await measure(self._database, self._schema, self._edge, self._plan.gap)
+
     def _refusal(self) -> tuple[Ending, str] | None:
         """What keeps it from beginning at all."""
         preview = self._preview
         if preview.nothing_to_do:
             return Ending.DONE, "nothing to do"
-        if preview.blockers:
+        if preview.blockers and not preview.doubtful:
             first = preview.blockers[0]
             name = self._schema.edges[first.edge].name
             return Ending.REFUSED, f"{first.rows} rows below would keep the server from it, by {name}"
@@ -152,7 +155,6 @@ class _Run:
 
     async def _begin(self, signature: Signature) -> None:
         facts, plan = self._database.facts, self._plan
-        names = {each.table: self._label(each.table) for each in self._preview.effects}
         try:
             system = await system_of(self._database)
         except Trouble as trouble:
@@ -166,22 +168,11 @@ class _Run:
             edge=edge_label(self._schema, self._edge),
             sql=[statement for step in plan.steps for statement in _statements(step)],
             undo=[_undo(step) for step in plan.steps],
-            expected=[
-                {
-                    "table": names[each.table],
-                    "deleted": each.deleted,
-                    "updated": each.updated,
-                    "inserted": each.inserted,
-                }
-                for each in self._preview.effects
-            ],
+            lasting=list(self._preview.lasting),
+            gap=plan.gap,
             ticket=signature.ticket,
             approver=signature.approver,
         )
-
-    def _label(self, table: int) -> str:
-        found = self._schema.tables.get(table)
-        return f"{found.schema}.{found.name}" if found else f"table {table}"
 
     async def _step(self, number: int, step: Step) -> None:
         rows = self._preview.rows if isinstance(step, DataStep) else 0
@@ -280,7 +271,7 @@ class _Run:
 
     async def _end(self, before: Measure, halt: Halt | None) -> Outcome:
         """Count again, and say how it ended."""
-        after = await measure(self._database, self._schema, self._plan)
+        after = await self._measure()
         ending, words = (halt.ending, halt.words) if halt else verdict(self._plan, after)
         if halt:
             words = "; ".join(part for part in (words, self._committed(ending)) if part)

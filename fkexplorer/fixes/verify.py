@@ -33,7 +33,7 @@ class Measure:
 
     count: Count | None
     gap: int | None
-    """Rows of a backfill's source without a twin; None too where the plan asks for none."""
+    """Rows of a backfill's source without a twin; None too where there is no such source."""
 
     @property
     def orphans(self) -> int | None:
@@ -41,19 +41,17 @@ class Measure:
         return self.count.orphans if self.count else None
 
 
-async def measure(database: Database, schema: Schema, plan: Plan) -> Measure:
-    """Count the edge of a plan, and its gap."""
+async def measure(database: Database, schema: Schema, edge: Relationship | None, gap: str = "") -> Measure:
+    """Count an edge, and a gap by this query."""
+    count, missing = None, None
     try:
-        count = await count_edge(database, schema, plan.request.edge, trust_catalogue=False)
-    except Trouble:
-        return Measure(None, None)
-    gap: int | None = None
-    if plan.gap:
-        try:
-            [[(gap,)]] = await database.glance(plan.gap)
-        except (Trouble, psycopg.Error):
-            gap = None
-    return Measure(count, gap)
+        if edge is not None:
+            count = await count_edge(database, schema, edge, trust_catalogue=False)
+        if gap:
+            [[(missing,)]] = await database.glance(gap)
+    except (Trouble, psycopg.Error):
+        missing = None
+    return Measure(count, missing)
 
 
 async def may_validate(database: Database, edge: Relationship, measured: Measure) -> bool:

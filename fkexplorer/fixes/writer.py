@@ -17,6 +17,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from sqlalchemy.exc import DBAPIError
 
+from fkexplorer.database.connection import not_read_only
 from fkexplorer.database.lanes import Lane
 from fkexplorer.database.limits import APPLICATION_NAME
 from fkexplorer.database.model import Trouble
@@ -118,11 +119,16 @@ class Transaction:
                 yield bytes(piece)
 
     @asynccontextmanager
-    async def images(self) -> AsyncIterator[None]:
-        """Print and read values independently of the role's settings, see `IMAGES`, while the block lasts."""
-        await self._set(IMAGES)
+    async def images(self, *, paths: bool = True) -> AsyncIterator[None]:
+        """Print and read values independently of the role's settings, see `IMAGES`, while the block lasts.
+
+        Args:
+            paths: whether of the search_path too. The triggers of users need their own.
+        """
+        settings = {name: value for name, value in IMAGES.items() if paths or name != "search_path"}
+        await self._set(settings)
         yield
-        await self._set({name: self._own[name] for name in IMAGES})
+        await self._set({name: self._own[name] for name in settings})
 
     async def id(self) -> int:
         """Its id (`txid_current`, 64 bits with the epoch), by which the server knows later what came of it."""
@@ -179,28 +185,76 @@ async def writing(database: Database, limits: WriteLimits) -> AsyncIterator[Tran
     """
     async with database.raw(Lane.COUNTS) as driver:
         try:
-            yield Transaction(driver, await _begin(driver, limits))
+            own, begun = await _begin(driver, limits, "ISOLATION LEVEL READ COMMITTED")
+            _check(begun)
+            yield Transaction(driver, own)
         finally:
-            if not driver.closed and driver.info.transaction_status is not TransactionStatus.IDLE:
-                with contextlib.suppress(psycopg.Error, TimeoutError):
-                    async with asyncio.timeout(_ROLLBACK_SECONDS):
-                        await driver.execute(b"ROLLBACK")
+            await _roll_back(driver)
 
 
-async def _begin(driver: Driver, limits: WriteLimits) -> dict[str, str]:
+def _check(begun: dict[str, str]) -> None:
+    """Make sure that the transaction may write, and that what it does can be counted."""
+    if begun["in_recovery"] == "true":
+        raise Trouble("the server is a standby, which takes no writes", "connect to the primary", code="standby")
+    if begun["transaction_read_only"] != "off":
+        raise Trouble(
+            "the server begins this role's transactions READ ONLY",
+            "its default_transaction_read_only is on, by a setting of the role, of the database or of the server",
+            code="read_only",
+        )
+    if begun["track_counts"] != "on":
+        raise Trouble(
+            "track_counts is off: what a change touches beside its own rows could not be counted",
+            "ask for track_counts = on; without the numbers nothing is written",
+            code="not_counted",
+        )
+    if begun["session_replication_role"] == "replica":
+        raise Trouble(
+            "session_replication_role is replica: no foreign key holds in this session",
+            "it is set for the role, the database or the server: connect as another role",
+            code="replica",
+        )
+
+
+@asynccontextmanager
+async def looking(database: Database, limits: WriteLimits) -> AsyncIterator[Transaction]:
+    """A READ ONLY transaction of one snapshot, on a connection of the counts' lane, to foresee what a writing one does.
+
+    Raises:
+        Trouble: the connection is lost (`lost`), could not be made, or the transaction is not READ ONLY.
+        psycopg.Error: the server refused a statement of the block.
+    """
+    async with database.raw(Lane.COUNTS) as driver:
+        own, begun = await _begin(driver, limits, "ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        if begun["transaction_read_only"] != "on":
+            raise not_read_only()
+        try:
+            yield Transaction(driver, own)
+        finally:
+            await _roll_back(driver)
+
+
+async def _roll_back(driver: Driver) -> None:
+    if not driver.closed and driver.info.transaction_status is not TransactionStatus.IDLE:
+        with contextlib.suppress(psycopg.Error, TimeoutError):
+            async with asyncio.timeout(_ROLLBACK_SECONDS):
+                await driver.execute(b"ROLLBACK")
+
+
+async def _begin(driver: Driver, limits: WriteLimits, how: str) -> tuple[dict[str, str], dict[str, str]]:
     """Begin, and set all limits, in one message.
 
     Returns:
-        The role's own values of the settings that are changed for a while.
+        The role's own values of the settings that are changed for a while; and what else decides whether to go on.
     """
     kept = [*IMAGES, "row_security"]
-    decisive = ("transaction_read_only", "track_counts", "session_replication_role")
+    decisive = ["transaction_read_only", "track_counts", "session_replication_role"]
     asked = ", ".join(f"pg_catalog.current_setting('{name}')" for name in (*kept, *decisive))
     # What the server calls committed has to stay so: the journal says it, and a crash may not make it a lie.
     durable = "coalesce(nullif(pg_catalog.current_setting('synchronous_commit'), 'off'), 'on')"
     cursor = await driver.execute(
         (
-            f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_catalog.pg_is_in_recovery(), {asked};"
+            f"BEGIN {how}; SELECT {asked}, pg_catalog.pg_is_in_recovery()::text;"
             f" SELECT {_set_configs(limits.settings() | {'row_security': 'off'})},"
             f" pg_catalog.set_config('synchronous_commit', {durable}, true)"
         ).encode()
@@ -209,28 +263,8 @@ async def _begin(driver: Driver, limits: WriteLimits) -> dict[str, str]:
     row = await cursor.fetchone()
     if row is None:
         raise AssertionError("a SELECT of settings has a row")
-    standby, *values, read_only, counting, replication_role = row
-    if standby:
-        raise Trouble("the server is a standby, which takes no writes", "connect to the primary", code="standby")
-    if read_only != "off":
-        raise Trouble(
-            "the server begins this role's transactions READ ONLY",
-            "its default_transaction_read_only is on, by a setting of the role, of the database or of the server",
-            code="read_only",
-        )
-    if counting != "on":
-        raise Trouble(
-            "track_counts is off: what a change touches beside its own rows could not be counted",
-            "ask for track_counts = on; without the numbers nothing is written",
-            code="not_counted",
-        )
-    if replication_role == "replica":
-        raise Trouble(
-            "session_replication_role is replica: no foreign key holds in this session",
-            "it is set for the role, the database or the server: connect as another role",
-            code="replica",
-        )
-    return dict(zip(kept, values, strict=True))
+    found = dict(zip((*kept, *decisive, "in_recovery"), row, strict=True))
+    return {name: found.pop(name) for name in kept}, found
 
 
 async def fate_of(database: Database, transaction_id: int, *, seconds: float) -> Fate:

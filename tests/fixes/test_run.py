@@ -70,9 +70,9 @@ async def test_a_delete_with_its_cascades(make_database: Callable[[str], str], t
     folder = journal.backup_folder(entry.id, 0)
     manifest = load_manifest(folder)
     assert manifest.orphans == {
-        "public.c(pid)->public.p(id)": 5,
-        "public.g(cid)->public.c(id)": 0,
-        "public.h(cid)->public.c(id)": 0,
+        "public.c(pid):public.p(id)": 5,
+        "public.g(cid):public.c(id)": 0,
+        "public.h(cid):public.c(id)": 0,
     }
     found = {(each.table, each.verb): each for each in manifest.sections}
     assert {key: each.rows for key, each in found.items()} == {

@@ -27,8 +27,6 @@ _PROBE = 2e-3
 """An index looked into for one key, or for what lies between two."""
 _ORDERED_KEY = 0.25e-3
 """A key of the parent read in order, and compared with the one before."""
-_COUNTED = 0.04e-3
-"""A row counted that an index probe has found."""
 _NOT_VISIBLE = 0.5e-3
 """A row that an index-only scan has to look up in the table, since its page is not all-visible."""
 _EXPLAIN = 0.5

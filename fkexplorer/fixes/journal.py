@@ -3,7 +3,7 @@
 One file of JSON lines, only ever appended to, each line on the disk before the next thing happens. A line is an event
 of an entry. The transactions of an entry are its parts, numbered from 0: a batch is one, a step of DDL is one.
 
-    begun        `person`, `machine`, `database`, `system` (which server), `action`, `edge`, `sql`, `undo`, `lasting`,
+    begun        `person`, `machine`, `database`, `system` (which database), `action`, `edge`, `sql`, `undo`, `lasting`,
                  `gap` (the query that counts it), `ticket`, `approver`; of an undo `undoes`
     backed_up    `part`, `folder`: the rows that this part changes are in it
     committing   `part`, `xid` (`txid_current`), `touched`; of an undo `undone` (the part that it takes back)
@@ -44,7 +44,7 @@ class Pending:
     part: int
     xid: int
     system: str
-    """Which server it was sent to."""
+    """Which database it was sent to."""
 
 
 class Journal:
@@ -123,16 +123,23 @@ class Journal:
         return next((each for each in self.entries() if each.id == entry), None)
 
     def parts_to_undo(self, entry: str) -> list[int]:
-        """The parts of an entry that are committed, have a backup, and are not taken back yet; the last one first."""
+        """The parts of an entry that are committed and have a backup; the last one first.
+
+        Not those that are taken back, or of whose undo the journal does not know what came of it.
+        """
         stories = self._stories()
         taken_back = {
             other.parts[part].get("undone")
             for other in stories.values()
             if other.undoes == entry
-            for part in other.committed
+            for part in other.committed | other.open
         }
         story = stories[entry]
         return sorted((story.committed & story.backed_up) - taken_back, reverse=True)
+
+    def system_of(self, entry: str) -> str:
+        """Which database an entry was made in, see `system_of` in `parts`."""
+        return str(self._stories()[entry].begun["system"])
 
     def gap_of(self, entry: str) -> str:
         """The query that counts the gap that an entry was about; empty where it was about none."""

@@ -82,6 +82,16 @@ class Halt(Exception):  # noqa: N818 - how a run ends early, not a fault
         self.words = words
 
 
+def stop_if_asked(stop: asyncio.Event | None) -> None:
+    """Between two parts.
+
+    Raises:
+        Halt: somebody asked to stop.
+    """
+    if stop is not None and stop.is_set():
+        raise Halt(Ending.STOPPED, "stopped")
+
+
 class Ledger:
     """Runs the parts of one entry.
 
@@ -235,7 +245,7 @@ def _refused(kind: Kind, reason: str, error: psycopg.Error) -> str:
 
 
 async def system_of(database: Database) -> str:
-    """What tells one server from another: the cluster's `system_identifier`, where the role may ask, and its address.
+    """What tells a database from others: its cluster's `system_identifier`, where the role may ask, address and name.
 
     A clone made from a snapshot has the identifier of its origin, and never heard of its later transactions.
     """
@@ -246,14 +256,14 @@ async def system_of(database: Database) -> str:
             identifier = str(asked.scalar())
     async with database.read() as connection:
         asked = await connection.exec_driver_sql("SELECT host(inet_server_addr()) || ' ' || inet_server_port()")
-        return f"{identifier} {asked.scalar() or socket.gethostname()}"
+        return f"{identifier} {asked.scalar() or socket.gethostname()} {database.facts.database}"
 
 
 async def resolve(database: Database, journal: Journal) -> int:
     """Ask the server about the parts of which the journal does not know what came of them; write down what it says.
 
     Returns:
-        How many parts of this server are unknown still.
+        How many parts of this database are unknown still.
 
     Raises:
         Trouble: the connection is lost.

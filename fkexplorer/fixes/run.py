@@ -13,7 +13,7 @@ from fkexplorer.fixes.apply import Part, Task
 from fkexplorer.fixes.guard import Names, Numbers, moved
 from fkexplorer.fixes.journal import who
 from fkexplorer.fixes.model import Advance, DataStep, DdlStep, Effect, Ending, Outcome, Verb
-from fkexplorer.fixes.parts import Done, Halt, Ledger, RunLimits, system_of
+from fkexplorer.fixes.parts import Done, Halt, Ledger, RunLimits, stop_if_asked, system_of
 from fkexplorer.fixes.sql import source
 from fkexplorer.fixes.verify import Measure, may_validate, measure, verdict
 from fkexplorer.schema.model import EdgeKind
@@ -50,6 +50,9 @@ class Signature:
     approver: str = ""
 
 
+UNSIGNED = Signature()
+
+
 async def run(
     database: Database,
     schema: Schema,
@@ -58,7 +61,7 @@ async def run(
     *,
     consent: frozenset[Trigger] = frozenset(),
     limits: RunLimits | None = None,
-    signature: Signature = Signature(),
+    signature: Signature = UNSIGNED,
     on_progress: Callable[[Advance], None] = lambda _: None,
     stop: asyncio.Event | None = None,
 ) -> Outcome:
@@ -177,7 +180,7 @@ class _Run:
     async def _step(self, number: int, step: Step) -> None:
         rows = self._preview.rows if isinstance(step, DataStep) else 0
         self._progress(replace(self._advance, step=number, title=step.title, done=0, rows=rows))
-        self._stop_if_asked()
+        stop_if_asked(self._stop)
         if isinstance(step, DataStep):
             await self._data(step)
         else:
@@ -188,7 +191,7 @@ class _Run:
     async def _data(self, step: DataStep) -> None:
         task = Task(self._schema, self._preview, step, self._consent, self._backed_up)
         for places in await self._batches(task):
-            self._stop_if_asked()
+            stop_if_asked(self._stop)
             rows = self._preview.rows if places is None else len(places)
             last = self._advance.done + rows == self._preview.rows
             part = Part(task, self._parts, rows, places=places, before=self._done, last=last)
@@ -257,10 +260,6 @@ class _Run:
         sections = backup.manifest.sections
         rows = [{"table": f"{each.schema}.{each.table}", "verb": each.verb, "rows": each.rows} for each in sections]
         await self._ledger.note("backed_up", part=part, folder=str(backup.folder), rows=rows)
-
-    def _stop_if_asked(self) -> None:
-        if self._stop is not None and self._stop.is_set():
-            raise Halt(Ending.STOPPED, "stopped")
 
     def _waiting(self, what: str) -> None:
         self._progress(replace(self._advance, waits=what))

@@ -1,0 +1,286 @@
+"""Takes back an entry of the journal from its backup: previewed, guarded and written down like what it takes back."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from fkexplorer.database.errors import trouble_of
+from fkexplorer.database.model import Trouble
+from fkexplorer.database.postgresql.pairs import read_pair
+from fkexplorer.fixes.guard import Names, Numbers, moved, user_triggers
+from fkexplorer.fixes.journal import who
+from fkexplorer.fixes.model import Advance, Conflict, Effect, Ending, Outcome, Touched, UndoPreview
+from fkexplorer.fixes.parts import Done, Halt, Ledger, RunLimits, stop_if_asked, system_of
+from fkexplorer.fixes.restore import Restoration
+from fkexplorer.fixes.run import UNSIGNED, Signature
+from fkexplorer.fixes.sql import literal
+from fkexplorer.fixes.verify import may_validate, measure
+from fkexplorer.fixes.writer import looking
+from fkexplorer.schema.names import edge_label, find_column, find_tables, split_pair
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable
+
+    from fkexplorer.database.connection import Database
+    from fkexplorer.fixes.backup import Backup
+    from fkexplorer.fixes.guard import Tally
+    from fkexplorer.fixes.journal import Journal
+    from fkexplorer.fixes.model import Trigger, Verb
+    from fkexplorer.fixes.writer import Transaction
+    from fkexplorer.schema.model import Relationship, Schema
+
+
+async def undo_preview(
+    database: Database, schema: Schema, journal: Journal, entry: str, *, limits: RunLimits | None = None
+) -> UndoPreview:
+    """What taking back an entry would do, by reading alone.
+
+    Args:
+        database: where the entry was made.
+        schema: the schema as it is now.
+        journal: the entry's.
+        entry: its id.
+        limits: of reading.
+
+    Raises:
+        Trouble: there is no such entry (`no_entry`), it was made elsewhere (`elsewhere`), there is nothing in it to
+            take back (`nothing`), its backup is gone (`no_backup`), or the server refused.
+    """
+    found = journal.entry(entry)
+    if found is None:
+        raise Trouble(f"the journal has no entry {entry}", "fkexplorer journal lists them", code="no_entry")
+    parts = journal.parts_to_undo(entry)
+    if not parts:
+        hint = "; ".join(found.undo) or "it changed no rows"
+        raise Trouble(f"there is nothing to take back of {entry} ({found.state.value})", hint, code="nothing")
+    if journal.system_of(entry) != await system_of(database):
+        raise Trouble(
+            f"{entry} was made on {found.database}", "connect to that server to take it back", code="elsewhere"
+        )
+    seen = _Seen()
+    try:
+        async with looking(database, (limits or RunLimits()).transaction) as tx:
+            for part in parts:
+                restoration = Restoration(schema, database.facts, journal.backup_folder(entry, part))
+                findings = await restoration.examine(tx)
+                seen.conflicts += findings.conflicts
+                try:
+                    ways = restoration.bypass(findings).ways(schema)
+                except Trouble as trouble:
+                    seen.conflicts.append(Conflict(trouble.reason, trouble.hint, 0))
+                    ways = ()
+                seen.ways |= dict.fromkeys(ways)
+                for oid, numbers in restoration.tally.items():
+                    seen.tally[oid] = seen.tally.get(oid, Numbers()) + numbers
+                for oid, verbs in restoration.verbs.items():
+                    seen.verbs[oid] |= set(verbs)
+                seen.statements = restoration.statement.splitlines()
+            names = await Names.of(tx.rows, seen.tally)
+            triggers = await user_triggers(tx.rows, {names.root(oid): verbs for oid, verbs in seen.verbs.items()})
+    except psycopg.Error as error:
+        raise trouble_of(error) from error
+    touched = tuple(
+        Touched(names.label(oid), numbers.deleted, numbers.updated, numbers.inserted)
+        for oid, numbers in seen.tally.items()
+    )
+    lasting = list(found.lasting)
+    if any("NOT VALID" in way for way in seen.ways):
+        lasting.append("a constraint that was valid comes back NOT VALID")
+    return UndoPreview(
+        entry=found,
+        parts=tuple(parts),
+        touched=touched,
+        conflicts=tuple(seen.conflicts),
+        statements=tuple(seen.statements),
+        ways=tuple(seen.ways),
+        triggers=triggers,
+        lasting=tuple(lasting),
+        confirm=str(sum(each.deleted + each.updated + each.inserted for each in touched)),
+        as_of=datetime.now(UTC),
+    )
+
+
+class _Seen:
+    """What the parts of an entry have shown so far."""
+
+    def __init__(self) -> None:
+        self.tally: Tally = {}
+        self.verbs: dict[int, set[Verb]] = defaultdict(set)
+        self.conflicts: list[Conflict] = []
+        self.ways: dict[str, None] = {}
+        self.statements: list[str] = []
+
+
+async def undo(
+    database: Database,
+    schema: Schema,
+    preview: UndoPreview,
+    journal: Journal,
+    *,
+    consent: frozenset[Trigger] = frozenset(),
+    limits: RunLimits | None = None,
+    signature: Signature = UNSIGNED,
+    on_progress: Callable[[Advance], None] = lambda _: None,
+    stop: asyncio.Event | None = None,
+) -> Outcome:
+    """Take back what was previewed. Whoever calls this has made sure that a person confirmed it.
+
+    Args:
+        database: where.
+        schema: the schema that the preview was made with.
+        preview: what was shown, and confirmed.
+        journal: where it is written down; the entry's.
+        consent: triggers of the preview that may change whatever they like.
+        limits: of its transactions.
+        signature: for the journal.
+        on_progress: told how far it has come.
+        stop: set to stop it between two transactions.
+
+    Returns:
+        What came of it; the transactions before one that failed stay taken back.
+    """
+    undoing = _Undo(database, schema, preview, journal, limits or RunLimits())
+    return await undoing.all(consent, signature, on_progress, stop)
+
+
+class _Undo:
+    """The state of one undo."""
+
+    def __init__(
+        self, database: Database, schema: Schema, preview: UndoPreview, journal: Journal, limits: RunLimits
+    ) -> None:
+        self._database = database
+        self._schema = schema
+        self._preview = preview
+        self._journal = journal
+        self._limits = limits
+        self._entry = journal.new_entry()
+        self._done: Tally = {}
+
+    async def all(
+        self,
+        consent: frozenset[Trigger],
+        signature: Signature,
+        on_progress: Callable[[Advance], None],
+        stop: asyncio.Event | None,
+    ) -> Outcome:
+        """Begin, take back each part, count again."""
+        preview = self._preview
+        if preview.conflicts:
+            first = preview.conflicts[0]
+            return Outcome("", Ending.REFUSED, f"{first.place}: {first.words}", (), None, None)
+        if strange := [each.name for each in preview.triggers if each not in consent]:
+            words = f"nobody has agreed to what these triggers may change: {', '.join(strange)}"
+            return Outcome("", Ending.REFUSED, words, (), None, None)
+        edge, gap = (
+            await _edge(self._database, self._schema, preview.entry.edge),
+            self._journal.gap_of(preview.entry.id),
+        )
+        before = await measure(self._database, self._schema, edge, gap)
+        advance = Advance(1, 1, f"undo {preview.entry.id}", 0, preview.rows)
+
+        def waiting(what: str) -> None:
+            on_progress(replace(advance, waits=what))
+
+        ledger = Ledger(self._database, self._journal, self._entry, self._limits, waiting)
+        ending, words = Ending.DONE, "taken back"
+        try:
+            await self._begin(ledger, signature)
+            for number, part in enumerate(preview.parts):
+                stop_if_asked(stop)
+                done = await ledger.part(number, self._work(part, consent))
+                for oid, numbers in done.tally.items():
+                    self._done[oid] = self._done.get(oid, Numbers()) + numbers
+                rows = sum(each.deleted + each.updated + each.inserted for each in self._done.values())
+                advance = replace(advance, done=rows)
+                on_progress(advance)
+        except Halt as halt:
+            stays = f"{advance.done:,} of {advance.rows:,} rows are taken back"
+            unchanged = stays if advance.done else "nothing was changed"
+            ending = halt.ending
+            words = halt.words if ending is Ending.UNKNOWN else f"{halt.words}; {unchanged}"
+        after = await measure(self._database, self._schema, edge, gap)
+        words = "; ".join([words, *ledger.remarks])
+        try:
+            await ledger.note(
+                "verified", before=before.orphans, after=after.orphans, gap_before=before.gap, gap_after=after.gap
+            )
+            await ledger.note("ended", ending=ending.value, words=words)
+        except Halt as unwritten:
+            words = f"{words}; {unwritten.words}"
+        return Outcome(
+            entry=self._entry,
+            ending=ending,
+            words=words,
+            effects=tuple(
+                Effect(oid, each.deleted, each.updated, each.inserted) for oid, each in sorted(self._done.items())
+            ),
+            before=before.count,
+            after=after.count,
+            gap_before=before.gap,
+            gap_after=after.gap,
+            may_validate=edge is not None and await may_validate(self._database, edge, after),
+        )
+
+    async def _begin(self, ledger: Ledger, signature: Signature) -> None:
+        facts, entry = self._database.facts, self._preview.entry
+        try:
+            system = await system_of(self._database)
+        except Trouble as trouble:
+            raise Halt(Ending.REFUSED, f"{trouble.reason}: {trouble.hint}") from None
+        await ledger.note(
+            "begun",
+            **who(),
+            database=f"{facts.user}@{facts.host}/{facts.database}",
+            system=system,
+            action="undo",
+            edge=entry.edge,
+            sql=list(self._preview.statements),
+            undo=["it is not taken back itself: run the fix again"],
+            lasting=list(self._preview.lasting),
+            undoes=entry.id,
+            ticket=signature.ticket,
+            approver=signature.approver,
+        )
+
+    def _work(self, part: int, consent: frozenset[Trigger]) -> Callable[[Transaction, Backup], Awaitable[Done]]:
+        folder = self._journal.backup_folder(self._preview.entry.id, part)
+
+        async def work(tx: Transaction, _: Backup) -> Done:
+            # Another fkexplorer may be taking it back at this moment, or have done it.
+            await tx.rows(f"SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext({literal(str(folder))}))")
+            if part not in self._journal.parts_to_undo(self._preview.entry.id):
+                raise moved("it is taken back already")
+            restoration = Restoration(self._schema, self._database.facts, folder)
+            tally = await restoration.apply(tx, consent=consent)
+            return Done(tally, await Names.of(tx.rows, tally), undone=part)
+
+        return work
+
+
+async def _edge(database: Database, schema: Schema, label: str) -> Relationship | None:
+    """The edge that an entry was about, if it is there still."""
+    for edge in schema.edges.values():
+        if edge_label(schema, edge) == label:
+            return edge
+    pair = split_pair(label)
+    if pair is None:
+        return None
+    sides = []
+    for name, columns in pair:
+        tables = find_tables(schema, name)
+        found = [find_column(tables[0], column) for column in columns] if len(tables) == 1 else [None]
+        sides.append((tables[0] if tables else None, [column for column in found if column is not None]))
+    (child, child_columns), (parent, parent_columns) = sides
+    if child is None or parent is None or not child_columns:
+        return None
+    try:
+        return await read_pair(database, schema, (child, child_columns), (parent, parent_columns))
+    except Trouble:
+        return None

@@ -122,7 +122,7 @@ KEYS: tuple[Key, ...] = (
         "!",
         "newest",
         "newest orphan",
-        "The foreign key on which orphans appeared last; those that nobody looked at come first.",
+        "The foreign key on which orphans appeared last, unseen ones first.",
         "main",
     ),
     Key("list.sort", "s", "s", "sort", "sort", "Sort again, worst first.", "main"),

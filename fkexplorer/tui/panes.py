@@ -196,15 +196,19 @@ class Panes(Screen[None], inherit_bindings=False):
     # What somebody looks at
 
     def look(self) -> None:
-        """Somebody did something: what is under the cursor, and what was, is seen; what is will be counted first."""
-        moment = self.moment()
-        seen = {self._looked_at, moment.edge if self.view is not View.TABLES else None} & self.world.live.unseen
-        self._looked_at = moment.edge if self.view is not View.TABLES else None
+        """Somebody did something: what is under the cursor, and what was, is seen."""
+        # In the table of tables the cursor is on no edge.
+        here = self.moment().edge if self.view is not View.TABLES else None
+        seen = self.world.live.unseen.intersection(edge for edge in (self._looked_at, here) if edge is not None)
+        self._looked_at = here
         if seen:
             self.world.live.unseen -= seen
-            self.repaint_edges(edge for edge in seen if edge is not None)
+            self.repaint_edges(seen)
+        self._tell_soon()
+
+    def _tell_soon(self) -> None:
+        """What is looked at will be counted first, once the cursor rests: a key that is held moves it quickly."""
         if not self._telling:
-            # Once the cursor rests: a key that is held moves it 30 times a second.
             self._telling = True
             self.set_timer(REST, self._tell)
 
@@ -327,7 +331,7 @@ class Panes(Screen[None], inherit_bindings=False):
         gone = self.view is View.LENS and self.lens.table is None
         if self.lens.table is None and (first := self.tables.current) is not None:
             self.lens.show_table(first)
-        self.look()
+        self._tell_soon()
         query = self.rows.query_shown
         if gone or (self.view is View.ROWS and query and not self._still_there(query)):
             self.switch(View.TABLES)

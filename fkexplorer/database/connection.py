@@ -169,7 +169,9 @@ class Database:
         # Without BEGIN the message is one implicit transaction, that ends with it also where a statement fails.
         message = f"{set_limits(limits)}; {'; '.join(statements)}"
         async with self.raw() as driver:
+            began = time.perf_counter()
             cursor = await driver.execute(message.encode())
+            self.round_trip = min(self.round_trip, time.perf_counter() - began)
             rows = [await cursor.fetchall()]
             while cursor.nextset():
                 rows.append(await cursor.fetchall())

@@ -150,6 +150,10 @@ class CountQueue:
         """Whether the edge is there and within the cost limit."""
         return self._prices.affordable(edge)
 
+    def has(self, edge: int) -> bool:
+        """Whether the edge waits for its turn, or is being counted."""
+        return edge in self._waiting or edge in self._running
+
     def stop(self, edge: int) -> None:
         """Stop this edge's count, or take it out of the queue; its result will be `stopped`."""
         if edge in self._waiting:
@@ -171,6 +175,7 @@ class CountQueue:
         gone = list(gone)
         for oid in gone:
             self._waiting.pop(oid, None)
+            self._stopping.discard(oid)
             if oid in self._running:
                 task = self._running[oid]
                 self._dropped.add(oid)

@@ -142,7 +142,6 @@ class Session:
             schema: the catalogue as it was read.
             history: where the courses of the edges go on.
         """
-        from fkexplorer.orphans.events import Settled  # noqa: PLC0415
         from fkexplorer.orphans.monitor import Monitor, MonitorOptions  # noqa: PLC0415
 
         if self.database is None:
@@ -155,9 +154,7 @@ class Session:
             lambda event: self._say(Told(generation, event)),
             history=history,
         )
-        self._monitor.recount()
-        if not schema.edges:
-            self._say(Told(generation, Settled()))
+        self._monitor.count_all()
         try:
             await self._monitor.run()
         except Trouble as trouble:
@@ -170,8 +167,10 @@ class Session:
 
     def recount(self, edges: Iterable[int] | None) -> None:
         """Count these edges again, ahead of everything, whatever they cost; or all within the cost limit."""
-        if self._monitor:
+        if self._monitor and edges is not None:
             self._monitor.recount(edges)
+        elif self._monitor:
+            self._monitor.count_all()
 
     def count_in_full(self, edge: int) -> bool:
         """Count rows, NULLs, missing keys and childless parents of an edge too; False where that costs too much."""

@@ -7,19 +7,18 @@ and ANALYZE write in place and TRUNCATE changes the storage alone: none of them 
 
 from __future__ import annotations
 
-_OTHERS = "(SELECT oid FROM temporary)"
 _PARTS = (
     """SELECT sum(hashtext(concat_ws(',', c.oid, c.relname, c.relnamespace, c.relkind, c.relpersistence,
   c.relrowsecurity, c.relforcerowsecurity, c.relowner, hash_array(c.relacl)))::int8)
  FROM pg_class c WHERE c.relkind IN ('r', 'p', 'f') AND c.oid >= 16384 AND c.relpersistence <> 't'""",
-    f"""SELECT sum(hashint8(k.oid::int8 << 32 | k.xmin::text::int8)::int8)
- FROM pg_constraint k WHERE k.contype IN ('f', 'p', 'u') AND k.conrelid NOT IN {_OTHERS}""",
-    f"""SELECT sum(hashint8(a.attrelid::int8 << 32 | a.xmin::text::int8)::int8)
- FROM pg_attribute a WHERE a.attnum > 0 AND a.attrelid >= 16384 AND a.attrelid NOT IN {_OTHERS}""",
-    f"""SELECT sum(hashint8(i.indexrelid::int8 << 32 | i.xmin::text::int8)::int8)
- FROM pg_index i WHERE i.indrelid >= 16384 AND i.indrelid NOT IN {_OTHERS}""",
-    f"""SELECT sum(hashint8(h.inhrelid::int8 << 32 | h.xmin::text::int8)::int8)
- FROM pg_inherits h WHERE h.inhrelid NOT IN {_OTHERS}""",
+    """SELECT sum(hashint8(k.oid::int8 << 32 | k.xmin::text::int8)::int8)
+ FROM pg_constraint k WHERE k.contype IN ('f', 'p', 'u') AND k.conrelid NOT IN (SELECT oid FROM temporary)""",
+    """SELECT sum(hashint8(a.attrelid::int8 << 32 | a.xmin::text::int8)::int8) FROM pg_attribute a
+ WHERE a.attnum > 0 AND a.attrelid >= 16384 AND a.attrelid NOT IN (SELECT oid FROM temporary)""",
+    """SELECT sum(hashint8(i.indexrelid::int8 << 32 | i.xmin::text::int8)::int8) FROM pg_index i
+ WHERE i.indrelid >= 16384 AND i.indrelid NOT IN (SELECT oid FROM temporary)""",
+    """SELECT sum(hashint8(h.inhrelid::int8 << 32 | h.xmin::text::int8)::int8)
+ FROM pg_inherits h WHERE h.inhrelid NOT IN (SELECT oid FROM temporary)""",
     """SELECT sum(hashint8(t.oid::int8 << 32 | t.xmin::text::int8)::int8)
  FROM pg_trigger t WHERE t.tgenabled NOT IN ('O', 'A')""",
     """SELECT sum(hashint8(n.oid::int8 << 32 | n.xmin::text::int8)::int8)

@@ -1,0 +1,45 @@
+"""How many rows were deleted from each parent since somebody watches: after a race it is all that is left to see."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fkexplorer.orphans.changes import Counters, Look
+    from fkexplorer.schema.model import Schema
+
+
+class Deletes:
+    """Differences of `pg_stat_get_tuples_deleted`, since the first look.
+
+    Attributes:
+        since: the server's clock at that look, in seconds since 1970; None before it.
+        rows: by the parent's OID, of all its partitions; None where it can't be known.
+    """
+
+    def __init__(self) -> None:
+        self.since: float | None = None
+        self.rows: dict[int, int | None] = {}
+        self._first: dict[int, int] = {}
+        self._cluster = ""
+
+    def take(self, look: Look, counters: Mapping[int, Counters], schema: Schema) -> bool:
+        """Take the counters that were read after a look; whether a number is another now."""
+        now: dict[int, int] = {}
+        for parent in {edge.parent for edge in schema.edges.values()}:
+            of = [counters[each] for each in (parent, *schema.tables[parent].partitions) if each in counters]
+            if of:
+                now[parent] = sum(each.deleted for each in of)
+        if self.since is None:
+            self.since, self._cluster = look.at, look.cluster
+        # A reset takes away what had been counted until then; a standby counts nothing.
+        known = look.cluster == self._cluster and look.counts and not look.standby
+        # A table that came later begins with what it has; one whose partitions went may have less than before.
+        rows = {
+            parent: max(0, deleted - self._first.setdefault(parent, deleted)) if known else None
+            for parent, deleted in now.items()
+        }
+        changed, self.rows = rows != self.rows, rows
+        return changed

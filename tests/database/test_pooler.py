@@ -17,7 +17,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from sqlalchemy.exc import DBAPIError
 
-from fkexplorer.database.connection import Database, Limits
+from fkexplorer.database.connection import Database, Limits, backend_of
 from fkexplorer.database.errors import Kind, translate
 from fkexplorer.database.model import Trouble
 from fkexplorer.database.pipeline import pipelined
@@ -107,6 +107,13 @@ async def test_it_is_seen(database: Database) -> None:
     assert database.facts.pooled
     assert database.facts.user == "postgres"
     assert database.facts.version.startswith("PostgreSQL ")
+
+
+async def test_a_read_knows_the_process_that_runs_it(database: Database) -> None:
+    async with database.read() as one, database.read() as other:
+        pids = [(await each.exec_driver_sql("SELECT pg_backend_pid()")).scalar() for each in (one, other)]
+        assert [backend_of(one), backend_of(other)] == pids
+        assert len(set(pids)) == 2
 
 
 async def test_reads_work_and_nothing_leaks(database: Database, pooled: str) -> None:

@@ -69,6 +69,14 @@ def compared(left: str, by: Operator, right: str) -> str:
     return f"{left} OPERATOR({name(by.schema)}.{by.name}) {right}"
 
 
+def differs(old: str, new: str) -> str:
+    """Whether one of the values, listed between commas, changes: byte for byte, as PostgreSQL looks at referenced keys.
+
+    The types have to be the same.
+    """
+    return f"ROW({old})::record OPERATOR(pg_catalog.*<>) ROW({new})::record"
+
+
 def same_key(predicate: EdgePredicate) -> ColumnElement[bool]:
     """Which row of `c` names which row of `p`; for a PERIOD, whose ranges overlap.
 

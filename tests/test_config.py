@@ -10,6 +10,7 @@ import pytest
 from fkexplorer.arguments import parsers
 from fkexplorer.config import Environment, Settings, load_settings
 from fkexplorer.database.model import ServerFacts, Trouble
+from fkexplorer.database.source import find_source
 from fkexplorer.defaults import check_names, parse, variable
 from tests.commands import assert_told, environment, run
 
@@ -118,6 +119,20 @@ def test_a_file_that_is_not_text(tmp_path: Path) -> None:
     (tmp_path / ".fkexplorer.toml").unlink()
     (tmp_path / ".fkexplorer.toml").mkdir()
     assert told(tmp_path, "").code == "no_config"
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "place"),
+    [
+        ("db1", 5432, "me@db1/app"),
+        ("db1", 6543, "me@db1:6543/app"),
+        ("::1", 6543, "me@[::1]:6543/app"),
+        ("/run/postgresql", 5432, "me@[local]/app"),
+    ],
+)
+def test_the_text_that_arms_is_the_label_of_the_server(host: str, port: int, place: str) -> None:
+    assert facts(host, port=port).place == place
+    assert find_source(f"host={host} port={port} user=me dbname=app", None, {}).label() == place
 
 
 STAGING = Environment("staging", ("db*.example.com",), "f:1", allow_writes=True)

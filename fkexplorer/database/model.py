@@ -34,6 +34,13 @@ class ServerFacts:
     connected_at: datetime
     """The server's clock, UTC."""
 
+    @property
+    def place(self) -> str:
+        """`user@host/database`, with a port other than 5432 behind its host: what is typed to arm writing."""
+        local = not self.host or self.host.startswith(("/", "@"))
+        host = "[local]" if local else f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.user}@{host}{'' if self.port == 5432 else f':{self.port}'}/{self.database}"
+
 
 class Trouble(Exception):  # noqa: N818 - it is what a person is told, not a fault of the program
     """Something that cannot be done: one line of reason, one of hint, no password in either.

@@ -63,12 +63,18 @@ EDGES: dict[str, tuple[str, str, str, frozenset[Way]]] = {
     "other_index": (_TEXT, "k text", '(k COLLATE "C")', NONE),
     "blanks": ("{0}_p (id char(9) PRIMARY KEY)", "k text", "(k)", NONE),
     "composite_type": ("{0}_p (id pair PRIMARY KEY)", "k pair", "(k)", ORDERED_TOGETHER),
-    "two": (_TWO, "k int, l int", "(k, l, n)", ORDERED_TOGETHER),
+    "two": (_TWO, "k int, l int", "(k, l, n)", ORDERED_TOGETHER | {Way.GAPS}),
+    "two_types": (
+        "{0}_p (a int8, b text, PRIMARY KEY (b, a))",
+        "k int, l text",
+        "(l, k)",
+        ORDERED_TOGETHER | {Way.GAPS},
+    ),
+    "two_with_a_row": ("{0}_p (a int, b pair, PRIMARY KEY (a, b))", "k int, l pair", "(k, l)", ORDERED_TOGETHER),
     "two_crossed": (_TWO, "k int, l int", "(l, k)", NONE),
     "two_of_three": (_TWO, "k int, l int", "(k, n, l)", NONE),
     "two_full": (_TWO, "k int, l int", "(k, l)", ORDERED_TOGETHER),
 }
-_COLUMNS = {"two": "k, l", "two_crossed": "k, l", "two_of_three": "k, l", "two_full": "k, l"}
 
 
 def _statements() -> str:
@@ -78,9 +84,9 @@ def _statements() -> str:
         made.append(f"CREATE TABLE {name} (n int, {child})")
         if index:
             made.append(f"CREATE INDEX {name}_index ON {name} {index}")
-        columns = _COLUMNS.get(name, "k")
+        columns = "k, l" if name.startswith("two") else "k"
         match = "MATCH FULL" if name == "two_full" else ""
-        key = "(id)" if name == "downwards" else ""
+        key = {"downwards": "(id)", "two_types": "(a, b)"}.get(name, "")
         made.append(f"ALTER TABLE {name} ADD FOREIGN KEY ({columns}) REFERENCES {name}_p {key} {match}")
     made.append("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'broken_index'::regclass")
     return ";".join(made)
@@ -135,6 +141,15 @@ def test_a_key_that_is_not_unique_has_no_range(schema: Schema) -> None:
     repeated = replace(parent, indexes=tuple(replace(index, unique=False) for index in parent.indexes))
     tables = {**schema.tables, parent.oid: repeated}
     assert exact_ways(replace(schema, tables=tables), edge) == ALL - {Way.RANGE}
+
+
+def test_rows_are_compared_by_operators_of_one_name_alone(schema: Schema) -> None:
+    edge = edge_of(schema, "two")
+    first, second = edge.pairs
+    [order] = second.orders
+    elsewhere = replace(order, less=replace(order.less, schema="elsewhere"))
+    changed = replace(edge, pairs=(first, replace(second, orders=(elsewhere,))))
+    assert exact_ways(schema, changed) == ORDERED_TOGETHER
 
 
 @pytest.mark.parametrize("change", ["period", "operator", "two"])

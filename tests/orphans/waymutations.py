@@ -60,6 +60,11 @@ WAY_MUTATIONS = (
         Way.GAPS, "the least integer less one", _sub(r"CASE WHEN \(g\.lo IS NULL\) THEN false ELSE (.*?) END", r"\1")
     ),
     WayMutation(Way.GAPS, "every type has integers", _sub(r"WHERE g\.lo IS NOT NULL", "WHERE g.lo < g.hi - 1")),
+    WayMutation(Way.GAPS, "a row with a NULL behind", _sub(r' AND c\."k1" IS NOT NULL', "")),
+    WayMutation(Way.GAPS, "no room behind other columns", _sub(r"ELSE true END", "ELSE false END")),
+    WayMutation(
+        Way.GAPS, "room behind equal columns alone", _sub(r"WHEN \(?(g\.lo0 OPERATOR.*?)\)? THEN", "WHEN true THEN")
+    ),
     WayMutation(
         Way.GAPS,
         "the greatest key may be NULL",

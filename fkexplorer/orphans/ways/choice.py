@@ -11,6 +11,7 @@ from fkexplorer.orphans.ways.gaps import Gaps
 from fkexplorer.orphans.ways.keys import distinct_keys, exact_ways, ordered_pairs
 from fkexplorer.orphans.ways.merge import Merge
 from fkexplorer.orphans.ways.plain import Plain
+from fkexplorer.orphans.ways.rowgaps import RowGaps
 from fkexplorer.orphans.ways.skip import Skip
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def counting(way: Way, schema: Schema, predicate: EdgePredicate, server_version:
         case Way.MERGE:
             chosen = Merge(predicate, ordered)
         case Way.GAPS:
-            chosen = Gaps(predicate, ordered)
+            chosen = Gaps(predicate, ordered) if len(ordered) == 1 else RowGaps(predicate, ordered)
         case Way.SKIP:
             chosen = Skip(predicate, ordered[0], _most_keys(schema, edge))
         case Way.RANGE:

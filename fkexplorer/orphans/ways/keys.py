@@ -12,7 +12,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from fkexplorer.orphans.model import Way
-from fkexplorer.schema.model import TypeName
+from fkexplorer.schema.model import Match, TypeName
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,16 +53,29 @@ def ordered_pairs(schema: Schema, edge: Relationship) -> tuple[OrderedPair, ...]
 def exact_ways(schema: Schema, edge: Relationship) -> frozenset[Way]:
     """The ways that are proven to be exact for an edge; PLAIN is for all."""
     ways = {Way.PLAIN}
-    if ordered_pairs(schema, edge):
+    if ordered := ordered_pairs(schema, edge):
         ways.add(Way.MERGE)
+        single = len(ordered) == 1
         # A composite value with a NULL in it `IS NOT NULL` neither way, and yet has its place in the order.
-        if len(edge.pairs) == 1 and edge.pairs[0].child.category != "C":
-            ways |= {Way.GAPS, Way.SKIP}
+        if any(each.pair.child.category == "C" for each in ordered):
+            return frozenset(ways)
+        if single or (edge.match is Match.SIMPLE and _of_one_name(ordered)):
+            ways.add(Way.GAPS)
+        if single:
+            ways.add(Way.SKIP)
     if integers(edge):
         ways.add(Way.BITMAP)
         if _unique_alone(schema.parent_of(edge), edge.pairs[0].parent.number):
             ways.add(Way.RANGE)
     return frozenset(ways)
+
+
+def _of_one_name(ordered: Sequence[OrderedPair]) -> bool:
+    """Whether rows can be compared: `ROW(a, b) < ROW(x, y)` looks for one operator's name, for all pairs of columns."""
+    return all(
+        len({(operator.schema, operator.name) for operator in operators}) == 1
+        for operators in ([each.order.less for each in ordered], [each.order.greater for each in ordered])
+    )
 
 
 def _leading(table: Table, numbers: Sequence[int]) -> list[tuple[IndexColumn, ...]]:
@@ -94,9 +107,12 @@ def _ordered(edge: Relationship, child: IndexColumn, parent: IndexColumn) -> Ord
 
 def integers(edge: Relationship) -> bool:
     """Whether the key is one column of PostgreSQL's own integers on both sides, compared as such."""
-    if len(edge.pairs) != 1 or edge.period:
-        return False
-    equals = edge.pairs[0].equals
+    return len(edge.pairs) == 1 and not edge.period and integer_pair(edge.pairs[0])
+
+
+def integer_pair(pair: ColumnPair) -> bool:
+    """Whether both columns of a pair are PostgreSQL's own integers, compared as such."""
+    equals = pair.equals
     return (
         equals is not None
         and (equals.schema, equals.name) == ("pg_catalog", "=")

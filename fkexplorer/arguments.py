@@ -15,9 +15,15 @@ from fkexplorer.database.model import Trouble
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = ("check", "show", "rows")
+COMMANDS = ("check", "show", "rows", "journal", "undo")
 
-_ABOUT = "Find the foreign keys that are broken, the rows that break them, and why. Nothing is written to the database."
+_ABOUT = """\
+Find the foreign keys that are broken, the rows that break them, and why.
+Nothing is written to the database unless you permit it, arm it, see the preview and confirm."""
+
+_UNDO = """\
+Take a fix back: put back its rows and old values from the backup. In a terminal only, where the preview is shown, and
+writing has to be armed and the number of rows confirmed, each by typing."""
 
 _EPILOG = """\
 The database: the URL, else -d, else --demo, else $DATABASE_URL, else libpq's own (PGHOST, PGSERVICE, ~/.pgpass).
@@ -27,6 +33,8 @@ commands (each has --help):
   check [URL]    count orphans on every foreign key; exit code 1 if there are any
   show TABLE     one table with its parents and children, as text
   rows EDGE      the rows that break a foreign key
+  journal        the fixes that were done from this machine
+  undo ENTRY     take one of them back, in a terminal
 
 Each option also as FKEXPLORER_NAME (--max-bytes as FKEXPLORER_MAX_BYTES), but for the database. Environments and
 limits: .fkexplorer.toml here, over $XDG_CONFIG_HOME/fkexplorer/config.toml.
@@ -119,7 +127,22 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     rows.add_argument("--format", choices=["text", "csv", "json"], default="text", help="what to print (text)")
     rows.add_argument("--reveal", action="store_true", help="show the values of columns named like secrets")
     rows.add_argument("--ascii", action="store_true", help="draw with ASCII only")
-    return {"": app, "check": check, "show": show, "rows": rows}
+    return {"": app, "check": check, "show": show, "rows": rows, **_fixes()}
+
+
+def _fixes() -> dict[str, argparse.ArgumentParser]:
+    """The parsers of the commands about fixes."""
+    journal = _parser("journal", "Print the fixes that were done from this machine, the newest first.")
+    journal.add_argument("--format", choices=["text", "json"], default="text", help="what to print (text)")
+
+    undo = _parser("undo", _UNDO)
+    undo.add_argument("entry", metavar="ENTRY", help="as `fkexplorer journal` lists it")
+    undo.add_argument(
+        "--allow-writes", action="store_true", help="permit writing, which has to be armed and confirmed all the same"
+    )
+    undo.add_argument("--ticket", default="", metavar="TEXT", help="a ticket, for the journal")
+    undo.add_argument("--approver", default="", metavar="NAME", help="who approved of it, for the journal")
+    return {"journal": journal, "undo": undo}
 
 
 def _parser(command: str, about: str, epilog: str | None = None) -> argparse.ArgumentParser:

@@ -154,7 +154,7 @@ def _run(argv: list[str], console: Console, known: _Known) -> int:
 
         console.data(f"fkexplorer {version()}\n")
         return 0
-    _, options = _configured(parser, rest, options.config)
+    settings, options = _configured(parser, rest, options.config)
     console.ascii = console.ascii or getattr(options, "ascii", False)
     url = getattr(options, "url", None)
     if url is not None and url.isidentifier():
@@ -166,12 +166,17 @@ def _run(argv: list[str], console: Console, known: _Known) -> int:
     _hide_password(argv, options)
     if command == "":
         _needs_terminal(os.environ)
-    if command == "":
         return _app(options, known)
+    if command == "undo":
+        from fkexplorer.fixing import needs_person  # noqa: PLC0415
+
+        needs_person()
+    if command == "journal":
+        return _journal(options, settings, console, known)
     with _source(options) as source:
         known.sources.append(source)
         console.say(f"database {source.label()} ({source.origin})")
-        return _headless(command, options, source, console, known)
+        return _with_password(source, _body(command, options, settings, console), console, known)
 
 
 def _configured(
@@ -196,6 +201,21 @@ def _needs_terminal(environ: Mapping[str, str]) -> None:
         raise Trouble(
             f"the app cannot draw on a terminal of TERM={environ.get('TERM', '')!s}", hint, code="no_terminal"
         )
+
+
+def _journal(options: argparse.Namespace, settings: Settings, console: Console, known: _Known) -> int:
+    """Print the journal; a database that is named is asked first what came of commits that nobody heard of."""
+    from fkexplorer import fixing  # noqa: PLC0415
+
+    named = options.database or options.demo or os.environ.get("DATABASE_URL")
+    if named and fixing.open_journal().pending():
+        try:
+            with _source(options) as source:
+                known.sources.append(source)
+                _with_password(source, _body("journal", options, settings, console), console, known)
+        except Trouble as trouble:
+            console.trouble(trouble)
+    return fixing.print_journal(console, options.format)
 
 
 def _wants_demo(options: argparse.Namespace) -> bool:
@@ -261,28 +281,35 @@ def _app(options: argparse.Namespace, known: _Known) -> int:
         )
 
 
-def _headless(command: str, options: argparse.Namespace, source: Source, console: Console, known: _Known) -> int:
+def _body(
+    command: str, options: argparse.Namespace, settings: Settings, console: Console
+) -> Callable[[Database], Awaitable[int]]:
+    """What a command does with a connected database."""
     from fkexplorer import headless  # noqa: PLC0415
 
-    def body(database: Database) -> Awaitable[int]:
-        if command == "check":
-            wanted = headless.CheckOptions(
-                format=options.format,
-                tables=tuple(options.table),
-                schemas=tuple(options.schema),
-                max_bytes=options.max_bytes,
-                fail_on_skipped=options.fail_on_skipped,
-                full=options.full,
-                jobs=options.jobs,
-            )
-            return headless.check(database, console, wanted)
-        if command == "show":
-            return headless.show(database, console, options.table, options.width or console.width)
+    if command == "check":
+        wanted = headless.CheckOptions(
+            format=options.format,
+            tables=tuple(options.table),
+            schemas=tuple(options.schema),
+            max_bytes=options.max_bytes,
+            fail_on_skipped=options.fail_on_skipped,
+            full=options.full,
+            jobs=options.jobs,
+        )
+        return lambda database: headless.check(database, console, wanted)
+    if command == "show":
+        return lambda database: headless.show(database, console, options.table, options.width or console.width)
+    if command == "rows":
         kind = "keys" if options.keys else "childless" if options.childless else "orphans"
         asked = headless.RowsOptions(options.edge, kind, options.limit, options.format, options.reveal)
-        return headless.rows(database, console, asked)
+        return lambda database: headless.rows(database, console, asked)
+    from fkexplorer import fixing  # noqa: PLC0415
 
-    return _with_password(source, body, console, known)
+    if command == "journal":
+        return fixing.resolve_journal
+    request = fixing.UndoRequest(options.entry, options.ticket, options.approver, allow_writes=options.allow_writes)
+    return lambda database: fixing.take_back(database, console, settings, request)
 
 
 def _with_password(source: Source, body: Callable[[Database], Awaitable[int]], console: Console, known: _Known) -> int:

@@ -31,7 +31,15 @@ def probe(*arguments: str) -> tuple[int, int, set[str]]:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["-h"], ["--version"], ["check", "--help"], ["show", "--help"], ["rows", "--help"]],
+    [
+        ["--help"],
+        ["-h"],
+        ["--version"],
+        ["check", "--help"],
+        ["show", "--help"],
+        ["rows", "--help"],
+        ["undo", "--help"],
+    ],
 )
 def test_help_and_version_import_nothing_heavy(arguments: list[str]) -> None:
     code, said, modules = probe(*arguments)

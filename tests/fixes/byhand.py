@@ -12,19 +12,22 @@ from fkexplorer.fixes import sql
 from fkexplorer.fixes.closure import follow
 from fkexplorer.fixes.guard import Names, user_triggers
 from fkexplorer.fixes.journal import Journal
-from fkexplorer.fixes.model import Change, DataStep, Effect, Plan, Preview, Request, Verb
+from fkexplorer.fixes.model import Change, Consequences, DataStep, Effect, Plan, Preview, Request, Verb
 from fkexplorer.fixes.parts import RunLimits
+from fkexplorer.fixes.run import run
+from fkexplorer.fixes.undo import undo, undo_preview
 from fkexplorer.fixes.writer import WriteLimits
 from fkexplorer.orphans.predicate import EdgePredicate
 from fkexplorer.schema.actions import FixAction
 from fkexplorer.schema.names import edge_label
+from tests.orphans.connected import opened
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
     from fkexplorer.database.connection import Database
-    from fkexplorer.fixes.model import Step
+    from fkexplorer.fixes.model import Outcome, Step, UndoPreview
     from fkexplorer.schema.model import Relationship, Schema
 
 QUICK = RunLimits(WriteLimits(lock_timeout_ms=200), retries=1, pause_seconds=0.02, ask_seconds=5.0)
@@ -87,9 +90,9 @@ async def preview_of(
     if effects is None:
         closure = await follow(ask, schema, change)
         consequences = closure.read(await ask(closure.counts))
-        effects, blockers = consequences.effects, consequences.blockers
     else:
-        blockers = ()
+        consequences = Consequences(tuple(effects))
+    effects = consequences.effects
     names = await Names.of(ask, [each.table for each in effects])
     verbs = {
         names.root(each.table): [
@@ -103,8 +106,8 @@ async def preview_of(
     return Preview(
         plan=Plan(Request(edge, action), (step, *after), ()),
         effects=tuple(effects),
-        blockers=blockers,
-        left_behind=(),
+        blockers=consequences.blockers,
+        left_behind=consequences.left_behind,
         before=None,
         after=None,
         holders=(),
@@ -115,7 +118,40 @@ async def preview_of(
         lost=0,
         confirm="",
         as_of=datetime.now(UTC),
+        doubtful=consequences.doubtful,
     )
+
+
+async def do(
+    conninfo: str,
+    folder: Path,
+    edge: str,
+    change: Callable[[Schema, Relationship], Change],
+    *,
+    between: Callable[[], Awaitable[None]] | None = None,
+    role: str | None = None,
+    limits: RunLimits = QUICK,
+    consent: bool = False,
+    **how: Any,  # noqa: ANN401 - as `preview_of` takes it
+) -> Outcome:
+    """Preview a change about an edge, let something happen, run it."""
+    async with opened(conninfo, role) as (database, schema):
+        about = edge_named(schema, edge)
+        preview = await preview_of(database, schema, about, change(schema, about), **how)
+        if between is not None:
+            await between()
+        agreed = frozenset(preview.triggers) if consent else frozenset()
+        return await run(database, schema, preview, Journal(folder), limits=limits, consent=agreed)
+
+
+async def take_back(
+    conninfo: str, folder: Path, entry: str, *, role: str | None = None, consent: bool = False
+) -> tuple[UndoPreview, Outcome]:
+    """Preview the undo of an entry, and run it."""
+    async with opened(conninfo, role) as (database, schema):
+        preview = await undo_preview(database, schema, Journal(folder), entry)
+        agreed = frozenset(preview.triggers) if consent else frozenset()
+        return preview, await undo(database, schema, preview, Journal(folder), limits=QUICK, consent=agreed)
 
 
 def hashes(conninfo: str) -> dict[str, str]:
@@ -127,7 +163,7 @@ def hashes(conninfo: str) -> dict[str, str]:
         ).fetchall()
         found = {}
         for (name,) in tables:
-            rows = connection.execute(f"SELECT t::text FROM ONLY {name} t ORDER BY 1".encode()).fetchall()
+            rows = connection.execute(f'SELECT "a row"::text FROM ONLY {name} "a row" ORDER BY 1'.encode()).fetchall()
             if rows:
                 found[name] = hashlib.sha256("\n".join(row for (row,) in rows).encode()).hexdigest()
         return found

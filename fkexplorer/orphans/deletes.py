@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,6 +25,12 @@ class Deletes:
         self.rows: dict[int, int | None] = {}
         self._first: dict[int, int] = {}
         self._cluster = ""
+        self._complete: str | None = None
+        """The snapshot of whose deletes nothing is held back any more."""
+
+    def needs_counters(self, look: Look) -> bool:
+        """Whether there may be deletes that have not been seen: a session may tell of them long after their commit."""
+        return look.counts and not look.standby and look.snapshot != self._complete
 
     def take(self, look: Look, counters: Mapping[int, Counters], schema: Schema) -> bool:
         """Take the counters that were read after a look; whether a number is another now."""
@@ -41,5 +48,6 @@ class Deletes:
             parent: max(0, deleted - self._first.setdefault(parent, deleted)) if known else None
             for parent, deleted in now.items()
         }
+        self._complete = look.snapshot if look.held_back == -math.inf else None
         changed, self.rows = rows != self.rows, rows
         return changed

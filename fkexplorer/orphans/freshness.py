@@ -94,7 +94,8 @@ class Freshness:
         A server that is another than before, or whose statistics began anew, ends all proofs.
         """
         if self._look is not None and self._look.cluster != look.cluster:
-            self.proofs.clear()
+            for proof in self.proofs.values():
+                proof.snapshot = proof.state = None
             self._begun.clear()
         self._before, self._look = self._look, look
         self._compared = counters is not None

@@ -39,12 +39,10 @@ if TYPE_CHECKING:
     from fkexplorer.orphans.model import Count
     from fkexplorer.schema.model import Schema
 
-EVERY = 1.0
-"""Seconds between two looks; a look that takes long makes a pause of three times as long."""
-_CATALOGUE_EVERY = 2.0
-"""Seconds between two looks at the catalogue: 20 ms of the server's for 2,000 tables, 1 % of a core."""
-_READ_REST, _READ_REST_MOST = 2.0, 60.0
-"""Seconds until the catalogue is read again; each time that nothing had changed that is shown, twice as many."""
+_CATALOGUE = 2.0
+"""Looks for one at the catalogue: 20 ms of the server's every other second for 2,000 tables, 1 % of a core."""
+_READ_REST_MOST = 60.0
+"""Seconds until the catalogue is read again, at most: twice as many each time that nothing had changed that shows."""
 _TOTALS_SECONDS = 1.0
 _AGAIN = frozenset({Status.DENIED, Status.UNRELIABLE, Status.INCOMPARABLE, Status.FAILED})
 """What another catalogue may put right."""
@@ -52,7 +50,10 @@ _AGAIN = frozenset({Status.DENIED, Status.UNRELIABLE, Status.INCOMPARABLE, Statu
 
 @dataclass(frozen=True, slots=True)
 class MonitorOptions:
-    """How edges are counted; see `CountQueue`. Where it is not `live`, nothing is looked at nor counted again."""
+    """How edges are counted; see `CountQueue`. Where it is not `live`, nothing is looked at nor counted again.
+
+    `every`: seconds between two looks; one that takes long is followed by a pause of three times as long.
+    """
 
     max_bytes: int = 1 << 30
     full: bool = False
@@ -60,6 +61,7 @@ class MonitorOptions:
     eager: bool = False
     jobs: int = 2
     live: bool = True
+    every: float = 1.0
 
 
 class Monitor:
@@ -87,6 +89,7 @@ class Monitor:
         self.history = history or History()
         self._database = database
         self._live = options.live
+        self._every = options.every
         self._listener = listener
         self._numbers: dict[Pair, Count] = {}
         """The last count with a number of each pair of columns, whatever constraint is on it."""
@@ -105,7 +108,7 @@ class Monitor:
         self._fingerprint = schema.fingerprint
         self._stale = False
         self._catalogue_at, self._catalogue_snapshot = -math.inf, ""
-        self._read_at, self._read_rest = -math.inf, _READ_REST
+        self._read_at, self._read_rest = -math.inf, _CATALOGUE * options.every
         self._failure: BaseException | None = None
         self._queue = CountQueue(
             database,
@@ -238,14 +241,14 @@ class Monitor:
     async def _watch(self) -> None:
         """Look, and act on what is seen, for as long as the connection stands."""
         clock = asyncio.get_running_loop().time
-        pause = EVERY
+        pause = self._every
         while self._live:
             await asyncio.sleep(pause)
             began = clock()
             # A look that the server refused, as it does under a time limit or on a standby, is one less: ages tell.
             with contextlib.suppress(psycopg.Error):
                 await self._look_again()
-            pause = max(EVERY, 3 * (clock() - began))
+            pause = max(self._every, 3 * (clock() - began))
 
     async def _first_look(self) -> None:
         with contextlib.suppress(psycopg.Error):
@@ -257,8 +260,8 @@ class Monitor:
         moved = not look.whole or look.snapshot != self._catalogue_snapshot
         details = await self._watcher.details(
             self.schema,
-            counters=self._fresh.needs_counters(look),
-            fingerprint=moved and look.at - self._catalogue_at >= _CATALOGUE_EVERY,
+            counters=self._fresh.needs_counters(look) or self._deletes.needs_counters(look),
+            fingerprint=moved and look.at - self._catalogue_at >= _CATALOGUE * self._every,
             waits=bool(look.waiting or self._waits),
         )
         self._take(look, details)
@@ -310,7 +313,7 @@ class Monitor:
             return
         self._stale, self._fingerprint = False, schema.fingerprint
         found = differences(self.schema, schema)
-        self._read_rest = _READ_REST if found else min(2 * self._read_rest, _READ_REST_MOST)
+        self._read_rest = _CATALOGUE * self._every if found else min(2 * self._read_rest, _READ_REST_MOST)
         self._read_at = asyncio.get_running_loop().time() + self._read_rest
         if not found:
             return

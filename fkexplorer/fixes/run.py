@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from fkexplorer.fixes.writer import Transaction
     from fkexplorer.schema.model import Relationship, Schema
 
-_SLOWER = 10
+SLOWER = 10
 """How many times its estimate a step may take before the server stops it, if that is more than the usual limit."""
 
 _CONSTRAINT = """
@@ -231,7 +231,7 @@ class _Run:
         mode = next((lock.mode for lock in step.locks if lock.table == edge.child), None)
         if mode is not None:
             only = source(child, "").removesuffix(" AS ")
-            await tx.run(f"LOCK TABLE {only} IN {_spelled(mode)} MODE")
+            await tx.run(f"LOCK TABLE {only} IN {spelled(mode)} MODE")
         found = await tx.rows(_CONSTRAINT.format(edge.oid))
         same = (
             edge.name,
@@ -250,7 +250,7 @@ class _Run:
 
     async def _commit(self, work: Callable[[Transaction, Backup], Any]) -> None:
         usual = self._ledger.limits.transaction
-        longest = max(usual.statement_timeout_ms, round(self._preview.seconds * 1000 * _SLOWER))
+        longest = max(usual.statement_timeout_ms, round(self._preview.seconds * 1000 * SLOWER))
         done = await self._ledger.part(self._parts, work, replace(usual, statement_timeout_ms=longest))
         self._parts += 1
         for oid, numbers in done.tally.items():
@@ -322,7 +322,7 @@ def _undo(step: Step) -> str:
     return step.undo if isinstance(step, DdlStep) else "by its backup"
 
 
-def _spelled(mode: str) -> str:
+def spelled(mode: str) -> str:
     """A lock mode as LOCK TABLE spells it: `ShareRowExclusiveLock` is SHARE ROW EXCLUSIVE."""
     letters = "".join(f" {letter}" if letter.isupper() else letter for letter in mode.removesuffix("Lock"))
     return letters.strip().upper()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -59,7 +60,9 @@ FROM found f JOIN pg_operator o ON o.oid = f.amopopr JOIN pg_namespace n ON n.oi
 async def read_pair(
     database: Database, schema: Schema, child: tuple[Table, Sequence[Column]], parent: tuple[Table, Sequence[Column]]
 ) -> Relationship:
-    """The edge between these columns: the declared one where there is one, else one of kind `configured`, OID 0.
+    """The edge between these columns: the declared one where there is one, else one of kind `configured`.
+
+    The OID of the latter is below 0, and the same for the same columns.
 
     Raises:
         Trouble: the two sides have not as many columns, or a pair of them cannot be compared (`incomparable`); the
@@ -92,7 +95,7 @@ async def read_pair(
                 code="incomparable",
             )
     return Relationship(
-        oid=0,
+        oid=-1 - zlib.crc32(repr((child[0].oid, parent[0].oid, sorted(wanted))).encode()),
         name="",
         kind=EdgeKind.CONFIGURED,
         child=child[0].oid,

@@ -59,7 +59,7 @@ class Journal:
         self._backups = folder / "backups"
 
     def new_entry(self) -> str:
-        """An id that no other entry has: the time, so that they sort, and two random bytes."""
+        """An id that no other entry has: the time, for people, and two random bytes."""
         return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
     def backup_folder(self, entry: str, part: int | None = None) -> Path:
@@ -116,7 +116,7 @@ class Journal:
                     story.parts[part]["undone"] for part in story.committed if "undone" in story.parts[part]
                 }
         found = [story.entry(self, undone[story.id]) for story in stories.values()]
-        return sorted(found, key=lambda entry: entry.id, reverse=True)
+        return sorted(found, key=lambda entry: entry.at, reverse=True)
 
     def entry(self, entry: str) -> Entry | None:
         """The entry with this id, if there is one."""

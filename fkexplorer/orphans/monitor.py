@@ -105,6 +105,8 @@ class Monitor:
         self._last: Look | None = None
         self._asked_of: dict[int, Schema] = {}
         """The catalogue that the last count of each edge was asked of."""
+        self._failed: dict[int, Count] = {}
+        """Counts that are not told before the catalogue has been looked at."""
         self._fingerprint = schema.fingerprint
         self._stale = False
         self._catalogue_at, self._catalogue_snapshot = -math.inf, ""
@@ -207,14 +209,25 @@ class Monitor:
         self._listener(Started(oid))
 
     def _counted(self, count: Count) -> None:
+        if count.status is Status.FAILED and self._live:
+            # It may be that its table has another name now, or is no more: the next look tells.
+            self._failed[count.edge] = count
+            self._catalogue_at = -math.inf
+        else:
+            self._tell(count)
+
+    def _tell_failed(self) -> None:
+        """Tell the counts that failed, unless the catalogue that they were asked of is no more."""
+        failed, self._failed = self._failed, {}
+        for oid, count in failed.items():
+            if self._asked_of[oid] is self.schema:
+                self._tell(count)
+            else:
+                self._queue.want([oid], Turn.DUE)
+
+    def _tell(self, count: Count) -> None:
         oid = count.edge
         edge = self.schema.edges[oid]
-        if count.status is Status.FAILED:
-            self._catalogue_at = -math.inf  # it may be that a table is no more
-            if self._asked_of.pop(oid, self.schema) is not self.schema:
-                # The catalogue was read again while it ran, and what it was asked of is gone.
-                self._queue.want([oid], Turn.DUE)
-                return
         background = oid in self._own
         self._own.discard(oid)
         seconds = max(0.0, count.seconds - self._database.round_trip)
@@ -232,7 +245,7 @@ class Monitor:
         self._settle()
 
     def _settle(self) -> None:
-        if not self._settled and not self._queue.pending and not self._queue.running:
+        if not (self._settled or self._queue.pending or self._queue.running or self._failed):
             self._settled = True
             self._listener(Settled())
 
@@ -267,6 +280,7 @@ class Monitor:
         self._take(look, details)
         if self._stale and asyncio.get_running_loop().time() >= self._read_at:
             await self._read_catalogue()
+        self._tell_failed()
         judgement = self._fresh.judge(self.schema)
         if judgement.confirmed:
             self._listener(Confirmed(datetime.fromtimestamp(judgement.as_of, UTC), judgement.confirmed))
@@ -292,7 +306,7 @@ class Monitor:
             self._fresh.proofs,
             now=look.at,
             watched=self._watched,
-            may=lambda oid: self._queue.affordable(oid) and not self._queue.has(oid),
+            may=lambda oid: self._queue.affordable(oid) and not self._queue.has(oid) and oid not in self._failed,
         )
         for oid, turn in turns.items():
             # Whoever looks at totals keeps them, where they do not cost more than a second.
@@ -325,6 +339,7 @@ class Monitor:
         self._own -= gone
         for oid in gone:
             self.counts.pop(oid, None)
+            self._failed.pop(oid, None)
             self._due.ended(oid, 0.0, 0.0)
         self._listener(SchemaChanged(schema, found, new))
         again = [oid for oid, count in self.counts.items() if count.status in _AGAIN]

@@ -1,4 +1,4 @@
-"""A TCP proxy before a PostgreSQL server: it adds latency, counts round trips, falls silent or hangs up."""
+"""A TCP proxy before a PostgreSQL server: it adds latency, counts round trips, falls silent, or hangs up at a word."""
 
 from __future__ import annotations
 
@@ -32,6 +32,10 @@ class Proxy:
         self.port = 0
         self.clients = 0
         """How many connections were ever made."""
+        self.refusing = False
+        """Whether new connections are dropped at once."""
+        self._cut_at = b""
+        self._cut_before = False
         self._target = conninfo
         self._flowing = asyncio.Event()
         self._flowing.set()
@@ -69,6 +73,10 @@ class Proxy:
         for writer in self._writers:
             writer.transport.abort()
 
+    def cut(self, words: bytes, *, before: bool) -> None:
+        """Hang up once when a client says these words: before the server hears them, or when it has answered them."""
+        self._cut_at, self._cut_before = words, before
+
     async def _connect(self) -> Streams:
         given = conninfo_to_dict(self._target)
         host, port = str(given.get("host") or given.get("hostaddr")), str(given.get("port", 5432))
@@ -80,32 +88,39 @@ class Proxy:
         self.clients += 1
         self._writers.add(writer)
         try:
+            if self.refusing:
+                raise ConnectionRefusedError
             server_reader, server_writer = await self._connect()
         except OSError:
             writer.transport.abort()
             self._writers.discard(writer)
             return
         self._writers.add(server_writer)
-        asked = True
+        asked, last = True, False
 
-        def question() -> None:
-            nonlocal asked
+        def question(piece: bytes) -> bool:
+            nonlocal asked, last
             self.round_trips += asked
             asked = False
+            if self._cut_at and self._cut_at in piece:
+                self._cut_at, last = b"", True
+                return self._cut_before
+            return False
 
-        def answer() -> None:
+        def answer(_: bytes) -> bool:
             nonlocal asked
             asked = True
+            return last
 
-        for source, target, seen in ((reader, server_writer, question), (server_reader, writer, answer)):
-            task = asyncio.create_task(self._forward(source, target, seen))
+        for source, target, ends in ((reader, server_writer, question), (server_reader, writer, answer)):
+            task = asyncio.create_task(self._forward(source, target, ends))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _forward(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: Callable[[], None]
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ends: Callable[[bytes], bool]
     ) -> None:
-        """Copy in order, each piece when its time has come."""
+        """Copy in order, each piece when its time has come; hang up in place of one that ends the connection."""
         loop = asyncio.get_running_loop()
         pieces: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
 
@@ -118,7 +133,9 @@ class Proxy:
                 if not piece:
                     writer.close()
                     return
-                seen()
+                if ends(piece):
+                    self.hang_up()
+                    return
                 writer.write(piece)
                 await writer.drain()
 

@@ -154,8 +154,7 @@ class Ledger:
                 return await self._tried(number, work, limits or self.limits.transaction)
             except psycopg.Error as error:
                 failure = translate(error)
-                lost = failure.kind is Kind.LOST
-                reason = "the connection was lost before COMMIT" if lost else failure.reason
+                reason = failure.reason
                 await self._rolled_back(number, reason)
                 if failure.kind not in {Kind.LOCK, Kind.CONFLICT}:
                     raise Halt(Ending.REFUSED, _refused(failure.kind, reason, error)) from None
@@ -164,8 +163,7 @@ class Ledger:
                     raise Halt(Ending.REFUSED, f"somebody else holds a lock ({tries}): {reason}") from None
             except Trouble as trouble:
                 await self._rolled_back(number, trouble.reason)
-                ending = Ending.MOVED if trouble.code == "moved" else Ending.REFUSED
-                raise Halt(ending, f"{trouble.reason}: {trouble.hint}") from None
+                raise _halted(trouble) from None
             except OSError as error:
                 await self._rolled_back(number, f"the backup cannot be written: {error.strerror or error}")
                 words = f"the backup cannot be written ({error.strerror or error}): without one nothing is changed"
@@ -234,14 +232,17 @@ class Ledger:
 
 
 def _refused(kind: Kind, reason: str, error: psycopg.Error) -> str:
+    if kind is Kind.TIMED_OUT:
+        return f"the server stopped it at its time limit: {reason}"
     detail = error.diag.message_detail
-    match kind:
-        case Kind.LOST:
-            return f"{reason}: the server rolled back"
-        case Kind.TIMED_OUT:
-            return f"the server stopped it at its time limit: {reason}"
-        case _:
-            return f"{reason} ({one_line(detail)})" if detail else reason
+    return f"{reason} ({one_line(detail)})" if detail else reason
+
+
+def _halted(trouble: Trouble) -> Halt:
+    if trouble.code == Kind.LOST.value:
+        return Halt(Ending.REFUSED, "the connection was lost before COMMIT: the server rolled back")
+    ending = Ending.MOVED if trouble.code == "moved" else Ending.REFUSED
+    return Halt(ending, f"{trouble.reason}: {trouble.hint}")
 
 
 async def system_of(database: Database) -> str:

@@ -17,7 +17,7 @@ from fkexplorer.database.connection import Lane, backend_of
 from fkexplorer.database.limits import Limits
 from fkexplorer.database.model import Trouble
 from fkexplorer.orphans.attempts import attempts
-from fkexplorer.orphans.course import Course
+from fkexplorer.orphans.course import FIRST, Course
 from fkexplorer.orphans.estimate import estimate_edge
 from fkexplorer.orphans.long import LONG_MS, count_long
 from fkexplorer.orphans.model import Status
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from fkexplorer.orphans.watchdog import Watch
     from fkexplorer.schema.model import Relationship, Schema
 
+_DOUBT = 4.0
+"""So many times what the catalogue lets expect a count takes on a slow or busy machine, or with little of it cached."""
+
 
 async def count_edge(
     database: Database,
@@ -50,6 +53,7 @@ async def count_edge(
     snapshot_seconds: float = 300.0,
     eager: bool = False,
     trust_catalogue: bool = True,
+    slow: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Count:
     """Count the orphans of an edge.
@@ -69,6 +73,7 @@ async def count_edge(
         eager: whether it never rests.
         trust_catalogue: whether the privileges and row security that the schema was loaded with decide beforehand
             that the server would refuse, so that its log stays quiet. If not, the server is asked.
+        slow: whether it has turned out to take long, whatever the catalogue lets expect.
         on_progress: called four times a second at most, from the first second on; with an estimate too, as soon as
             there is one.
 
@@ -84,7 +89,7 @@ async def count_edge(
     try:
         predicate = EdgePredicate(schema, edge)
         tries = attempts(schema, predicate, version, full=full, deep=deep)
-        takes_long = not full and tries[0].ms > LONG_MS
+        takes_long = not full and (slow or _DOUBT * tries[0].ms > LONG_MS)
         if takes_long and childless:
             tries = attempts(schema, predicate, version, full=False, deep=deep, alone=True)
     except Incomparable:
@@ -118,7 +123,7 @@ async def count_edge(
     try:
         if not takes_long or on_progress is None:
             return await stepping_aside(database, count, course)
-        async with _estimating(database, schema, edge, course):
+        async with _estimating(database, schema, edge, course, after=0.0 if slow or tries[0].ms > LONG_MS else FIRST):
             return await stepping_aside(database, count, course)
     except DBAPIError as error:
         seconds = time.perf_counter() - pace.statement_began
@@ -135,10 +140,13 @@ async def count_edge(
 
 
 @asynccontextmanager
-async def _estimating(database: Database, schema: Schema, edge: Relationship, course: Course) -> AsyncIterator[None]:
-    """Meanwhile, look at a sample, so that there is something to tell while it is being counted."""
+async def _estimating(
+    database: Database, schema: Schema, edge: Relationship, course: Course, *, after: float
+) -> AsyncIterator[None]:
+    """Meanwhile, after so many seconds, look at a sample: there is something to tell while it is being counted."""
 
     async def look() -> None:
+        await asyncio.sleep(after)
         with suppress(Trouble):
             course.estimate = await estimate_edge(database, schema, edge)
 

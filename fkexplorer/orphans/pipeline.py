@@ -72,7 +72,7 @@ class Pipeline:
         return str(statement.compile(dialect=_DIALECT))
 
     async def run(
-        self, window: Mapping[int, bool], on_count: Callable[[Count], None], on_slow: Callable[[int], None]
+        self, window: Mapping[int, bool], on_count: Callable[[Count], None], on_slow: Callable[[int, bool], None]
     ) -> None:
         """Count a window.
 
@@ -80,7 +80,8 @@ class Pipeline:
             window: the edges in the order of their turn, each with whether what the catalogue says of its privileges
                 decides that the server would refuse; if not, the server is asked.
             on_count: called with each result, as it comes.
-            on_slow: called for each edge that was not small after all, or whose tables are locked: it has no result.
+            on_slow: called for each edge that was not small after all, or (True) whose tables are locked: it has no
+                result.
 
         Raises:
             Trouble: the connection is lost (`lost`) or could not be made; the rest of the window has no result.
@@ -104,8 +105,8 @@ class Pipeline:
             edge, seconds, before = sent[position], now - before, now
             if not isinstance(answer, psycopg.Error):
                 on_count(counted(edge, answer, seconds))
-            elif translate(answer).kind in (Kind.TIMED_OUT, Kind.STOPPED, Kind.LOCK):
-                on_slow(edge.oid)
+            elif (kind := translate(answer).kind) in (Kind.TIMED_OUT, Kind.STOPPED, Kind.LOCK):
+                on_slow(edge.oid, kind is Kind.LOCK)
             else:
                 errors.append((edge, answer, seconds))
 

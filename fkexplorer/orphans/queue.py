@@ -281,8 +281,8 @@ class CountQueue:
             if self._end(count.edge):
                 self._on_count(count)
 
-        def on_slow(oid: int) -> None:
-            self._prices.held_up(oid)
+        def on_slow(oid: int, locked: bool) -> None:  # noqa: FBT001 - as the pipeline calls it
+            self._prices.held_up(oid, locked=locked)
             if self._end(oid):
                 self.want([oid], window[oid].turn)
 
@@ -365,6 +365,7 @@ class CountQueue:
             eager=self._eager,
             timeout_seconds=seconds,
             trust_catalogue=not first.asked,
+            slow=self._prices.is_slow(edges[0].oid),
             on_progress=self._on_progress,
         )
         return [count]

@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from fkexplorer.orphans.cost import candidates
+from fkexplorer.orphans.long import LONG_MS
 from fkexplorer.orphans.model import Way
 from fkexplorer.orphans.pipeline import SMALL_MS
 from fkexplorer.orphans.ways.keys import distinct_keys, rows_of
@@ -63,6 +64,8 @@ class Prices:
         self._costs: dict[int, float] = {}
         self._large: set[int] = set()
         """Edges that are not for a pipeline, whatever they cost in another way: by estimate, or as it turned out."""
+        self._slow: set[int] = set()
+        """Edges that took so long that the next count is to tell how far it is, and rest, whatever was expected."""
 
     def take(self, schema: Schema, gone: Iterable[int]) -> None:
         """Go on with a catalogue that was read again, in which these edges are others."""
@@ -70,6 +73,7 @@ class Prices:
         for edge in gone:
             self._costs.pop(edge, None)
             self._large.discard(edge)
+            self._slow.discard(edge)
 
     def cost(self, edge: int) -> float:
         """Milliseconds that counting an edge takes."""
@@ -87,12 +91,22 @@ class Prices:
     def took(self, edge: int, ms: float) -> None:
         """So long it took alone."""
         self._costs[edge] = ms
+        if ms > LONG_MS:
+            self._slow.add(edge)
+        else:
+            self._slow.discard(edge)
         if ms < SMALL_MS:
             self._large.discard(edge)  # what held it up in a pipeline was a lock
 
-    def held_up(self, edge: int) -> None:
-        """It looked small, and was not."""
+    def held_up(self, edge: int, *, locked: bool) -> None:
+        """It looked small, and was not, or its tables are locked."""
         self._large.add(edge)
+        if not locked:
+            self._slow.add(edge)
+
+    def is_slow(self, edge: int) -> bool:
+        """Whether it turned out to take long."""
+        return edge in self._slow
 
     def score(self, edge: int) -> float:
         """The place of an edge among those that nobody looks at: what is suspicious or cheap comes first."""

@@ -19,11 +19,13 @@ from fkexplorer.orphans.model import Count, Status
 from fkexplorer.orphans.pipeline import WINDOW
 from fkexplorer.orphans.queue import CountQueue
 from tests.orphans.connected import counting, edge_of, holding, new_role, opened, run, until
+from tests.orphans.slow import SLOW, slowed
 from tests.proxy import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from fkexplorer.orphans.model import Progress
     from fkexplorer.schema.model import Schema
 
 
@@ -47,8 +49,13 @@ class Queued:
         self.started: list[str] = []
         self.counts: dict[str, Count] = {}
         self.told: list[str] = []
+        self.progress: list[Progress] = []
         self.queue = CountQueue(
-            database, schema, on_start=lambda edge: self.started.append(self.name(edge)), on_count=self._count
+            database,
+            schema,
+            on_start=lambda edge: self.started.append(self.name(edge)),
+            on_count=self._count,
+            on_progress=self.progress.append,
         )
 
     def name(self, edge: int) -> str:
@@ -155,6 +162,19 @@ async def test_what_is_slow_after_all_is_counted_alone(database_url: str, monkey
     assert told.counts["c7"].orphans == 1
     assert len(told.told) == len(told.counts) == 20
     assert Status.TIMED_OUT not in told.statuses.values()
+
+
+async def test_what_is_slow_after_all_tells_how_far_it_is(database_url: str) -> None:
+    await run(database_url, SLOW)
+    async with queued(database_url) as told, slowed(database_url):
+        told.queue.add_all()
+        async with asyncio.timeout(30):
+            while not any(each.found for each in told.progress):  # noqa: ASYNC110 - the queue has no word for it
+                await asyncio.sleep(0.01)
+        assert told.progress[-1].done < told.progress[-1].total
+        told.queue.stop_all()
+        await told.queue.idle()
+    assert told.statuses == {"c": Status.STOPPED}
 
 
 async def test_what_waits_for_a_lock_holds_up_no_other(database_url: str) -> None:

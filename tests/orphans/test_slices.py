@@ -12,6 +12,7 @@ import pytest
 
 from fkexplorer.database.limits import Limits
 from fkexplorer.orphans import counter, course, slices
+from fkexplorer.orphans.cost import estimated_ms
 from fkexplorer.orphans.counter import count_edge
 from fkexplorer.orphans.course import Course
 from fkexplorer.orphans.estimate import estimate_edge
@@ -271,6 +272,23 @@ async def test_what_a_count_found_until_its_time_limit_is_a_lower_bound(
         assert (count.status, count.orphans) == (Status.TIMED_OUT, None)
 
 
+@pytest.mark.parametrize("slow", [True, False])
+async def test_what_takes_longer_than_it_should_tells_how_far_it_is(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, *, slow: bool
+) -> None:
+    """Whether because it turned out so, or the catalogue lets expect a good part of a second on a quick machine."""
+    await run(database_url, SLOW)
+    told: list[Progress] = []
+    async with opened(database_url) as (database, schema), slowed(database_url):
+        edge = edge_of(schema, "c")
+        if not slow:
+            monkeypatch.setattr(counter, "LONG_MS", 2 * estimated_ms(schema, edge))
+        count = await count_edge(database, schema, edge, slow=slow, timeout_seconds=2.0, on_progress=told.append)
+    assert (count.status, count.bound) == (Status.ORPHANS, Bound.LOWER)
+    assert told[-1].done < told[-1].total
+    assert told[-1].found > 0
+
+
 async def test_a_cancelled_count_ends_on_the_server_at_once(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counter, "LONG_MS", -1.0)
     await run(database_url, SLOW)
@@ -332,7 +350,7 @@ async def test_a_report_has_an_estimate_as_soon_as_there_is_one(
         edge = edge_of(schema, "texts")
         of = Course(edge.oid, told.append)
         of.report()
-        async with counter._estimating(database, schema, edge, of), asyncio.timeout(10):
+        async with counter._estimating(database, schema, edge, of, after=0.0), asyncio.timeout(10):
             while of.estimate is None:  # noqa: ASYNC110 - nobody waits for it
                 await asyncio.sleep(0.01)
         of.report()

@@ -111,6 +111,11 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     _add_max_bytes(check)
     check.add_argument("--fail-on-skipped", action="store_true", help="exit code 2 if a foreign key was skipped")
     check.add_argument("--full", action="store_true", help="count rows, NULLs and childless parents too")
+    check.add_argument("--deep", action="store_true", help="trust no index: find what a corrupt one hides")
+    check.add_argument("--eager", action="store_true", help="long counts never rest, however busy the server is")
+    check.add_argument(
+        "--watch", action="store_true", help="go on counting, and print a line for each change, until Ctrl-C"
+    )
     check.add_argument("--jobs", type=int, choices=[1, 2], default=2, help="counts that run at once (2)")
 
     show = _parser("show", "Print one table with its parents and children, one line per foreign key, with orphans.")

@@ -295,9 +295,14 @@ def _body(
             max_bytes=options.max_bytes,
             fail_on_skipped=options.fail_on_skipped,
             full=options.full,
+            deep=options.deep,
+            eager=options.eager,
             jobs=options.jobs,
         )
-        return lambda database: headless.check(database, console, wanted)
+        from fkexplorer.watch import watch  # noqa: PLC0415
+
+        checked = watch if options.watch else headless.check
+        return lambda database: checked(database, console, wanted)
     if command == "show":
         return lambda database: headless.show(database, console, options.table, options.width or console.width)
     if command == "rows":

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from fkexplorer.console import Console
     from fkexplorer.database.connection import Database
-    from fkexplorer.orphans.model import Count, Page
+    from fkexplorer.orphans.model import Count, Page, Progress
     from fkexplorer.schema.model import Relationship, Schema
 
 CLEAN, FOUND, COULD_NOT = 0, 1, 2
@@ -45,6 +45,10 @@ class CheckOptions:
     max_bytes: int = 1 << 30
     fail_on_skipped: bool = False
     full: bool = False
+    deep: bool = False
+    """No index is trusted."""
+    eager: bool = False
+    """Long counts never rest."""
     jobs: int = 2
 
 
@@ -68,7 +72,7 @@ async def check(database: Database, console: Console, options: CheckOptions) -> 
     started, clock = datetime.now(UTC), time.monotonic()
     console.progress("reading the catalogue")
     schema = await read_schema(database)
-    tables, edges = _scope(schema, options)
+    tables, edges = scope(schema, options)
     counts = await _count(database, schema, edges, console, options)
     result = Check(
         version=version(),
@@ -195,6 +199,12 @@ async def _count(
     def on_start(_: int) -> None:
         told()
 
+    def on_progress(progress: Progress) -> None:
+        label = edge_label(schema, schema.edges[progress.edge])
+        done = 100 * progress.done // max(1, progress.total)
+        resting = f", {progress.resting}" if progress.resting else ""
+        console.progress(f"{len(counts)} of {len(wanted)} foreign keys counted; {label}: {done} %{resting}")
+
     def on_count(count: Count) -> None:
         counts[count.edge] = count
         told()
@@ -204,9 +214,12 @@ async def _count(
         schema,
         max_bytes=options.max_bytes,
         full=options.full,
+        deep=options.deep,
+        eager=options.eager,
         connections=options.jobs,
         on_start=on_start,
         on_count=on_count,
+        on_progress=on_progress,
     )
     queue.add_all(edge.oid for edge in wanted)
     runner = asyncio.create_task(queue.run())
@@ -219,7 +232,7 @@ async def _count(
     return counts
 
 
-def _scope(schema: Schema, options: CheckOptions) -> tuple[set[int], list[Relationship]]:
+def scope(schema: Schema, options: CheckOptions) -> tuple[set[int], list[Relationship]]:
     """The tables that were asked for and the edges that touch one of them: all where nothing was asked."""
     if not options.tables and not options.schemas:
         return set(schema.tables), list(schema.edges.values())

@@ -96,10 +96,10 @@ def written(element: ClauseElement) -> str:
     return str(element.compile(dialect=_DIALECT))
 
 
-def condition(predicate: EdgePredicate, wanted: ColumnElement[bool]) -> str:
-    """A condition over `c` as text: what follows WHERE in a statement whose FROM is the predicate's child."""
-    # By itself it would be compiled as if its sub-selects had to name `c` themselves.
-    statement: Select[Any] = select(literal_column("1")).select_from(predicate.child)
+def condition(predicate: EdgePredicate, wanted: ColumnElement[bool], *, of_parent: bool = False) -> str:
+    """A condition as text: what follows WHERE in a statement whose FROM is the predicate's child, or its parent."""
+    # By itself it would be compiled as if its sub-selects had to name `c` (or `p`) themselves.
+    statement: Select[Any] = select(literal_column("1")).select_from(predicate.parent if of_parent else predicate.child)
     return written(statement.where(wanted)).removeprefix(f"{written(statement)} \nWHERE ")
 
 

@@ -1,0 +1,127 @@
+"""Which locks the steps of a fix take, and whom they keep waiting: as `pg_locks` shows them, the strongest of a table.
+
+Tried on servers from 12 to 18. A partitioned table stands for its partitions.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fkexplorer.fixes.model import Lock
+from fkexplorer.schema.model import Action
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from fkexplorer.fixes.model import Change
+    from fkexplorer.fixes.reach import Reach
+    from fkexplorer.schema.model import Relationship, Schema
+
+ACCESS_SHARE = "AccessShareLock"
+ROW_SHARE = "RowShareLock"
+ROW_EXCLUSIVE = "RowExclusiveLock"
+SHARE_UPDATE_EXCLUSIVE = "ShareUpdateExclusiveLock"
+SHARE = "ShareLock"
+SHARE_ROW_EXCLUSIVE = "ShareRowExclusiveLock"
+EXCLUSIVE = "ExclusiveLock"
+ACCESS_EXCLUSIVE = "AccessExclusiveLock"
+
+MODES = (
+    ACCESS_SHARE,
+    ROW_SHARE,
+    ROW_EXCLUSIVE,
+    SHARE_UPDATE_EXCLUSIVE,
+    SHARE,
+    SHARE_ROW_EXCLUSIVE,
+    EXCLUSIVE,
+    ACCESS_EXCLUSIVE,
+)
+"""From the weakest on, as PostgreSQL numbers them (`lockdefs.h`)."""
+
+_ALL = frozenset(MODES)
+CONFLICTS: Mapping[str, frozenset[str]] = {
+    ACCESS_SHARE: frozenset({ACCESS_EXCLUSIVE}),
+    ROW_SHARE: frozenset({EXCLUSIVE, ACCESS_EXCLUSIVE}),
+    ROW_EXCLUSIVE: frozenset({SHARE, SHARE_ROW_EXCLUSIVE, EXCLUSIVE, ACCESS_EXCLUSIVE}),
+    SHARE_UPDATE_EXCLUSIVE: _ALL - {ACCESS_SHARE, ROW_SHARE, ROW_EXCLUSIVE},
+    SHARE: _ALL - {ACCESS_SHARE, ROW_SHARE, SHARE},
+    SHARE_ROW_EXCLUSIVE: _ALL - {ACCESS_SHARE, ROW_SHARE},
+    EXCLUSIVE: _ALL - {ACCESS_SHARE},
+    ACCESS_EXCLUSIVE: _ALL,
+}
+"""For each mode those that another session can't have meanwhile (the manual's table of conflicting lock modes)."""
+
+_BLOCKS = {
+    ACCESS_SHARE: "keeps nobody waiting but ALTER and DROP TABLE",
+    ROW_SHARE: "keeps nobody waiting but ALTER and DROP TABLE, and deletes of the rows that are named",
+    ROW_EXCLUSIVE: "reads go on, and writes of other rows; CREATE INDEX and ALTER TABLE wait",
+    SHARE_UPDATE_EXCLUSIVE: "reads and writes go on; VACUUM, CREATE INDEX and ALTER TABLE wait",
+    SHARE_ROW_EXCLUSIVE: "reads go on; all writes to the table wait",
+    ACCESS_EXCLUSIVE: "all others wait, reads too",
+}
+
+
+def locks(modes: Iterable[tuple[int, str]], *, while_scanned: bool = False) -> tuple[Lock, ...]:
+    """The strongest mode of each table, in the order in which the tables come first.
+
+    Args:
+        modes: a table's OID, and a mode.
+        while_scanned: whether they are held for as long as the child's rows are looked through.
+    """
+    strongest: dict[int, str] = {}
+    for table, mode in modes:
+        strongest[table] = max(mode, strongest.get(table, mode), key=MODES.index)
+    long = " for the whole scan" if while_scanned else ""
+    return tuple(Lock(table, mode, _BLOCKS[mode] + long) for table, mode in strongest.items())
+
+
+def data_locks(
+    schema: Schema,
+    change: Change,
+    reads: Iterable[int],
+    reach: Reach | None,
+    touched: frozenset[int] | None = None,
+    *,
+    given: frozenset[int] = frozenset(),
+) -> tuple[Lock, ...]:
+    """The locks of one statement that changes rows, its foreign keys' triggers included.
+
+    Args:
+        schema: the schema that it is of.
+        change: the statement.
+        reads: OIDs of the tables that it only reads.
+        reach: what it reaches by foreign keys; None for an INSERT.
+        touched: OIDs of the tables of which rows change or go; None where that is not known yet, and all may.
+        given: of an INSERT the numbers of the columns that it gives a value to.
+    """
+    modes = [(change.table, ROW_EXCLUSIVE), *((table, ACCESS_SHARE) for table in reads)]
+    changed = {number for number, _ in change.sets}
+    for edge in schema.edges.values():
+        if edge.child != change.table or not edge.enforced:
+            continue
+        # The server looks for the new key's parent, and keeps it from going (FOR KEY SHARE).
+        new = all(pair.child.number in given for pair in edge.pairs)
+        if new or any(pair.child.number in changed and not _is_null(change, pair.child.number) for pair in edge.pairs):
+            modes.append((edge.parent, ROW_SHARE))
+    if reach is None:
+        return locks(modes)
+    for arm in reach.arms:
+        if touched is None or touched & _with_partitions(schema, arm.edge):
+            modes.append((arm.edge.child, ROW_EXCLUSIVE))
+            node = reach.nodes[arm.node]
+            if node.columns is not None and node.action is not Action.SET_NULL:
+                modes.append((arm.edge.parent, ROW_SHARE))
+    modes += [
+        (check.edge.child, ROW_SHARE)
+        for check in reach.checks
+        if touched is None or touched & _with_partitions(schema, check.edge)
+    ]
+    return locks(modes)
+
+
+def _is_null(change: Change, number: int) -> bool:
+    return any(number == each and value.startswith("CAST(NULL ") for each, value in change.sets)
+
+
+def _with_partitions(schema: Schema, edge: Relationship) -> frozenset[int]:
+    return frozenset({edge.parent, *schema.parent_of(edge).partitions})

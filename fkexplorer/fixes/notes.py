@@ -1,0 +1,90 @@
+"""What a preview says in words: by which privilege a fix may be done, and what an undo of it does not bring back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fkexplorer.fixes.model import DataStep, DdlStep, Verb
+from fkexplorer.fixes.rows import named
+from fkexplorer.schema.names import quote, table_label
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from fkexplorer.database.model import ServerFacts
+    from fkexplorer.fixes.model import Change, Plan, Trigger
+    from fkexplorer.schema.model import Column, Relationship, Schema, Table
+
+VERBS = {Verb.DELETE: "DELETE", Verb.UPDATE: "UPDATE", Verb.INSERT: "INSERT"}
+
+
+def privilege(schema: Schema, facts: ServerFacts, plan: Plan) -> str:
+    """By which privilege the plan may be done, in a few words; empty for a plan without steps."""
+    if not plan.steps:
+        return ""
+    if facts.superuser:
+        return "superuser"
+    step = plan.steps[0]
+    table = schema.tables[step.change.table] if isinstance(step, DataStep) else schema.child_of(plan.request.edge)
+    if table.privileges.owner:
+        return f"owner of {table_label(table)}"
+    verb = VERBS[step.change.verb] if isinstance(step, DataStep) else "ownership"
+    return f"{verb} on {table_label(table)}"
+
+
+def lasting(schema: Schema, plan: Plan, triggers: Iterable[Trigger], given: Iterable[Column] = ()) -> list[str]:
+    """What an undo does not bring back, and what else stays, a sentence each.
+
+    Args:
+        schema: the schema that the plan is of.
+        plan: the plan.
+        triggers: those of users that it fires.
+        given: of an INSERT the columns that it gives a value to.
+    """
+    found = [
+        f"what {quote(each.name)} on {table_label(schema.tables[each.table])} does elsewhere"
+        for each in triggers
+        if each.table in schema.tables
+    ]
+    for step in plan.steps:
+        if isinstance(step, DdlStep):
+            found.append(f"{step.title}: {step.undo}")
+        else:
+            found += _of_change(schema, step.change, given)
+            if step.change.into:
+                found.append(f"the side table {step.change.into} stays where it is")
+    edge = plan.request.edge
+    if plan.steps and isinstance(plan.steps[0], DdlStep) and not edge.triggers.all_fire and "DROP" in _text(plan):
+        found.append(f"its triggers, which are off at {', '.join(edge.triggers.places)}, fire again")
+    return found
+
+
+def _of_change(schema: Schema, change: Change, given: Iterable[Column]) -> list[str]:
+    if change.verb is not Verb.INSERT:
+        return []
+    table = schema.tables[change.table]
+    known = set(given)
+    own = [column for column in table.columns if (column.identity or _counts(column)) and column not in known]
+    found = [f"the numbers that {named(own)} took from a sequence"] if own else []
+    if past := [column for column in known if column.identity or _counts(column)]:
+        found.append(
+            f"the sequence of {named(past)} does not learn of the new values: it may give out one of them later"
+        )
+    return found
+
+
+def _counts(column: Column) -> bool:
+    """Whether its default is likely to come from a sequence: an integer that has one and may not be NULL."""
+    return column.has_default and not column.generated and column.not_null and column.category == "N"
+
+
+def _text(plan: Plan) -> str:
+    return " ".join(statement for step in plan.steps if isinstance(step, DdlStep) for statement in step.statements)
+
+
+def stays_invalid(edge: Relationship, child: Table, orphans: int) -> str:
+    """That a constraint is left NOT VALID, and why."""
+    return (
+        f"the constraint {quote(edge.name)} on {table_label(child)} stays NOT VALID:"
+        f" {orphans:,} {'row has' if orphans == 1 else 'rows have'} no parent; mend them, then validate"
+    )

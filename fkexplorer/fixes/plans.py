@@ -1,0 +1,92 @@
+"""From a request to a plan: the steps of a fix, as SQL that is shown, saved and run as one and the same text.
+
+Nothing is asked of the server here: what a plan would do is the preview's to find out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fkexplorer.fixes import constraints, parents, rows, sql
+from fkexplorer.fixes.model import Plan
+from fkexplorer.orphans.predicate import EdgePredicate
+from fkexplorer.schema.actions import FixAction
+
+if TYPE_CHECKING:
+    from fkexplorer.database.model import ServerFacts
+    from fkexplorer.fixes.model import Request, Step
+    from fkexplorer.schema.model import Index, Relationship, Schema
+
+_OF_CONSTRAINT = frozenset(
+    {FixAction.ADD_CONSTRAINT, FixAction.VALIDATE, FixAction.REVALIDATE, FixAction.CHANGE_ON_DELETE}
+)
+
+
+def make_plan(schema: Schema, facts: ServerFacts, request: Request, index: Index | None = None) -> Plan:
+    """The plan of a fix; one without steps where its goal stands already.
+
+    Args:
+        schema: the schema that the edge is of.
+        facts: the server; what a statement may say depends on its version.
+        request: what is asked for.
+        index: the index by which marked rows are told (`orphans.paging.key_index`); None for their place.
+
+    Raises:
+        Trouble: the request lacks something (`incomplete`), cannot be met (`impossible`), holds a wrong expression
+            (`expression`), the edge's columns have no operator (`incomparable`), or marked rows are of another key
+            (`changed`). Reason and hint name the columns.
+    """
+    if request.action in _OF_CONSTRAINT:
+        steps = _constraint_steps(schema, facts.version_number, request)
+        return Plan(request, steps, (*_orphans(schema, request.edge), _state(schema, request)))
+    orphans = rows.Orphans(schema, request, index)
+    step: Step
+    gap = ""
+    match request.action:
+        case FixAction.DELETE:
+            step = rows.delete(orphans)
+        case FixAction.SET_NULL:
+            step = rows.set_null(orphans)
+        case FixAction.SET_DEFAULT:
+            step = rows.set_default(orphans)
+        case FixAction.REPOINT:
+            step = rows.repoint(orphans, request)
+        case FixAction.QUARANTINE:
+            step = rows.quarantine(orphans, request)
+        case FixAction.INSERT_PARENTS:
+            step = parents.insert(orphans, request)
+        case _:
+            step = parents.backfill(orphans, request)
+            gap = parents.gap(orphans, request)
+    return Plan(request, (step,), (*_orphans(schema, request.edge), *([gap] if gap else [])), gap)
+
+
+def _constraint_steps(schema: Schema, server_version: int, request: Request) -> tuple[Step, ...]:
+    match request.action:
+        case FixAction.ADD_CONSTRAINT:
+            return constraints.add(schema, request, server_version)
+        case FixAction.VALIDATE:
+            return constraints.validate(schema, request.edge)
+        case FixAction.REVALIDATE:
+            return constraints.revalidate(schema, request.edge, server_version)
+        case _:
+            return constraints.change_on_delete(schema, request, server_version)
+
+
+def _orphans(schema: Schema, edge: Relationship) -> tuple[str, ...]:
+    """How many orphans the edge has; nothing where they can't be told."""
+    if any(pair.equals is None for pair in edge.pairs):
+        return ()
+    predicate = EdgePredicate(schema, edge)
+    where = sql.condition(predicate, predicate.is_orphan)
+    return (f"SELECT count(*) AS orphans FROM {sql.source(predicate.child_table, 'c')} WHERE {where}",)
+
+
+def _state(schema: Schema, request: Request) -> str:
+    """What the catalogue says of the constraint."""
+    name = constraints.name_of(schema, request)
+    child = schema.child_of(request.edge)
+    return (
+        "SELECT conname, convalidated, pg_catalog.pg_get_constraintdef(oid) AS definition FROM pg_catalog.pg_constraint"
+        f" WHERE conrelid = {sql.literal(sql.table_name(child))}::pg_catalog.regclass AND conname = {sql.literal(name)}"
+    )

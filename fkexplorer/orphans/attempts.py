@@ -50,7 +50,8 @@ class Attempt:
         Raises:
             DBAPIError: the server refused or stopped it.
         """
-        if self.counting.settings and not self.counting.accepts(await plan_of(connection, self.statement)):
+        way = self.counting
+        if way.way is not Way.PLAIN and way.settings and not way.accepts(await plan_of(connection, self.statement)):
             return None
         row = (await connection.execute(self.statement, execution_options=_NOT_CACHED)).mappings().one()
         return None if row["orphans"] is None else row
@@ -108,7 +109,8 @@ def attempts(
         if made is None:
             continue
         statement = whole if way in as_it_stands else _orphans_alone(made, server_version)
-        found.append(Attempt(made, statement, _NO_INDEX if deep else made.settings, candidate.ms))
+        settings = {**made.settings, **_NO_INDEX} if deep else made.settings
+        found.append(Attempt(made, statement, settings, candidate.ms))
     return found
 
 

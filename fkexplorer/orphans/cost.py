@@ -7,13 +7,12 @@ between the ways stays right where the milliseconds do not.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fkexplorer.orphans.model import Way
 from fkexplorer.orphans.ways.bitmap import SPAN
-from fkexplorer.orphans.ways.keys import distinct_keys, exact_ways, integers, ordered_pairs, rows_of
+from fkexplorer.orphans.ways.keys import distinct_keys, exact_ways, in_batches, integers, ordered_pairs, rows_of
 from fkexplorer.schema.model import SMALL
 
 if TYPE_CHECKING:
@@ -73,15 +72,18 @@ class _Costs:
         self._of_parent = schema.statistics.get((edge.parent, pair.parent.number))
         self._ordered = bool(ordered_pairs(schema, edge))
         self._integers = integers(edge)
+        self._in_batches = in_batches(schema, edge)
         self._distinct = distinct_keys(schema, edge)
         self._places = max(1, len(self._child.partitions))
 
     def _plain(self) -> float:
         """`NOT EXISTS`, as a hash join or with a look into the parent's index for each row."""
-        # As long as the hash table stays in the processor's cache, then in the next one, then in none.
-        each = next(
-            ms for parents, ms in ((60_000, 30e-6), (1_000_000, 0.2e-3), (math.inf, 0.9e-3)) if self._parents <= parents
-        )
+        if self._parents < 60_000:
+            each = 30e-6  # The hash table stays in the processor's cache,
+        elif self._parents <= 1e6 or self._in_batches:
+            each = 0.2e-3  # or a part of it at a time,
+        else:
+            each = 0.9e-3  # or in none.
         hashed = self.children * each + self._parents * 0.2e-3
         return self._scan() + min(hashed, self.children * _PROBE)
 

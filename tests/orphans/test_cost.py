@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fkexplorer.orphans.attempts import attempts
 from fkexplorer.orphans.cost import candidates, estimated_ms
 from fkexplorer.orphans.model import Way
+from fkexplorer.orphans.predicate import EdgePredicate
+from fkexplorer.orphans.ways.choice import counting
 from fkexplorer.orphans.ways.keys import exact_ways
 from fkexplorer.schema.model import SMALL, ColumnStatistics
 from tests.orphans.connected import edge_of, opened
@@ -26,6 +29,7 @@ CREATE TABLE uuids_p (id uuid PRIMARY KEY); CREATE TABLE uuids (k uuid REFERENCE
 CREATE TABLE loose_p (id uuid PRIMARY KEY); CREATE TABLE loose (k uuid REFERENCES loose_p);
 """
 MILLION = 1_000_000
+NO_INDEX = ("enable_indexscan", "enable_indexonlyscan", "enable_bitmapscan")
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +119,31 @@ def test_candidates_are_exact_and_come_cheapest_first(schema: Schema) -> None:
 def test_a_small_child_is_counted_as_it_stands(schema: Schema) -> None:
     assert _ways(_sized(schema, "ints", SMALL, MILLION), "ints") == [Way.PLAIN]
     assert len(_ways(_sized(schema, "ints", SMALL + 1, MILLION), "ints")) > 1
+
+
+@pytest.mark.parametrize(
+    ("children", "parents", "settings"),
+    [
+        (5 * MILLION, MILLION, {"work_mem": "512kB"}),
+        (5 * MILLION, 0.1 * MILLION, {}),  # A table that is small enough at once.
+        (50 * MILLION, MILLION, {}),  # More than should be set aside in files.
+        (SMALL, MILLION, {}),
+    ],
+)
+def test_a_hash_join_with_many_parents_works_in_batches(
+    schema: Schema, children: float, parents: float, settings: dict[str, str]
+) -> None:
+    sized = _sized(schema, "loose", children, parents)
+    edge = edge_of(sized, "loose")
+    made = counting(Way.PLAIN, sized, EdgePredicate(sized, edge), 180000)
+    assert made is not None
+    assert made.settings == settings
+    [without, with_index] = [
+        next(each for each in attempts(sized, EdgePredicate(sized, edge), 180000, full=False, deep=deep))
+        for deep in (True, False)
+    ]
+    assert without.settings == {**settings, **dict.fromkeys(NO_INDEX, "off")}
+    assert with_index.settings == settings
 
 
 def test_what_was_never_analysed_goes_by_what_the_server_counted(schema: Schema) -> None:

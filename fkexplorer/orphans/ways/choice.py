@@ -8,7 +8,7 @@ from fkexplorer.orphans.model import Way
 from fkexplorer.orphans.ways.bitmap import Bitmap
 from fkexplorer.orphans.ways.dense import Range
 from fkexplorer.orphans.ways.gaps import Gaps
-from fkexplorer.orphans.ways.keys import distinct_keys, exact_ways, ordered_pairs
+from fkexplorer.orphans.ways.keys import distinct_keys, exact_ways, in_batches, ordered_pairs
 from fkexplorer.orphans.ways.merge import Merge
 from fkexplorer.orphans.ways.plain import Plain
 from fkexplorer.orphans.ways.rowgaps import RowGaps
@@ -36,7 +36,7 @@ def counting(way: Way, schema: Schema, predicate: EdgePredicate, server_version:
     chosen: Counting
     match way:
         case Way.PLAIN:
-            chosen = Plain(predicate, server_version)
+            chosen = Plain(predicate, server_version, in_batches=in_batches(schema, edge))
         case Way.MERGE:
             chosen = Merge(predicate, ordered)
         case Way.GAPS:

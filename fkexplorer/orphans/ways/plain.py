@@ -6,6 +6,7 @@ million rows and a million keys). The join tells on the way how far it has come 
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import func, literal_column, or_
@@ -19,14 +20,26 @@ if TYPE_CHECKING:
     from fkexplorer.orphans.predicate import EdgePredicate
     from fkexplorer.orphans.ways.way import Plan
 
+# Of 4 million uuids against 1 million: 0.9 s, with 4 MB 2.2 to 3.1 s, with 64 MB and no files at all 4 s.
+_IN_BATCHES = MappingProxyType({"work_mem": "512kB"})
+
 
 class Plain(Counting):
-    """The predicate as it stands."""
+    """The predicate as it stands.
+
+    Args:
+        predicate: of the edge.
+        server_version: `server_version_num`.
+        in_batches: whether a hash join is to work through parts of the parent one after the other, each of which stays
+            in the processor's cache. What it sets aside meanwhile goes to temporary files.
+    """
 
     way: ClassVar[Way] = Way.PLAIN
 
-    def __init__(self, predicate: EdgePredicate, server_version: int) -> None:
+    def __init__(self, predicate: EdgePredicate, server_version: int, *, in_batches: bool = False) -> None:
         self._predicate = predicate
+        if in_batches:
+            self.settings = _IN_BATCHES
         self.slicing = Slicing.ROWS if server_version >= PLACES_SINCE and not predicate.edge.period else Slicing.NONE
 
     def whole(self) -> ColumnElement[int]:

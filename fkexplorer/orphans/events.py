@@ -53,7 +53,10 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """The server was looked at: the counts of these edges are proven to be right as of then, without a recount."""
+    """The server was looked at: the counts of these edges are proven to be right as of then, without a recount.
+
+    Those of all others were, until they are counted again, right at an earlier time; something may have changed since.
+    """
 
     as_of: datetime
     edges: frozenset[int]

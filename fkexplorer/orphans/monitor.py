@@ -282,8 +282,7 @@ class Monitor:
             await self._read_catalogue()
         self._tell_failed()
         judgement = self._fresh.judge(self.schema)
-        if judgement.confirmed:
-            self._listener(Confirmed(datetime.fromtimestamp(judgement.as_of, UTC), judgement.confirmed))
+        self._listener(Confirmed(datetime.fromtimestamp(judgement.as_of, UTC), judgement.confirmed))
         self._count_again(judgement, look)
 
     def _take(self, look: Look, details: Details) -> None:

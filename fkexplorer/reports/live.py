@@ -28,8 +28,9 @@ over a slow line, or beside a long statement, a few looks may come late."""
 STALE_SECONDS, STALE_FACTOR = 60.0, 40.0
 """From this age on a count is called stale: twice what a monitor lets a count live that it cannot prove (30 s, or 20
 times what it took). It means that counting again failed, or that the connection is lost."""
-SPARK_SECONDS, SPARK_CELLS = 600.0, 20
-"""What a sparkline shows: ten minutes, half a minute a cell."""
+SPARK_CELLS = 20
+SPARK_SPANS = ((60.0, "1 min"), (600.0, "10 min"), (3600.0, "1 h"))
+"""What a sparkline shows: the first of these that reaches back to the first count, or else the last."""
 MINUTE = 60.0
 WAITS_SHOWN = 2
 """Lock waits that the lines of one edge tell of, the longest first."""
@@ -52,6 +53,8 @@ class Live:
     """Until there is a number."""
     confirmed: dict[int, datetime] = field(default_factory=dict)
     """When the last count was last proven to be right still."""
+    doubted: set[int] = field(default_factory=set)
+    """What the last look at the server did not prove: since it was proven it may have changed."""
     tried: dict[int, Count] = field(default_factory=dict)
     """A count that ended without a number after the one that is shown."""
     appeared: dict[int, datetime] = field(default_factory=dict)
@@ -127,7 +130,7 @@ def age_of(count: Count, live: Live, now: datetime) -> Span:
     """When the count is true: `unchanged since 12:00:03`, `as of 12:00:03 (3s ago)`, and whether that is stale."""
     until = live.right_until(count)
     elapsed = max(0.0, (now - until).total_seconds())
-    if until > count.as_of and elapsed <= FRESH:
+    if until > count.as_of and elapsed <= FRESH and count.edge not in live.doubted:
         return Span(f"unchanged since {clock(count.as_of, now)}", "dim")
     words = f"as of {clock(until, now)} ({age(elapsed)})"
     if elapsed > max(STALE_SECONDS, STALE_FACTOR * count.seconds):
@@ -176,9 +179,10 @@ def movement_line(schema: Schema, edge: Relationship, live: Live, now: datetime,
             grown = last.orphans - before.orphans
             words = f"{grown:+,} at {clock(last.at, now)}"
         parts.append(Span(words, "problem" if grown > 0 else ""))
-        drawn = sparkline(course.series(SPARK_CELLS, SPARK_SECONDS, now), ascii=ascii)
-        if drawn:
-            parts.append(Span(f"10 min [{drawn}]"))
+        passed = (now - course.points[0].at).total_seconds()
+        seconds, words = next((span for span in SPARK_SPANS if span[0] >= passed), SPARK_SPANS[-1])
+        if drawn := sparkline(course.series(SPARK_CELLS, seconds, now), ascii=ascii):
+            parts.append(Span(f"{words} [{drawn}]"))
     if live.since is not None and edge.parent in live.deleted:
         rows, table = live.deleted[edge.parent], quote(schema.parent_of(edge).name)
         if rows is None:

@@ -45,6 +45,7 @@ def observe(world: World, event: Event) -> Change:
             for edge in edges:
                 world.live.confirmed[edge] = as_of
                 world.live.tried.pop(edge, None)
+            world.live.doubted = world.counts.keys() - edges
         case Deleted(since, rows):
             world.live.since, world.live.deleted = since, rows
             change = Change(detail=True)

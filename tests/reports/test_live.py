@@ -62,6 +62,10 @@ def test_an_age_is_honest(one: tuple[Schema, Relationship]) -> None:
     # What was proven is true as of then, and unchanged as long as that is not long ago.
     live.confirmed[edge.oid] = NOW + later(600)
     assert said(601) == "unchanged since 02:00:00"
+    live.doubted = {edge.oid}
+    assert said(601) == "as of 02:10:00 (just now)"
+    assert said(604) == "as of 02:10:00 (4s ago)"
+    live.doubted = set()
     assert said(640) == "as of 02:10:00 (40s ago)"
     assert said(670) == "STALE: as of 02:10:00 (1m ago)"
     # A dear count is taken again less often.
@@ -145,7 +149,9 @@ def test_movement_says_what_came_in_the_last_minute(one: tuple[Schema, Relations
     assert said(live, 320, ascii=True) == "+7 in the last minute  10 min [         00000000007]"
     assert said(live, 365).startswith("+4 in the last minute")
     assert said(live, 400).startswith("+4 at 02:05:10")
+    assert said(live, 3_650) == "+4 at 02:05:10  1 h [▁███████████████████]"
     assert said(live, 5_000) == "+4 at 02:05:10"
+    assert said(courses(edge, (0, 0), (6, 1)), 12) == "+1 in the last minute  1 min [               ▁▁███]"
     assert said(courses(edge, (0, 9), (20, 2)), 30).startswith("-7 in the last minute")
 
 

@@ -102,6 +102,10 @@ def test_a_number_is_kept_where_none_could_be_had_again(watched: Watched) -> Non
     # Proven to be right all the same, or counted again: the failure is of no interest any more.
     observe(world, Confirmed(NOW + timedelta(seconds=50), frozenset([c.oid])))
     assert not world.live.tried
+    assert not world.live.doubted
+    # The next look does not prove it: it is told with its age.
+    observe(world, Confirmed(NOW + timedelta(seconds=51), frozenset()))
+    assert world.live.doubted == {c.oid}
     watched.count(c, late, background=True)
     watched.count(c, seen(c, 4, 60))
     assert not world.live.tried

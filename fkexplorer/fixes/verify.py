@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
+from fkexplorer.database.limits import Limits
 from fkexplorer.database.model import Trouble
 from fkexplorer.fixes.model import Ending
 from fkexplorer.fixes.sql import literal
@@ -48,7 +49,10 @@ async def measure(database: Database, schema: Schema, edge: Relationship | None,
         if edge is not None:
             count = await count_edge(database, schema, edge, trust_catalogue=False)
         if gap:
-            [[(missing,)]] = await database.glance(gap)
+            # Expressions of a backfill are a person's, and run with the role's own search_path.
+            [[(path,)]] = await database.glance("SELECT reset_val FROM pg_settings WHERE name = 'search_path'")
+            limits = Limits(planner={"search_path": path.replace("'", "''")})
+            [[(missing,)]] = await database.glance(gap, limits=limits)
     except (Trouble, psycopg.Error):
         missing = None
     return Measure(count, missing)

@@ -194,7 +194,8 @@ class Total:
 def total(schema: Schema, edges: Iterable[Relationship], counts: Mapping[int, Count], live: Live = QUIET) -> Total:
     """The edges' badges added up; `worst` is one badge for all: the orphans of all, else `?`, else `ok`.
 
-    It is `!!` where all of the orphans are under constraints that PostgreSQL calls valid. What a count under way has
+    It is `!!` where all of the orphans are under constraints that PostgreSQL calls valid, `>=` where some edge has at least
+    so many. What a count under way has
     found so far counts, but leaves its edge unknown.
     """
     everything = checked = with_orphans = orphans = skipped = failed = 0
@@ -219,7 +220,7 @@ def total(schema: Schema, edges: Iterable[Relationship], counts: Mapping[int, Co
         failed += count is not None and count.status not in (Status.SKIPPED, Status.STOPPED)
         letter = mark if mark in "TDRXE" or not letter or letter == "-" else letter
     if orphans:
-        sign = ">=" if lower and style == "unknown" else "!!" if against else "!"
+        sign = ">=" if lower else "!!" if against else "!"
         worst = Span(sign + human(orphans), style)
     elif letter:
         worst = Span(letter, "unknown")

@@ -150,4 +150,6 @@ def test_totals_never_hide_the_unknown() -> None:
     assert total(schema, own, denied).failed == 1
     skipped = clean | {own[1].oid: counted(own[1], None, status=Status.SKIPPED)}
     assert total(schema, own, skipped).worst == Span("-", "unknown")
+    stopped = counts | {edge.oid: counted(edge, 5, bound=Bound.LOWER) for edge in own if edge.oid not in counts}
+    assert total(schema, own, stopped).worst == Span(">=16k", "severe")
     assert total(schema, [], {}).worst.text == ""

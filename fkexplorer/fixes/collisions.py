@@ -5,14 +5,18 @@ The server drops them without a word. Partial indexes and such on expressions co
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fkexplorer.fixes import sql
+from fkexplorer.fixes.closure import defaults
 from fkexplorer.fixes.rows import unused
 from fkexplorer.schema.names import quote
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fkexplorer.fixes.parents import NewRows
     from fkexplorer.fixes.shapes import Ask
     from fkexplorer.schema.model import Table
@@ -39,6 +43,10 @@ FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
 WHERE i.indrelid = {table} AND i.indisunique AND i.indisready AND i.indimmediate
 ORDER BY NOT i.indisprimary, 1
 """
+
+
+# What pg_get_expr makes of a constant. Any other default may be another value for each row.
+_CONSTANT = re.compile(r"""(?:'(?:[^']|'')*'|-?[\d.]+|\(-?[\d.]+\)|true|false)(?:::[\w." \[\](),]+)?""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +83,10 @@ class _Unique:
 class Incoming:
     """The rows that are to come into a table, and which of them stay out; made by `incoming`."""
 
-    def __init__(self, table: Table, new: NewRows, uniques: list[_Unique]) -> None:
+    def __init__(self, table: Table, new: NewRows, constants: Mapping[str, str], uniques: list[_Unique]) -> None:
         self._table = table
         self._new = new
+        self._constants = constants
         self._uniques = uniques
         self.at = unused("at", {column.name for column in table.columns})
         """The column that numbers the rows of `kept`."""
@@ -108,7 +117,8 @@ class Incoming:
         every = ", ".join(
             f"c.{sql.name(column.name)}"
             if column in self._new.columns
-            else f"CAST(NULL AS {sql.type_name(column.type)}) AS {sql.name(column.name)}"
+            else f"CAST({self._constants.get(column.name, 'NULL')} AS {sql.type_name(column.type)})"
+            f" AS {sql.name(column.name)}"
             for column in self._table.columns
         )
         mine = "".join(f", {unique.keys(number)}" for number, unique in enumerate(self._uniques))
@@ -132,23 +142,28 @@ class Incoming:
 async def incoming(ask: Ask, table: Table, new: NewRows) -> Incoming:
     """What of these rows would come into the table.
 
-    A key of columns that get their value by themselves (a sequence, a default) is taken to collide with nothing.
+    A key of columns that get their value by themselves (a sequence, a default that is no constant) is taken to collide
+    with nothing.
 
     Raises:
         psycopg.Error: the server refused.
     """
     given = {column.name for column in new.columns}
+    others = [column for column in table.columns if column.name not in given]
+    known = await defaults(ask, [table.oid]) if any(column.has_default for column in others) else {}
+    constants = {
+        column.name: known[table.oid, column.number]
+        for column in others
+        if not column.generated and _CONSTANT.fullmatch(known.get((table.oid, column.number), ""))
+    }
     by_itself = {
         column.name
-        for column in table.columns
-        if column.name not in given and (column.has_default or column.identity or column.generated)
+        for column in others
+        if column.name not in constants and (column.has_default or column.identity or column.generated)
     }
-    return Incoming(
-        table,
-        new,
-        [
-            _Unique(name, parts, equals, predicate, nulls)
-            for name, parts, equals, predicate, nulls, names in await ask(_UNIQUE.format(table=table.oid))
-            if by_itself.isdisjoint(names) and all(equals)
-        ],
-    )
+    uniques = [
+        _Unique(name, parts, equals, predicate, nulls)
+        for name, parts, equals, predicate, nulls, names in await ask(_UNIQUE.format(table=table.oid))
+        if by_itself.isdisjoint(names) and all(equals)
+    ]
+    return Incoming(table, new, constants, uniques)

@@ -124,6 +124,8 @@ class Effect:
     """OIDs of the edges by whose ON DELETE or ON UPDATE it happens; empty for what the statement itself does."""
     more_updates: int = 0
     """Updates that the server may count on top: of rows that go after all, or that several edges change in turn."""
+    by_triggers: bool = False
+    """Triggers of users did it, as a dry run saw."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +252,7 @@ class Preview:
     @property
     def rows(self) -> int:
         """Rows that the change itself touches, without what follows from it."""
-        own = [effect for effect in self.effects if not effect.edges]
+        own = [effect for effect in self.effects if not effect.edges and not effect.by_triggers]
         return sum(effect.deleted + effect.updated + effect.inserted for effect in own)
 
     @property

@@ -11,7 +11,7 @@ from fkexplorer.fixes import sql
 from fkexplorer.fixes.expressions import check_expression
 from fkexplorer.fixes.locks import data_locks
 from fkexplorer.fixes.model import Change, DataStep, Scope, Verb
-from fkexplorer.fixes.rows import Orphans, impossible, incomplete, named, whole
+from fkexplorer.fixes.rows import Orphans, incomplete, insertable, named, whole
 from fkexplorer.orphans.predicate import cast_to
 from fkexplorer.schema.model import EdgeKind
 from fkexplorer.schema.names import quote, table_label
@@ -91,7 +91,7 @@ def stubs(orphans: Orphans, request: Request) -> NewRows:
     """The parents that the orphans name, or the one of a given key, with what else they need."""
     edge, predicate = orphans.edge, orphans.predicate
     parent = predicate.parent_table
-    key = _key_columns(edge)
+    key = insertable(edge)
     if request.key:
         values = [
             sql.value(text, pair.parent.type) for pair, text in zip(edge.pairs, whole(edge, request.key), strict=True)
@@ -131,7 +131,7 @@ def sourced(orphans: Orphans, request: Request) -> NewRows:
     if request.scope is Scope.KEY and not request.key:
         raise incomplete("say which key to bring into the parent", "give the key")
     values = source_values(orphans.schema, edge, source, request.columns)
-    key = _key_columns(edge)
+    key = insertable(edge)
     if without := [column for column in key if column not in values]:
         raise incomplete(
             f"nothing in {table_label(source)} is {named(without)} of {table_label(parent)}",
@@ -156,7 +156,7 @@ def gap(orphans: Orphans, request: Request) -> str:
     """A query of one number: how many rows of the source have no twin in the parent."""
     source = _source(orphans.schema, request)
     values = source_values(orphans.schema, orphans.edge, source, request.columns)
-    key = [(values[column], column) for column in _key_columns(orphans.edge)]
+    key = [(values[column], column) for column in insertable(orphans.edge)]
     return f"SELECT count(*) FROM (SELECT {_as(key)} FROM {sql.source(source, 's')}) AS p WHERE {_no_twin(orphans)}"
 
 
@@ -236,20 +236,11 @@ def _source(schema: Schema, request: Request) -> Table:
     return table
 
 
-def _key_columns(edge: Relationship) -> tuple[Column, ...]:
-    if edge.period:
-        raise impossible("its key has a PERIOD: which rows would cover it is not one answer", "insert them by hand")
-    columns = tuple(pair.parent for pair in edge.pairs)
-    if generated := [column for column in columns if column.generated]:
-        raise impossible(f"{named(generated)} of the parent is generated", "insert the parents by hand")
-    return columns
-
-
 def _no_twin(orphans: Orphans) -> str:
     """Which rows of `p` have a key, and no row of the parent has it."""
     parent = orphans.predicate.parent_table
-    present = [f"p.{sql.name(column.name)} IS NOT NULL" for column in _key_columns(orphans.edge)]
-    same = [_equal(orphans, column, f"t.{sql.name(column.name)}") for column in _key_columns(orphans.edge)]
+    present = [f"p.{sql.name(column.name)} IS NOT NULL" for column in insertable(orphans.edge)]
+    same = [_equal(orphans, column, f"t.{sql.name(column.name)}") for column in insertable(orphans.edge)]
     twin = f"SELECT 1 FROM {sql.source(parent, 't')} WHERE {' AND '.join(same)}"
     return f"{' AND '.join(present)} AND NOT EXISTS ({twin})"
 

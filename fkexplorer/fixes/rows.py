@@ -174,10 +174,7 @@ def repoint(orphans: Orphans, request: Request) -> DataStep:
         Trouble: neither a key nor a mapping is given, or it does not fit the edge's columns.
     """
     edge, predicate = orphans.edge, orphans.predicate
-    if edge.period:
-        raise impossible("its key has a PERIOD, whose parent is not one row", "change the rows by hand")
-    if generated := [pair.child for pair in edge.pairs if pair.child.generated]:
-        raise impossible(f"{named(generated)} is generated", "change the columns that it is made of")
+    repointable(edge)
     if bool(request.key) == bool(request.mapping):
         raise incomplete("say which parent to re-point to", "give one key, or a mapping of old keys to new ones")
     columns = [pair.child for pair in edge.pairs]
@@ -193,6 +190,32 @@ def repoint(orphans: Orphans, request: Request) -> DataStep:
     title = f"re-point {orphans.what} of {orphans.label} by {len(request.mapping)} old keys"
     sets = list(zip(columns, new, strict=True))
     return orphans.update(title, sets, f"EXISTS (SELECT 1 FROM {mapping} WHERE {old} AND {found})")
+
+
+def repointable(edge: Relationship) -> None:
+    """Make sure that a row of the child can be given another parent.
+
+    Raises:
+        Trouble: it can't.
+    """
+    if edge.period:
+        raise impossible("its key has a PERIOD, whose parent is not one row", "change the rows by hand")
+    if generated := [pair.child for pair in edge.pairs if pair.child.generated]:
+        raise impossible(f"{named(generated)} is generated", "change the columns that it is made of")
+
+
+def insertable(edge: Relationship) -> tuple[Column, ...]:
+    """The parent's key, if rows can be inserted that have a given one.
+
+    Raises:
+        Trouble: they can't.
+    """
+    if edge.period:
+        raise impossible("its key has a PERIOD: which rows would cover it is not one answer", "insert them by hand")
+    columns = tuple(pair.parent for pair in edge.pairs)
+    if generated := [column for column in columns if column.generated]:
+        raise impossible(f"{named(generated)} of the parent is generated", "insert the parents by hand")
+    return columns
 
 
 def whole(edge: Relationship, key: Sequence[str | None]) -> list[str]:

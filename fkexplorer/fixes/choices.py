@@ -1,0 +1,321 @@
+"""Every fix that an edge could have; of one that can't be done here why, and what would permit it.
+
+What may have changed since the catalogue was read (privileges, ownership, row security) is asked of the server.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from fkexplorer.database.errors import trouble_of
+from fkexplorer.database.model import Trouble
+from fkexplorer.fixes import constraints, rows
+from fkexplorer.fixes.model import Choice
+from fkexplorer.fixes.reach import Reach
+from fkexplorer.schema.actions import FixAction
+from fkexplorer.schema.model import EdgeKind
+from fkexplorer.schema.names import quote, table_label
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from fkexplorer.database.connection import Database
+    from fkexplorer.orphans.model import Count
+    from fkexplorer.schema.model import Column, Relationship, Schema, Table
+
+_MAY = """
+SELECT c.oid::int8, has_schema_privilege(c.relnamespace, 'USAGE'), has_schema_privilege(c.relnamespace, 'CREATE'),
+ has_table_privilege(c.oid, 'SELECT'), has_any_column_privilege(c.oid, 'INSERT'), has_table_privilege(c.oid, 'DELETE'),
+ has_table_privilege(c.oid, 'REFERENCES'),
+ pg_has_role(c.relowner, 'USAGE'), row_security_active(c.oid), pg_get_userbyid(c.relowner)::text,
+ ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+  AND has_column_privilege(c.oid, a.attnum, 'UPDATE'))
+FROM pg_class c WHERE c.oid IN ({tables})
+"""
+_STATE = "SELECT pg_is_in_recovery(), current_user::text, current_setting('session_replication_role')"
+
+_TITLES = {
+    FixAction.DELETE: "delete the orphans",
+    FixAction.SET_NULL: "set the key to NULL",
+    FixAction.SET_DEFAULT: "set the key to its default",
+    FixAction.REPOINT: "re-point to a parent that exists",
+    FixAction.INSERT_PARENTS: "insert the missing parents",
+    FixAction.BACKFILL: "bring the parents from another table",
+    FixAction.QUARANTINE: "move the orphans to a side table",
+    FixAction.ADD_CONSTRAINT: "add the constraint",
+    FixAction.VALIDATE: "validate the constraint",
+    FixAction.REVALIDATE: "make the constraint really checked",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _May:
+    """What the role may do with a table now."""
+
+    usage: bool
+    create: bool
+    select: bool
+    insert: bool
+    delete: bool
+    references: bool
+    owner: bool
+    hidden: bool
+    """Row security hides rows from it."""
+    owner_name: str
+    updatable: list[str]
+    """The columns that it may update."""
+
+
+class _No(Exception):  # noqa: N818 - an answer
+    """A fix can't be done: why, and what would permit it."""
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.remedy = remedy
+
+
+async def choices(database: Database, schema: Schema, edge: Relationship, count: Count | None) -> list[Choice]:
+    """All actions, in the panel's order; `change-on-delete` once for each rule.
+
+    Args:
+        database: whom to ask.
+        schema: the schema that the edge is of.
+        edge: a declared edge, or one of a pair of columns.
+        count: what is known of its orphans.
+
+    Raises:
+        Trouble: the connection is lost, or the server refused to be asked.
+    """
+    tables = {edge.child, edge.parent, *Reach(schema, edge.child, None, {}).tables}
+    try:
+        found, state = await database.glance(_MAY.format(tables=", ".join(map(str, sorted(tables)))), _STATE)
+    except psycopg.Error as error:
+        raise trouble_of(error) from error
+    may = {oid: _May(*values) for oid, *values in found}
+    [(standby, role, replication)] = state
+    return _Choosing(schema, edge, count, may, role, standby=standby, replication=replication).all()
+
+
+class _Choosing:
+    """The choices of one edge."""
+
+    def __init__(
+        self,
+        schema: Schema,
+        edge: Relationship,
+        count: Count | None,
+        may: dict[int, _May],
+        role: str,
+        *,
+        standby: bool,
+        replication: str,
+    ) -> None:
+        self._schema = schema
+        self._edge = edge
+        self._orphans = count.orphans if count else None
+        self._may = may
+        self._role = quote(role)
+        self._standby = standby
+        self._replication = replication
+        self._child = schema.child_of(edge)
+        self._parent = schema.parent_of(edge)
+
+    def all(self) -> list[Choice]:
+        """Every one of them."""
+        checks: dict[FixAction, Callable[[], None]] = {
+            FixAction.DELETE: self._delete,
+            FixAction.SET_NULL: self._set_null,
+            FixAction.SET_DEFAULT: self._set_default,
+            FixAction.REPOINT: self._repoint,
+            FixAction.INSERT_PARENTS: self._insert,
+            FixAction.BACKFILL: self._insert,
+            FixAction.QUARANTINE: self._quarantine,
+            FixAction.ADD_CONSTRAINT: self._add,
+            FixAction.VALIDATE: self._validate,
+            FixAction.REVALIDATE: self._revalidate,
+        }
+        found = [self._choice(action, self._title(action), check) for action, check in checks.items()]
+        for rule, action in constraints.RULES.items():
+            found.append(
+                self._choice(
+                    FixAction.CHANGE_ON_DELETE,
+                    f"ON DELETE {action.value.upper()}",
+                    partial(self._change, rule),
+                    rule,
+                )
+            )
+        return found
+
+    def _choice(self, action: FixAction, title: str, check: Callable[[], None], rule: str = "") -> Choice:
+        try:
+            self._anywhere()
+            check()
+        except _No as no:
+            return Choice(action, title, no.reason, no.remedy, rule)
+        except Trouble as trouble:
+            return Choice(action, title, trouble.reason, trouble.hint, rule)
+        return Choice(action, title, rule=rule)
+
+    def _title(self, action: FixAction) -> str:
+        number = f"{self._orphans:,} " if self._orphans else ""
+        return _TITLES[action].replace("the orphans", f"the {number}orphans")
+
+    def _anywhere(self) -> None:
+        """What keeps every fix from being done."""
+        if self._standby:
+            raise _No("the server is a standby, which takes no writes", "connect to the primary")
+        for table in (self._child, self._parent):
+            if table.oid not in self._may:
+                raise _No(f"{table_label(table)} is gone", "load the schema again")
+            if not self._may[table.oid].usage:
+                raise _No(
+                    f"no USAGE on the schema {quote(table.schema)}",
+                    f"GRANT USAGE ON SCHEMA {quote(table.schema)} TO {self._role}",
+                )
+
+    def _rows(self) -> None:
+        """What keeps every change of the orphans from being done."""
+        if any(pair.equals is None for pair in self._edge.pairs):
+            raise _No("no operator compares the columns of the two sides", "give them one type first")
+        if self._replication != "origin":
+            raise _No(
+                f"session_replication_role is {self._replication}: no foreign key would act, nor refuse",
+                "connect without that setting",
+            )
+        self._orphaned()
+        for table in (self._child, self._parent):
+            self._sees(table)
+
+    def _orphaned(self) -> None:
+        if self._orphans == 0:
+            raise _No("there is no orphan")
+
+    def _sees(self, table: Table) -> None:
+        may = self._may.get(table.oid)
+        if may is None:
+            return
+        if may.hidden:
+            raise _No(
+                f"row security hides rows of {table_label(table)} from {self._role}",
+                f"connect as its owner {quote(may.owner_name)}, or as a role with BYPASSRLS",
+            )
+        if not may.select:
+            self._lacks("SELECT", table)
+
+    def _below(self, columns: Iterable[Column] | None) -> None:
+        """The rows that follow by foreign keys are read, too: to be counted, and backed up."""
+        names = None if columns is None else frozenset(column.name for column in columns)
+        for oid in Reach(self._schema, self._child.oid, names, {}).tables:
+            self._sees(self._schema.tables[oid])
+
+    def _lacks(self, privilege: str, table: Table, columns: Iterable[Column] = ()) -> None:
+        listed = f" ({rows.named(columns)})" if columns else ""
+        label = table_label(table)
+        raise _No(f"no {privilege} on {label}{listed}", f"GRANT {privilege}{listed} ON {label} TO {self._role}")
+
+    def _owns(self, table: Table) -> None:
+        may = self._may[table.oid]
+        if not may.owner:
+            raise _No(
+                f"{self._role} is not the owner of {table_label(table)}",
+                f"GRANT {quote(may.owner_name)} TO {self._role}, or connect as it",
+            )
+
+    def _delete(self) -> None:
+        self._rows()
+        if not self._may[self._child.oid].delete:
+            self._lacks("DELETE", self._child)
+        # A row is locked before it is backed up, for which PostgreSQL wants the same as for an UPDATE.
+        if not self._may[self._child.oid].updatable:
+            self._lacks("UPDATE", self._child)
+        self._below(None)
+
+    def _update(self, columns: list[Column]) -> None:
+        lacking = [column for column in columns if column.name not in self._may[self._child.oid].updatable]
+        if lacking:
+            self._lacks("UPDATE", self._child, lacking)
+        self._below(columns)
+
+    def _set_null(self) -> None:
+        self._rows()
+        self._update(rows.nullable(self._schema, self._edge))
+
+    def _set_default(self) -> None:
+        self._rows()
+        self._update(rows.defaulted(self._edge))
+
+    def _repoint(self) -> None:
+        self._rows()
+        rows.repointable(self._edge)
+        self._update([pair.child for pair in self._edge.pairs])
+
+    def _insert(self) -> None:
+        if any(pair.equals is None for pair in self._edge.pairs):
+            raise _No("no operator compares the columns of the two sides", "give them one type first")
+        rows.insertable(self._edge)
+        for table in (self._child, self._parent):
+            self._sees(table)
+        if not self._may[self._parent.oid].insert:
+            self._lacks("INSERT", self._parent)
+
+    def _quarantine(self) -> None:
+        self._delete()
+        if not self._may[self._child.oid].create:
+            name = quote(self._child.schema)
+            raise _No(f"no CREATE on the schema {name}", f"GRANT CREATE ON SCHEMA {name} TO {self._role}")
+
+    def _add(self) -> None:
+        existing = constraints.same_columns(self._schema, self._edge)
+        if existing is not None:
+            raise _No(f"the constraint {quote(existing.name)} is there already")
+        constraints.key_to_point_at(self._schema, self._edge)
+        self._owns(self._child)
+        self._refers()
+
+    def _refers(self) -> None:
+        if not self._may[self._parent.oid].references:
+            self._lacks("REFERENCES", self._parent)
+
+    def _declared(self) -> None:
+        if self._edge.kind is not EdgeKind.DECLARED:
+            raise _No("these columns have no constraint", "add one first")
+        if not self._edge.enforced:
+            raise _No(
+                "the constraint is NOT ENFORCED",
+                f"ALTER TABLE {table_label(self._child)} ALTER CONSTRAINT {quote(self._edge.name)} ENFORCED",
+            )
+
+    def _mended(self) -> None:
+        if self._orphans:
+            one = self._orphans == 1
+            raise _No(f"{self._orphans:,} {'orphan refuses' if one else 'orphans refuse'} it", "mend them first")
+
+    def _validate(self) -> None:
+        self._declared()
+        if self._edge.validated:
+            raise _No("it is valid already" + (", and yet has orphans" if self._orphans else ""))
+        self._mended()
+        self._owns(self._child)
+
+    def _revalidate(self) -> None:
+        self._declared()
+        if not self._edge.validated:
+            raise _No("it is not valid: validate it")
+        self._mended()
+        self._owns(self._child)
+        self._refers()
+
+    def _change(self, rule: str) -> None:
+        if self._edge.kind is not EdgeKind.DECLARED:
+            raise _No("these columns have no constraint", "add one first")
+        action = constraints.rule_of(rule)
+        if action is self._edge.on_delete:
+            raise _No(f"already {action.value.upper()}")
+        constraints.allowed(self._schema, self._edge, action)
+        self._owns(self._child)
+        self._refers()

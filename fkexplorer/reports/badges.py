@@ -194,9 +194,8 @@ class Total:
 def total(schema: Schema, edges: Iterable[Relationship], counts: Mapping[int, Count], live: Live = QUIET) -> Total:
     """The edges' badges added up; `worst` is one badge for all: the orphans of all, else `?`, else `ok`.
 
-    It is `!!` where all of the orphans are under constraints that PostgreSQL calls valid, `>=` where some edge has at least
-    so many. What a count under way has
-    found so far counts, but leaves its edge unknown.
+    It is `!!` where all of the orphans are under constraints that PostgreSQL calls valid, `>=` where an edge has only
+    a lower bound. What a count under way has found so far counts, but leaves its edge unknown.
     """
     everything = checked = with_orphans = orphans = skipped = failed = 0
     style, letter, lower, against = "", "", False, True

@@ -1,4 +1,4 @@
-"""Some seconds of `monitor_run`: beside writers of all kinds no number is wrong for its time, and much is not counted."""
+"""Some seconds of `monitor_run`: beside writers of all kinds no number is wrong, and many are not counted again."""
 
 from __future__ import annotations
 

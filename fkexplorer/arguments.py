@@ -9,17 +9,28 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from fkexplorer.config import size
+from fkexplorer.config import nearest, size
 from fkexplorer.database.model import Trouble
+from fkexplorer.schema.actions import FixAction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = ("check", "show", "rows", "journal", "undo")
+COMMANDS = ("check", "show", "rows", "plan", "journal", "undo")
+RULES = ("cascade", "set-null", "set-default", "restrict", "no-action")
 
 _ABOUT = """\
 Find the foreign keys that are broken, the rows that break them, and why.
 Nothing is written to the database unless you permit it, arm it, see the preview and confirm."""
+
+_PLAN = """\
+Print the guarded SQL script of a fix, to be read and then run with: psql -X -f FILE
+It backs up what it changes, checks what it counts against what was counted now, and aborts where they differ.
+Nothing is written to the database here."""
+
+_PLAN_EPILOG = """\
+A key of several columns is written as a line of CSV. A CSV file may begin with a line of old,new.
+"""
 
 _UNDO = """\
 Take a fix back: put back its rows and old values from the backup. In a terminal only, where the preview is shown, and
@@ -33,6 +44,8 @@ commands (each has --help):
   check [URL]    count orphans on every foreign key; exit code 1 if there are any
   show TABLE     one table with its parents and children, as text
   rows EDGE      the rows that break a foreign key
+  plan EDGE ACTION
+                 the guarded SQL script of a fix, to be run by hand
   journal        the fixes that were done from this machine
   undo ENTRY     take one of them back, in a terminal
 
@@ -137,6 +150,32 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
 
 def _fixes() -> dict[str, argparse.ArgumentParser]:
     """The parsers of the commands about fixes."""
+    plan = _parser("plan", _PLAN, _PLAN_EPILOG)
+    plan.add_argument(
+        "edge", metavar="EDGE", help="schema.table.constraint, or a pair: table(column, ...):table(column, ...)"
+    )
+    plan.add_argument("action", metavar="ACTION", type=_action, help=", ".join(FixAction))
+    target = plan.add_mutually_exclusive_group()
+    target.add_argument("--to", metavar="KEY", help="repoint: the key of the parent that all orphans get")
+    target.add_argument("--map", metavar="FILE", help="repoint: a CSV file of old key, new key")
+    plan.add_argument("--key", metavar="KEY", help="insert-parents, backfill: this key alone")
+    plan.add_argument("--from", dest="source", metavar="TABLE", help="backfill: where the parents are taken from")
+    plan.add_argument("--scope", choices=["orphans", "key", "gap"], help="backfill: which rows of it (orphans)")
+    plan.add_argument(
+        "--set",
+        dest="sets",
+        action=Each,
+        default=[],
+        metavar="COLUMN=SQL",
+        help="insert-parents, backfill: a column's value as an SQL expression (over the source's row as s); repeatable",
+    )
+    plan.add_argument("--rule", choices=RULES, help="add-constraint, change-on-delete: ON DELETE")
+    plan.add_argument("--name", metavar="NAME", help="of the constraint to add, of quarantine's side table")
+    plan.add_argument("--repeatable", action="store_true", help="for cron: whatever rows there are, up to --max-rows")
+    plan.add_argument(
+        "--max-rows", type=_positive, metavar="N", help="more rows than this end the script (--repeatable)"
+    )
+
     journal = _parser("journal", "Print the fixes that were done from this machine, the newest first.")
     journal.add_argument("--format", choices=["text", "json"], default="text", help="what to print (text)")
 
@@ -147,7 +186,7 @@ def _fixes() -> dict[str, argparse.ArgumentParser]:
     )
     undo.add_argument("--ticket", default="", metavar="TEXT", help="a ticket, for the journal")
     undo.add_argument("--approver", default="", metavar="NAME", help="who approved of it, for the journal")
-    return {"journal": journal, "undo": undo}
+    return {"plan": plan, "journal": journal, "undo": undo}
 
 
 def _parser(command: str, about: str, epilog: str | None = None) -> argparse.ArgumentParser:
@@ -179,6 +218,13 @@ def _bytes(text: str) -> int:
         return size(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{error}; write 500M or 2G") from None
+
+
+def _action(text: str) -> FixAction:
+    try:
+        return FixAction(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no action; {nearest(text, FixAction)}") from None
 
 
 def _positive(text: str) -> int:

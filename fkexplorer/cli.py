@@ -309,6 +309,11 @@ def _body(
         kind = "keys" if options.keys else "childless" if options.childless else "orphans"
         asked = headless.RowsOptions(options.edge, kind, options.limit, options.format, options.reveal)
         return lambda database: headless.rows(database, console, asked)
+    if command == "plan":
+        from fkexplorer import planning  # noqa: PLC0415
+
+        wish = planning.PlanOptions.of(options)
+        return lambda database: planning.plan(database, console, wish)
     from fkexplorer import fixing  # noqa: PLC0415
 
     if command == "journal":

@@ -16,7 +16,7 @@ from fkexplorer.version import version
 from tests.commands import assert_told, environment, run
 
 
-@pytest.mark.parametrize("command", [[], ["check"], ["show"], ["rows"], ["journal"], ["undo"]])
+@pytest.mark.parametrize("command", [[], ["check"], ["show"], ["rows"], ["plan"], ["journal"], ["undo"]])
 async def test_help_goes_to_stdout(command: list[str]) -> None:
     done = await run(*command, "--help")
     assert done.code == 0

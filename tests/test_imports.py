@@ -38,7 +38,7 @@ def probe(*arguments: str) -> tuple[int, int, set[str]]:
         ["check", "--help"],
         ["show", "--help"],
         ["rows", "--help"],
-        ["undo", "--help"],
+        ["plan", "--help"],
     ],
 )
 def test_help_and_version_import_nothing_heavy(arguments: list[str]) -> None:

@@ -39,7 +39,7 @@ _CONSTRAINT = """
 SELECT k.conname::text, k.conrelid::bigint, k.confrelid::bigint, k.convalidated, k.confdeltype::text,
  k.confupdtype::text, k.condeferrable, k.condeferred FROM pg_catalog.pg_constraint k WHERE k.oid = {0}
 """
-_ACTIONS = {"no action": "a", "restrict": "r", "cascade": "c", "set null": "n", "set default": "d"}
+ACTIONS = {"no action": "a", "restrict": "r", "cascade": "c", "set null": "n", "set default": "d"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,8 +238,8 @@ class _Run:
             edge.child,
             edge.parent,
             edge.validated,
-            _ACTIONS[edge.on_delete],
-            _ACTIONS[edge.on_update],
+            ACTIONS[edge.on_delete],
+            ACTIONS[edge.on_update],
             edge.deferrable,
             edge.deferred,
         )

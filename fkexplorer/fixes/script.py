@@ -1,0 +1,148 @@
+"""A plan as a psql script that stands by itself: it checks, backs up and changes as a run of the plan would.
+
+`psql -X -f FILE` runs it. It ends at the first thing that is not as it was counted, with an exit code other than 0; the
+step at hand is rolled back, those before it are committed. Nothing in it is a secret but the keys of the request.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fkexplorer.fixes import psql
+from fkexplorer.fixes.journal import who
+from fkexplorer.fixes.material import material
+from fkexplorer.fixes.model import DataStep
+from fkexplorer.fixes.run import SLOWER
+from fkexplorer.fixes.scriptddl import DdlScript
+from fkexplorer.fixes.scriptstep import MACROS, StepScript
+from fkexplorer.fixes.writer import WriteLimits
+from fkexplorer.schema.names import edge_label, table_label
+from fkexplorer.version import version
+
+if TYPE_CHECKING:
+    from fkexplorer.database.connection import Database
+    from fkexplorer.fixes.model import Blocker, Effect, Preview
+    from fkexplorer.schema.model import Schema
+
+_HOW = (
+    "Run it with: psql -X -f FILE (of PostgreSQL 12 or later). It ends with 0 when all is done, or nothing was to do.",
+    "It ends with another code where something is not as it was counted, or the server refuses: the step at hand is",
+    "then rolled back, and those before it stay.",
+)
+_BACKUP = (
+    "The rows that change or go are written into a new private folder where it runs, fkexplorer-backup-…, before the",
+    "change: a CSV file for each table, with all columns that are not generated, to be read by \\copy … (FORMAT csv,",
+    "HEADER). It holds what is in the table: keep it as safe as that.",
+)
+
+
+async def script(database: Database, schema: Schema, preview: Preview, *, max_rows: int | None = None) -> str:
+    """The script of a plan.
+
+    Args:
+        database: where the plan is of.
+        schema: the schema that it was made with.
+        preview: the plan, and what was counted.
+        max_rows: makes the script for repeated use: whatever rows there are then, but not more than these.
+
+    Raises:
+        Trouble: it cannot be done (`refused`), rows have changed since they were counted (`moved`), the server refused,
+            or the connection is lost.
+    """
+    steps = preview.plan.steps
+    lines = _head(database, schema, preview, max_rows)
+    for number, step in enumerate(steps, 1):
+        if isinstance(step, DataStep):
+            known = await material(database, schema, preview, step)
+            body = StepScript(schema, preview, step, known, number=number, max_rows=max_rows).lines()
+        else:
+            body = DdlScript(schema, preview.plan).lines(number, step)
+        lines += ["", *_step(f"step {number} of {len(steps)}", step.title, number, preview, body)]
+    lines += ["", "\\if :fk_done", psql.echo("fkexplorer: done; what is left now:"), "\\else"]
+    lines += [psql.echo("fkexplorer: nothing to do"), "\\endif"]
+    lines += [f"{query};" for query in preview.plan.verification]
+    return "\n".join(lines) + "\n"
+
+
+def _head(database: Database, schema: Schema, preview: Preview, max_rows: int | None) -> list[str]:
+    facts, request, person = database.facts, preview.plan.request, who()
+    place = f"{facts.user}@{facts.host}:{facts.port}/{facts.database}"
+    about = [
+        f"fkexplorer {version()}: {request.action} {edge_label(schema, request.edge)}",
+        f"Made {preview.as_of:%Y-%m-%d %H:%M:%S} UTC of {place} ({facts.version}),",
+        f"by {person['person']} on {person['machine']}.",
+        "",
+        "Counted then:",
+        *(_effect(schema, effect) for effect in preview.effects),
+        *([f"It is for repeated use: whatever rows there are, up to {max_rows}."] if max_rows is not None else []),
+        *(_blocked(schema, each, "left without a parent") for each in preview.left_behind),
+        *(_blocked(schema, each, "that the server may refuse") for each in preview.doubtful),
+        *(
+            f"The trigger {each.name} on {_label(schema, each.table)} fires ({each.function}), and may change more."
+            for each in preview.triggers
+        ),
+        *(
+            f"Locks {lock.mode} on {_label(schema, lock.table)}: {lock.blocks}"
+            for step in preview.plan.steps
+            for lock in step.locks
+        ),
+        *([f"Privilege: {preview.privilege}"] if preview.privilege else []),
+        *(f"Not brought back: {each}" for each in preview.lasting),
+        "",
+        *_HOW,
+        "",
+        *_BACKUP,
+    ]
+    return [
+        *psql.comment(*about),
+        "",
+        "\\set ON_ERROR_STOP on",
+        "\\set AUTOCOMMIT on",
+        "\\set QUIET on",
+        "\\set SHOW_CONTEXT never",
+        "\\encoding UTF8",
+        "\\pset pager off",
+        "\\unset fk_folder",
+        "\\set fk_done 0",
+        *MACROS,
+    ]
+
+
+def _step(name: str, title: str, number: int, preview: Preview, body: list[str]) -> list[str]:
+    stays = "nothing was changed" if number == 1 else "it changed nothing, and the steps before it are committed"
+    limits = WriteLimits()
+    longest = max(limits.statement_timeout_ms, round(preview.seconds * 1000 * SLOWER))
+    return [
+        *psql.comment(f"{name[0].upper()}{name[1:]}: {title}"),
+        psql.echo(f"fkexplorer: {name}, {title}; should it stop here, {stays}"),
+        f"\\set fk_stays {psql.quoted(f'; {stays}: look at how things are now, and make the plan again')}",
+        "BEGIN ISOLATION LEVEL READ COMMITTED;",
+        f"SET LOCAL lock_timeout = '{limits.lock_timeout_ms}ms';",
+        f"SET LOCAL statement_timeout = '{longest}ms';",
+        f"SET LOCAL idle_in_transaction_session_timeout = '{limits.idle_timeout_ms}ms';",
+        *body,
+        "\\if :fk_none",
+        "  ROLLBACK;",
+        f"  {psql.echo(f'fkexplorer: {name}: nothing to do')}",
+        "\\else",
+        "  COMMIT;",
+        "  \\set fk_done 1",
+        f"  {psql.echo(f'fkexplorer: {name} is committed')}",
+        "\\endif",
+    ]
+
+
+def _effect(schema: Schema, effect: Effect) -> str:
+    numbers = ((effect.deleted, "deleted"), (effect.updated, "updated"), (effect.inserted, "inserted"))
+    said = ", ".join(f"{number} {verb}" for number, verb in numbers if number) or "none"
+    by = ", ".join(edge_label(schema, schema.edges[oid]) for oid in effect.edges)
+    return f"  {_label(schema, effect.table)}: {said}" + (f", by {by}" if by else "")
+
+
+def _blocked(schema: Schema, blocker: Blocker, what: str) -> str:
+    edge = schema.edges[blocker.edge]
+    return f"  {_label(schema, edge.child)}: {blocker.rows} {what}, by {edge_label(schema, edge)}"
+
+
+def _label(schema: Schema, table: int) -> str:
+    return table_label(schema.tables[table])

@@ -1,0 +1,117 @@
+"""A step of DDL as a piece of a psql script: done only where the constraint is as it was previewed, or not yet done.
+
+The state of a constraint is `absent`, or its ON DELETE rule (`confdeltype`) and whether it is valid, as `c true`;
+`another` where something else about it differs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fkexplorer.fixes import psql, sql
+from fkexplorer.fixes.constraints import RULES, constraint_name, same_columns
+from fkexplorer.fixes.model import DdlStep
+from fkexplorer.fixes.run import ACTIONS, spelled
+from fkexplorer.schema.actions import FixAction
+from fkexplorer.schema.model import EdgeKind, Match
+
+if TYPE_CHECKING:
+    from fkexplorer.fixes.model import Plan
+    from fkexplorer.schema.model import Relationship, Schema
+
+
+class DdlScript:
+    """The text of the steps of a plan that changes a constraint.
+
+    Args:
+        schema: the schema that the plan was made with.
+        plan: the plan; all its steps are DDL.
+    """
+
+    def __init__(self, schema: Schema, plan: Plan) -> None:
+        request = plan.request
+        self._schema = schema
+        self._steps = [step for step in plan.steps if isinstance(step, DdlStep)]
+        existing = same_columns(schema, request.edge) if request.action is FixAction.ADD_CONSTRAINT else None
+        self._edge: Relationship = existing or request.edge
+        self._declared = self._edge.kind is EdgeKind.DECLARED
+        name = self._edge.name if self._declared else request.name or constraint_name(schema, self._edge)
+        self._name = name
+        old = ACTIONS[self._edge.on_delete.value]
+        new = ACTIONS[RULES[request.rule].value] if request.rule and existing is None else old
+        first = f"{old} {_word(valid=self._edge.validated)}" if self._declared else "absent"
+        between = [f"{new} false"] if len(self._steps) == 2 else []
+        enforced = self._edge.enforced or not self._declared
+        valid = enforced and not self._steps[-1].statements[0].endswith("NOT VALID")
+        self._states = [first, *between, f"{new} {_word(valid=valid)}"]
+
+    def lines(self, number: int, step: DdlStep) -> list[str]:
+        """All between BEGIN and COMMIT of one step; where it is done already, `fk_none` is on and nothing was done.
+
+        Args:
+            number: of the step, from 1.
+            step: the step.
+        """
+        before, later = self._states[number - 1], self._states[number:]
+        child = self._schema.child_of(self._edge)
+        mode = next(lock.mode for lock in step.locks if lock.table == child.oid)
+        listed = ", ".join(sql.literal(state) for state in later)
+        return [
+            f"LOCK TABLE {sql.source(child, '').removesuffix(' AS ')} IN {spelled(mode)} MODE;",
+            ":fk_settings \\gset",
+            ":fk_images \\gset",
+            *self._state(),
+            f"SELECT :'fk_state' <> {sql.literal(before)} AND :'fk_state' IN ({listed}) AS fk_none \\gset",
+            *psql.guard(
+                f":'fk_state' NOT IN ({sql.literal(before)}, {listed})",
+                f"the constraint {psql.percent(self._name)} is not as it was (%s in place of {before})",
+                ":'fk_state'",
+            ),
+            ":fk_restore \\gset",
+            "\\if :fk_none",
+            "\\else",
+            *(f"{statement};" for statement in step.statements),
+            "\\endif",
+        ]
+
+    def _state(self) -> list[str]:
+        """Reads the state into `fk_state`."""
+        edge = self._edge
+        child, parent = (
+            f"{sql.literal(sql.table_name(table))}::regclass"
+            for table in (self._schema.child_of(edge), self._schema.parent_of(edge))
+        )
+        pairs = ", ".join(
+            sorted(f"({sql.literal(pair.child.name)}, {sql.literal(pair.parent.name)})" for pair in edge.pairs)
+        )
+        columns = (
+            "(SELECT count(*) FROM unnest(k.conkey, k.confkey) AS x (one, other)"
+            " JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = x.one"
+            " JOIN pg_attribute b ON b.attrelid = k.confrelid AND b.attnum = x.other"
+            f" WHERE (a.attname::text, b.attname::text) IN ({pairs})) = {len(edge.pairs)}"
+            f" AND cardinality(k.conkey) = {len(edge.pairs)}"
+        )
+        same = [f"k.conname = {sql.literal(self._name)}", f"k.confrelid = {parent}", columns]
+        if self._declared:
+            where = f"k.conname = {sql.literal(self._name)}"
+            same += [
+                f"k.confupdtype = '{ACTIONS[edge.on_update.value]}'",
+                f"k.confmatchtype = '{'f' if edge.match is Match.FULL else 's'}'",
+                f"k.condeferrable = {str(edge.deferrable).lower()}",
+                f"k.condeferred = {str(edge.deferred).lower()}",
+            ]
+        else:
+            where = f"k.confrelid = {parent} AND {columns}"
+        word = "k.confdeltype::text || CASE WHEN k.convalidated THEN ' true' ELSE ' false' END"
+        return [
+            "SELECT coalesce((SELECT CASE",
+            # One that is valid does what was wanted, whatever its name.
+            *([] if self._declared else [f" WHEN k.convalidated THEN {sql.literal(self._states[-1])}"]),
+            f" WHEN {' AND '.join(same)} THEN {word} ELSE 'another' END",
+            f" FROM pg_constraint k WHERE k.contype = 'f' AND k.conrelid = {child} AND {where}",
+            " ORDER BY k.convalidated DESC LIMIT 1), 'absent') AS fk_state \\gset",
+        ]
+
+
+def _word(*, valid: bool) -> str:
+    return "true" if valid else "false"

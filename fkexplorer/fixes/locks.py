@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fkexplorer.fixes.model import Lock
+from fkexplorer.fixes.verdicts import DEFAULT
 from fkexplorer.schema.model import Action
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from fkexplorer.fixes.model import Change
     from fkexplorer.fixes.reach import Reach
-    from fkexplorer.schema.model import Relationship, Schema
+    from fkexplorer.schema.model import Column, Relationship, Schema
 
 ACCESS_SHARE = "AccessShareLock"
 ROW_SHARE = "RowShareLock"
@@ -95,13 +96,14 @@ def data_locks(
         given: of an INSERT the numbers of the columns that it gives a value to.
     """
     modes = [(change.table, ROW_EXCLUSIVE), *((table, ACCESS_SHARE) for table in reads)]
-    changed = {number for number, _ in change.sets}
+    sets = dict(change.sets)
     for edge in schema.edges.values():
         if edge.child != change.table or not edge.enforced:
             continue
-        # The server looks for the new key's parent, and keeps it from going (FOR KEY SHARE).
-        new = all(pair.child.number in given for pair in edge.pairs)
-        if new or any(pair.child.number in changed and not _is_null(change, pair.child.number) for pair in edge.pairs):
+        # The server looks for the new key's parent, and keeps it from going (FOR KEY SHARE), unless a part is NULL.
+        new = [pair.child for pair in edge.pairs if pair.child.number in sets]
+        whole = all(pair.child.number in given for pair in edge.pairs)
+        if whole or (new and not any(_is_null(column, sets[column.number]) for column in new)):
             modes.append((edge.parent, ROW_SHARE))
     if reach is None:
         return locks(modes)
@@ -119,8 +121,8 @@ def data_locks(
     return locks(modes)
 
 
-def _is_null(change: Change, number: int) -> bool:
-    return any(number == each and value.startswith("CAST(NULL ") for each, value in change.sets)
+def _is_null(column: Column, value: str) -> bool:
+    return value.startswith("CAST(NULL ") or (value == DEFAULT and not column.has_default)
 
 
 def _with_partitions(schema: Schema, edge: Relationship) -> frozenset[int]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 from fkexplorer.database.source import Source
-from fkexplorer.orphans.events import Counted
+from fkexplorer.orphans.events import Confirmed, Counted, Deleted
 from fkexplorer.tui.app import ExplorerApp
 
 if TYPE_CHECKING:
@@ -64,8 +64,13 @@ class StillApp(ExplorerApp):
 
     def on_told(self, event: Told) -> None:
         """Noon."""
-        if isinstance(event.event, Counted):
-            event.event = replace(event.event, count=replace(event.event.count, as_of=NOON, seconds=0.004))
+        match event.event:
+            case Counted(count):
+                event.event = replace(event.event, count=replace(count, as_of=NOON, seconds=0.004))
+            case Confirmed():
+                event.event = replace(event.event, as_of=NOON)
+            case Deleted():
+                event.event = replace(event.event, since=NOON)
         super().on_told(event)
 
 

@@ -167,7 +167,7 @@ def estimate_words(estimate: Estimate) -> str:
 
 
 def movement_line(schema: Schema, edge: Relationship, live: Live, now: datetime, *, ascii: bool) -> Line:
-    """How the orphans went in this session, and the deletes on the parent; empty where there is nothing to say."""
+    """How the orphans went in this session, and deletes on the parent; empty where neither changed."""
     parts: list[Span] = []
     course = live.history.of(edge)
     if course is not None and len(course.points) > 1:
@@ -183,18 +183,23 @@ def movement_line(schema: Schema, edge: Relationship, live: Live, now: datetime,
         seconds, words = next((span for span in SPARK_SPANS if span[0] >= passed), SPARK_SPANS[-1])
         if drawn := sparkline(course.series(SPARK_CELLS, seconds, now), ascii=ascii):
             parts.append(Span(f"{words} [{drawn}]"))
-    if live.since is not None and edge.parent in live.deleted:
-        rows, table = live.deleted[edge.parent], quote(schema.parent_of(edge).name)
-        if rows is None:
-            parts.append(Span(f"deletes on {table}: not known", "dim"))
-        else:
-            since = f"{live.since.astimezone(now.tzinfo):%H:%M}"
-            words = f"{number(rows, 'delete') if rows else 'no delete'} on {table} since {since}"
-            parts.append(Span(words, "" if rows else "dim"))
+    if live.deleted.get(edge.parent):
+        parts.append(Span(deletes_words(schema, edge, live, now)))
     line: list[Span] = []
     for part in parts:
         line += [Span("  "), part] if line else [part]
     return tuple(line)
+
+
+def deletes_words(schema: Schema, edge: Relationship, live: Live, now: datetime) -> str:
+    """`12 deletes on workspaces since 02:11`, or that it can't be known; empty where nobody looks."""
+    if live.since is None or edge.parent not in live.deleted:
+        return ""
+    rows, table = live.deleted[edge.parent], quote(schema.parent_of(edge).name)
+    if rows is None:
+        return f"deletes on {table}: not known"
+    since = f"{live.since.astimezone(now.tzinfo):%H:%M}"
+    return f"{number(rows, 'delete') if rows else 'no delete'} on {table} since {since}"
 
 
 _BARS, _DIGITS = "▁▂▃▄▅▆▇█", "01234567"

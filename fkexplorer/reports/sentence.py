@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 from fkexplorer.orphans.model import Bound, Status
 from fkexplorer.reports.badges import STATUS_WORDS, edge_badge, rows_of, tags
-from fkexplorer.reports.live import QUIET, age_of, estimate_words, movement_line, progress_line, wait_lines
+from fkexplorer.reports.live import (
+    QUIET,
+    age_of,
+    deletes_words,
+    estimate_words,
+    movement_line,
+    progress_line,
+    wait_lines,
+)
 from fkexplorer.reports.style import Line, Span
 from fkexplorer.reports.values import duration, exact, inert, number, percent
 from fkexplorer.reports.words import article, implied, one, several
@@ -197,6 +205,8 @@ def edge_detail(
     lines += filter(None, [movement_line(schema, edge, live, now, ascii=ascii)])
     lines.append((Span(sentence(schema, edge)),))
     lines += _more(edge, count, cycle)
+    if not live.deleted.get(edge.parent) and (none := deletes_words(schema, edge, live, now)):
+        lines.append((Span(none, "dim"),))
     return tuple(tuple(Span(inert(span.text, ascii=ascii), span.style) for span in line) for line in lines)
 
 

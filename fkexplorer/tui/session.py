@@ -44,6 +44,8 @@ _HEAVY = (
     "fkexplorer.orphans.monitor",
     "fkexplorer.orphans.rows",
 )
+EVERY = 1.0
+"""Seconds between two looks at the server for what changed: one small query each."""
 
 
 def _import_heavy() -> None:
@@ -150,7 +152,7 @@ class Session:
         self._monitor = Monitor(
             self.database,
             schema,
-            MonitorOptions(max_bytes=self._max_bytes),
+            MonitorOptions(max_bytes=self._max_bytes, every=EVERY),
             lambda event: self._say(Told(generation, event)),
             history=history,
         )

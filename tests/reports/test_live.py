@@ -158,13 +158,16 @@ def test_movement_says_what_came_in_the_last_minute(one: tuple[Schema, Relations
 def test_deletes_on_the_parent_are_told_or_that_they_are_not_known(one: tuple[Schema, Relationship]) -> None:
     schema, edge = one
 
-    def said(rows: int | None) -> str:
-        return plain(movement_line(schema, edge, Live(deleted={edge.parent: rows}, since=NOW), NOW, ascii=False))
+    def said(rows: int | None) -> list[str]:
+        live = Live(deleted={edge.parent: rows}, since=NOW)
+        return [plain(line) for line in edge_detail(schema, edge, counted(edge), now=NOW, live=live)]
 
-    assert said(12) == "12 deletes on workspaces since 02:00"
-    assert said(1) == "1 delete on workspaces since 02:00"
-    assert said(0) == "no delete on workspaces since 02:00"
-    assert said(None) == "deletes on workspaces: not known"
+    # That there were some comes before the sentence; that there were none is said where there is room.
+    assert said(12)[2] == "12 deletes on workspaces since 02:00"
+    assert said(1)[2] == "1 delete on workspaces since 02:00"
+    assert said(0)[-1] == "no delete on workspaces since 02:00"
+    assert said(None)[-1] == "deletes on workspaces: not known"
+    assert not any("delete on" in line for line in said(0)[:-1])
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ async def test_the_age_of_the_counts_grows_by_itself(demo_url: str, monkeypatch:
     monkeypatch.setattr(app_module, "TICK", 0.02)
     passed = timedelta()
     async with opened(demo_url, size=(100, 24), now=lambda: datetime.now(UTC) + passed) as person:
-        await person.sees(r"counted \d\d:\d\d \((just now|\d+s ago)\)")
+        await person.sees(r"  live  ")
         passed = timedelta(minutes=7, seconds=30)
         await person.sees(r"counted \d\d:\d\d \(7m ago\)")
 
@@ -143,11 +143,6 @@ async def test_ages_are_told_by_the_server_s_clock(make_database: Callable[[str]
         connected.facts = replace(connected.facts, connected_at=connected.facts.connected_at + timedelta(hours=2))
         gate.open()
         await person.sees(r"counted \d\d:\d\d \(2h ago\)")
-        # A count that never reached the server has this computer's time.
-        await run(url, "DROP TABLE c")
-        await person.press("r", "enter")
-        await person.sees(r"failed \(")
-        await person.sees(r"as of \S+ \((just now|\d+s ago)\)")
 
 
 async def test_home_at_any_width_keeps_its_badges(demo_url: str) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 import uuid
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from psycopg.conninfo import make_conninfo
 
 from fkexplorer.orphans.model import Status
+from fkexplorer.tui.messages import Connected
 from fkexplorer.tui.world import View
-from tests.tui.helpers import opened, run
+from tests.tui.helpers import Gate, opened, run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -69,6 +72,24 @@ async def test_a_denied_table_is_greyed_with_its_reason(database_url: str) -> No
         assert person.in_view(View.LENS)
         await person.press("question_mark")
         await person.sees(r"Orphan rows of this foreign key\. *\(no SELECT on c\)|no SELECT on c")
+
+
+async def test_what_never_reached_the_server_is_as_old_as_it_is_here(database_url: str) -> None:
+    gate = Gate(Connected)
+    async with (
+        limited(database_url, "GRANT SELECT ON p TO ROLE") as conninfo,
+        opened(conninfo, gate=gate, wait=False) as person,
+    ):
+        await person.until(lambda: gate.held)
+        [connected] = gate.held
+        assert isinstance(connected, Connected)
+        # As if this computer's clock were two hours behind the server's.
+        connected.facts = replace(connected.facts, connected_at=connected.facts.connected_at + timedelta(hours=2))
+        gate.open()
+        await person.counted()
+        await person.open_lens("c", "c_p_fk")
+        await person.sees(r"denied: a privilege is missing")
+        assert re.search(r"as of \S+ \((just now|\d+s ago)\)", " ".join(person.text.split()))
 
 
 async def test_no_usage_of_the_schema(database_url: str) -> None:

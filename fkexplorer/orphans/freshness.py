@@ -100,7 +100,11 @@ class Freshness:
         self._before, self._look = self._look, look
         self._compared = counters is not None
         if counters is not None:
-            self._states = _states(counters, schema, look.cluster)
+            before, self._states = self._states, _states(counters, schema, look.cluster)
+            # What is the same object is compared at once, for each of thousands of edges.
+            for oid, state in self._states.items():
+                if (same := before.get(oid)) == state:
+                    self._states[oid] = same
 
     def begin(self, edge: Relationship) -> None:
         """A count of the edge begins: what was read before it is what later counters are compared with."""
@@ -141,16 +145,17 @@ class Freshness:
         if look is None:
             return Judgement(frozenset(), -math.inf, frozenset(), frozenset())
         witness = self._witness(look)
+        snapshot = look.snapshot if look.whole else None
         confirmed, changed, uncertain = set[int](), set[int](), set[int]()
         for oid, proof in self.proofs.items():
-            if look.whole and proof.snapshot == look.snapshot:
+            if snapshot is not None and proof.snapshot == snapshot:
                 proof.until, proof.since = max(proof.until, look.at), max(proof.since, look.at)
                 confirmed.add(oid)
-                continue
-            state = self._state(schema.edges[oid])
-            if state != proof.state and state is not None and proof.state is not None:
+            elif proof.state is None or (state := self._state(schema.edges[oid])) is None:
+                uncertain.add(oid)
+            elif state != proof.state:
                 changed.add(oid)
-            elif witness is not None and proof.state is not None and self._vouches(witness, proof):
+            elif witness is not None and self._vouches(witness, proof):
                 proof.until, proof.since = max(proof.until, witness.at), max(proof.since, witness.at)
                 proof.snapshot = witness.snapshot
                 confirmed.add(oid)
@@ -171,8 +176,7 @@ class Freshness:
     @staticmethod
     def _vouches(witness: Look, proof: Proof) -> bool:
         """Whether equal counters prove the count to have been right when the witness looked."""
-        believed = witness.at - proof.counted <= _BELIEF * proof.life
-        return believed and witness.held_back <= proof.since
+        return witness.held_back <= proof.since and witness.at - proof.counted <= _BELIEF * proof.life
 
     def _state(self, edge: Relationship) -> State:
         child, parent = self._states.get(edge.child), self._states.get(edge.parent)

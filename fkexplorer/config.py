@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from fkexplorer.database.model import ServerFacts
 
 PROJECT_FILE = ".fkexplorer.toml"
-COLOURS = ("red", "yellow", "green", "cyan", "blue", "magenta")
-"""What every terminal has, without those of text."""
 _PRODUCTION = "prod"
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _AT_LINE = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)$")
@@ -37,8 +35,6 @@ class Environment:
     """Patterns (`*`, `?`) of a host, or of `host:port`, whatever the case."""
     origin: str
     """The file and the line."""
-    colour: str = ""
-    """Of the header, one of COLOURS; empty for the usual one."""
     read_only: bool = False
     """Nothing can be written there, whatever the command line says."""
     allow_writes: bool = False
@@ -60,12 +56,8 @@ class Settings:
     """Values by the name of the option that they stand for, as `max_bytes`."""
 
     def environments_of(self, facts: ServerFacts) -> list[Environment]:
-        """The environments that the server belongs to, the one that counts for its looks first."""
+        """The environments that the server belongs to."""
         return [each for each in self.environments if each.patterns_of(facts.host, facts.port)]
-
-    def colour_of(self, facts: ServerFacts) -> str:
-        """The header's colour there; empty for the usual one."""
-        return next((each.colour for each in self.environments_of(facts) if each.colour), "")
 
     def refusal(self, facts: ServerFacts, *, allow_writes: bool) -> Trouble | None:
         """Why writing can't be armed on this server; None where it can.
@@ -216,7 +208,7 @@ class _File:
     def _environment(self, name: str, table: Any) -> Environment:  # noqa: ANN401 - as TOML has it
         path = ("environments", name)
         self._is(path, table, dict, f"a table: [environments.{name}]")
-        self._known(path, table, ("hosts", "colour", "read_only", "allow_writes"))
+        self._known(path, table, ("hosts", "read_only", "allow_writes"))
         hosts = table.get("hosts", [])
         if not isinstance(hosts, list) or not hosts or not all(isinstance(each, str) and each for each in hosts):
             at = (*path, "hosts") if "hosts" in table else path
@@ -229,14 +221,10 @@ class _File:
             raise self._wrong(
                 (*path, "allow_writes"), f"{name} is read_only and allow_writes at once", "keep one of the two"
             )
-        colour = table.get("colour", "")
-        if "colour" in table and colour not in COLOURS:
-            raise self._wrong((*path, "colour"), f"{colour!r} is no colour", nearest(str(colour), COLOURS))
         return Environment(
             name=name,
             hosts=tuple(hosts),
             origin=f"{self._name}:{self._line(path)}",
-            colour=colour,
             read_only=table.get("read_only", False),
             allow_writes=table.get("allow_writes", False),
         )

@@ -61,12 +61,12 @@ def test_the_project_goes_over_the_user(tmp_path: Path) -> None:
     settings = load(
         tmp_path,
         '[limits]\nmax_bytes = "2G"\n\n[environments.staging]\nhosts = ["stage*"]\nallow_writes = true\n',
-        '[environments.all]\nhosts = ["*"]\ncolour = "red"\n[limits]\nmax_bytes = 5\n',
+        '[environments.all]\nhosts = ["*"]\n[limits]\nmax_bytes = 5\n',
     )
     assert settings.limits == {"max_bytes": 2 << 30}
     assert settings.environments == (
         Environment("staging", ("stage*",), ".fkexplorer.toml:4", allow_writes=True),
-        Environment("all", ("*",), f"{tmp_path}/home/fkexplorer/config.toml:1", colour="red"),
+        Environment("all", ("*",), f"{tmp_path}/home/fkexplorer/config.toml:1"),
     )
 
 
@@ -87,9 +87,7 @@ def test_a_given_file_stands_in_for_the_project(tmp_path: Path) -> None:
         ("[enviroments.a]\n", 1, ["enviroments is not known", "did you mean environments?"]),
         ("theme = 1\n", 1, ["theme is not known", "there are environments, limits"]),
         ('\n# a\n[environments.a]\nhosts = ["x"]\nreadonly = true\n', 5, ["readonly", "did you mean read_only?"]),
-        ('[environments.a]\nhosts = ["x"]\ncolor = "red"\n', 3, ["color is not known", "colour"]),
-        ('[environments.a]\nhosts = ["x"]\ncolour = "rde"\n', 3, ["'rde' is no colour", "did you mean red?"]),
-        ('[environments.a]\nhosts = ["x"]\ncolour = ["red"]\n', 3, ["is no colour"]),
+        ('[environments.a]\nhosts = ["x"]\ncolour = "red"\n', 3, ["colour is not known", "hosts, read_only"]),
         ('[environments.a]\nhosts = ["x"]\nread_only = "yes"\n', 3, ["read_only is not true or false"]),
         ("\n[environments.a]\nread_only = true\n", 2, ["hosts of a"]),
         ("[environments.a]\nread_only = true\nhosts = [\n  'x',\n  3,\n]\n", 3, ["hosts of a"]),
@@ -175,14 +173,6 @@ def test_who_may_be_written_to(
         assert refusal is not None
         assert refusal.code.startswith(code)
         assert refusal.hint
-
-
-def test_the_header_has_the_first_colour() -> None:
-    first = Environment("a", ("db1*",), "f:1")
-    second = Environment("b", ("*",), "f:1", colour="green")
-    third = Environment("c", ("db1*",), "f:1", colour="red")
-    assert Settings((first, second, third)).colour_of(facts()) == "green"
-    assert Settings((third,)).colour_of(facts("other")) == ""
 
 
 def test_variables_stand_for_options() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from fkexplorer.orphans.freshness import COLLECTED_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -25,8 +27,13 @@ class Deletes:
         self.rows: dict[int, int | None] = {}
         self._first: dict[int, int] = {}
         self._cluster = ""
+        self._schema: Schema | None = None
+        self._relations: dict[int, tuple[int, ...]] = {}
+        """Each parent of that schema with its partitions."""
+        self._quiet: tuple[str, float] | None = None
+        """The snapshot of which nothing is held back any more, and since when that is so."""
         self._complete: str | None = None
-        """The snapshot of whose deletes nothing is held back any more."""
+        """The snapshot whose deletes all have been seen."""
 
     def needs_counters(self, look: Look) -> bool:
         """Whether there may be deletes that have not been seen: a session may tell of them long after their commit."""
@@ -34,11 +41,15 @@ class Deletes:
 
     def take(self, look: Look, counters: Mapping[int, Counters], schema: Schema) -> bool:
         """Take the counters that were read after a look; whether a number is another now."""
+        if schema is not self._schema:
+            self._schema = schema
+            parents = {edge.parent for edge in schema.edges.values()}
+            self._relations = {parent: (parent, *schema.tables[parent].partitions) for parent in parents}
         now: dict[int, int] = {}
-        for parent in {edge.parent for edge in schema.edges.values()}:
-            of = [counters[each] for each in (parent, *schema.tables[parent].partitions) if each in counters]
+        for parent, relations in self._relations.items():
+            of = [counters[each].deleted for each in relations if each in counters]
             if of:
-                now[parent] = sum(each.deleted for each in of)
+                now[parent] = sum(of)
         if self.since is None:
             self.since, self._cluster = look.at, look.cluster
         # A reset takes away what had been counted until then; a standby counts nothing.
@@ -48,6 +59,11 @@ class Deletes:
             parent: max(0, deleted - self._first.setdefault(parent, deleted)) if known else None
             for parent, deleted in now.items()
         }
-        self._complete = look.snapshot if look.held_back == -math.inf else None
+        if look.held_back != -math.inf:
+            self._quiet = None
+        elif self._quiet is None or self._quiet[0] != look.snapshot:
+            self._quiet = look.snapshot, look.at
+        complete = self._quiet is not None and look.at - self._quiet[1] >= COLLECTED_SECONDS
+        self._complete = look.snapshot if complete else None
         changed, self.rows = rows != self.rows, rows
         return changed

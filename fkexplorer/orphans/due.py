@@ -70,10 +70,11 @@ class Due:
             take(oid, Turn.DUE)
         budget = _BUDGET_SECONDS
         oldest = sorted(judgement.uncertain, key=lambda oid: (oid not in watched, proofs[oid].until))
-        for oid in filter(rested, oldest):
+        for oid in oldest:
             proof = proofs[oid]
-            affordable = proof.seconds <= _CHEAP_SECONDS and budget > 0
-            if affordable or _age(proof, now) > proof.life:
+            affordable = budget > 0 and proof.seconds <= _CHEAP_SECONDS
+            # Of thousands nearly all are neither: whether they may is asked last.
+            if (affordable or _age(proof, now) > proof.life) and rested(oid):
                 budget -= proof.seconds
                 take(oid, Turn.AGED)
         if dear and self._dear is None and now >= self._dear_again:

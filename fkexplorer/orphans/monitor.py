@@ -278,6 +278,7 @@ class Monitor:
             waits=bool(look.waiting or self._waits),
         )
         self._take(look, details)
+        await asyncio.sleep(0)  # of thousands of edges either half takes some ms: keys and painting come in between
         if self._stale and asyncio.get_running_loop().time() >= self._read_at:
             await self._read_catalogue()
         self._tell_failed()

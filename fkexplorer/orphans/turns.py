@@ -64,12 +64,15 @@ class Prices:
         self._costs: dict[int, float] = {}
         self._large: set[int] = set()
         """Edges that are not for a pipeline, whatever they cost in another way: by estimate, or as it turned out."""
+        self._sizes: dict[int, int] = {}
+        """Of the tables of each edge, in bytes; asked for each edge at each look."""
         self._slow: set[int] = set()
         """Edges that took so long that the next count is to tell how far it is, and rest, whatever was expected."""
 
     def take(self, schema: Schema, gone: Iterable[int]) -> None:
         """Go on with a catalogue that was read again, in which these edges are others."""
         self._schema = schema
+        self._sizes.clear()
         for edge in gone:
             self._costs.pop(edge, None)
             self._large.discard(edge)
@@ -128,8 +131,10 @@ class Prices:
         return f"its tables have about {_size(self._bytes(edge))}, over the limit of {_size(self._max_bytes)}"
 
     def _bytes(self, oid: int) -> int:
-        edge = self._schema.edges[oid]
-        return sum(self._schema.tables[table].likely_bytes for table in {edge.child, edge.parent})
+        if oid not in self._sizes:
+            edge = self._schema.edges[oid]
+            self._sizes[oid] = sum(self._schema.tables[table].likely_bytes for table in {edge.child, edge.parent})
+        return self._sizes[oid]
 
 
 def _size(size: int) -> str:

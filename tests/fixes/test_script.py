@@ -15,6 +15,7 @@ from fkexplorer.fixes.model import DataStep, Ending, Request, Scope
 from fkexplorer.fixes.preview import preview
 from fkexplorer.fixes.run import run
 from fkexplorer.fixes.script import script
+from fkexplorer.named import edge_or_pair
 from fkexplorer.schema.actions import FixAction
 from tests.fixes.byhand import edge_named, hashes
 from tests.fixes.psqlrun import finish, psql_of, run_script, start
@@ -353,6 +354,35 @@ async def test_a_rule_is_changed_step_by_step(make_case: Callable[[str], Case]) 
     ran = await case.run(text)
     assert (ran.code, ran.err) == (0, ""), ran
     assert "fkexplorer: nothing to do" in ran.out
+
+
+@pytest.mark.matrix
+async def test_a_constraint_is_added_once_whatever_its_name(make_case: Callable[[str], Case]) -> None:
+    case = make_case("CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (pid int); INSERT INTO c VALUES (1)")
+    async with opened(case.conninfo) as (database, schema):
+        edge = await edge_or_pair(database, schema, "c(pid):p(id)")
+        case.execute("INSERT INTO p VALUES (1)")
+        seen = await preview(database, schema, Request(edge, FixAction.ADD_CONSTRAINT, rule="set-null"))
+        text = await script(database, schema, seen)
+    case.execute("DELETE FROM p")
+    ran = await case.run(text)
+    assert ran.code == 3, ran
+    assert "step 1 of 2 is committed" in ran.out
+    assert case.value("SELECT convalidated FROM pg_constraint WHERE conname = 'c_pid_fkey'") is False
+    case.execute("ALTER TABLE c RENAME CONSTRAINT c_pid_fkey TO other")
+    ran = await case.run(text)
+    assert ran.code == 3, ran
+    assert "the constraint c_pid_fkey is not as it was (another in place of absent)" in ran.err
+    case.execute("ALTER TABLE c RENAME CONSTRAINT other TO c_pid_fkey; INSERT INTO p VALUES (1)")
+    ran = await case.run(text)
+    assert (ran.code, ran.err) == (0, ""), ran
+    assert "step 1 of 2: nothing to do" in ran.out
+    assert "step 2 of 2 is committed" in ran.out
+    case.execute("ALTER TABLE c RENAME CONSTRAINT c_pid_fkey TO other")
+    ran = await case.run(text)
+    assert (ran.code, ran.err) == (0, ""), ran
+    assert "fkexplorer: nothing to do" in ran.out
+    assert case.value("SELECT count(*) FROM pg_constraint WHERE contype = 'f'") == 1
 
 
 async def test_a_constraint_that_is_another_now_ends_it(make_case: Callable[[str], Case]) -> None:

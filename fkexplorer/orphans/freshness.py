@@ -25,7 +25,7 @@ LIFE_SECONDS, LIFE_FACTOR = 30.0, 20.0
 _BELIEF = 20.0
 """So many lives after it was counted it is counted again, whatever the counters say: a superuser may have turned them
 off for a session of his own (`track_counts`), which nobody else can see."""
-_COLLECTED_SECONDS = 1.0
+COLLECTED_SECONDS = 1.0
 """Before 15 counters are handed out as of half a second ago: what was flushed a second before is in them."""
 
 State = tuple[object, ...] | None
@@ -171,7 +171,7 @@ class Freshness:
         if not self._collected:
             return look
         before = self._before
-        return before if before is not None and look.at - before.at >= _COLLECTED_SECONDS else None
+        return before if before is not None and look.at - before.at >= COLLECTED_SECONDS else None
 
     @staticmethod
     def _vouches(witness: Look, proof: Proof) -> bool:

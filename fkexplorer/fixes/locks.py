@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from fkexplorer.fixes.model import Lock
 from fkexplorer.fixes.verdicts import DEFAULT
-from fkexplorer.schema.model import Action
+from fkexplorer.schema.model import Action, TableKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -98,7 +98,8 @@ def data_locks(
     modes = [(change.table, ROW_EXCLUSIVE), *((table, ACCESS_SHARE) for table in reads)]
     sets = dict(change.sets)
     for edge in schema.edges.values():
-        if edge.child != change.table or not edge.enforced:
+        off = edge.triggers.child_off and schema.child_of(edge).kind is not TableKind.PARTITIONED
+        if edge.child != change.table or not edge.enforced or off:
             continue
         # The server looks for the new key's parent, and keeps it from going (FOR KEY SHARE), unless a part is NULL.
         new = [pair.child for pair in edge.pairs if pair.child.number in sets]

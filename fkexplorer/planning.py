@@ -117,7 +117,7 @@ def _say(console: Console, seen: Preview) -> None:
     if seen.triggers and not seen.dry:
         console.say(f"these triggers may change more: {', '.join(each.name for each in seen.triggers)}")
     if seen.lost:
-        console.say(f"{number(seen.lost, 'row')} stay out, kept by {', '.join(seen.lost_to)}")
+        console.say(f"{number(seen.lost, 'row stays', 'rows stay')} out, kept by {', '.join(seen.lost_to)}")
 
 
 def _check(options: PlanOptions) -> None:

@@ -17,12 +17,17 @@ if TYPE_CHECKING:
 class Deletes:
     """Differences of `pg_stat_get_tuples_deleted`, since the first look.
 
+    Args:
+        server_version: `server_version_num`.
+
     Attributes:
         since: the server's clock at that look, in seconds since 1970; None before it.
         rows: by the parent's OID, of all its partitions; None where it can't be known.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, server_version: int) -> None:
+        # Before 15 a database has no statistics at all until the first are told, and then they begin.
+        self._begins_late = server_version < 150000
         self.since: float | None = None
         self.rows: dict[int, int | None] = {}
         self._first: dict[int, int] = {}
@@ -52,6 +57,8 @@ class Deletes:
                 now[parent] = sum(of)
         if self.since is None:
             self.since, self._cluster = look.at, look.cluster
+        elif self._begins_late and look.cluster.startswith(f"{self._cluster}/"):
+            self._cluster = look.cluster
         # A reset takes away what had been counted until then; a standby counts nothing.
         known = look.cluster == self._cluster and look.counts and not look.standby
         # A table that came later begins with what it has; one whose partitions went may have less than before.

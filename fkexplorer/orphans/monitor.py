@@ -100,7 +100,7 @@ class Monitor:
         self._watcher = Watcher(database)
         self._fresh = Freshness(database.facts.version_number)
         self._due = Due()
-        self._deletes = Deletes()
+        self._deletes = Deletes(database.facts.version_number)
         self._waits: tuple[Wait, ...] = ()
         self._last: Look | None = None
         self._asked_of: dict[int, Schema] = {}

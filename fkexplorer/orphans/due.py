@@ -69,8 +69,8 @@ class Due:
         for oid in filter(rested, judgement.changed):
             take(oid, Turn.DUE)
         budget = _BUDGET_SECONDS
-        oldest = sorted(judgement.uncertain, key=lambda oid: (oid not in watched, proofs[oid].until))
-        for oid in oldest:
+        oldest = sorted(judgement.uncertain.difference(watched), key=lambda oid: proofs[oid].until)
+        for oid in [*judgement.uncertain.intersection(watched), *oldest]:
             proof = proofs[oid]
             affordable = budget > 0 and proof.seconds <= _CHEAP_SECONDS
             # Of thousands nearly all are neither: whether they may is asked last.

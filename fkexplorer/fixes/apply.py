@@ -17,7 +17,7 @@ from fkexplorer.fixes.guard import Names, Numbers, compare, counters, difference
 from fkexplorer.fixes.images import row_source
 from fkexplorer.fixes.model import Verb
 from fkexplorer.fixes.parts import Done
-from fkexplorer.fixes.shapes import AT, Stored, numbered, shapes, typed
+from fkexplorer.fixes.shapes import AT, Stored, among, latest, numbered, shapes, typed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -119,6 +119,7 @@ class Part:
         old = await self._back_up(tx, backup, hold)
         if old:
             await task.backed_up(self._number, backup)
+        await self._check_wanted(tx, hold)
         start = await counters(tx.rows)
         touched, returned = await tx.change(self._statement(hold))
         if touched != self._rows:
@@ -141,7 +142,7 @@ class Part:
         if change.verb is Verb.INSERT:
             return _Hold([], expected={change.table: Numbers(inserted=self._rows)}, side=side)
         shape = self._shapes[change.table]
-        where = f"({change.where})" + ("" if self._places is None else f" AND {shape.among(self._places)}")
+        where = f"({change.where})" + ("" if self._places is None else f" AND {among(self._places)}")
         async with tx.images():
             target: list[Place] = [
                 (leaf, place)
@@ -155,7 +156,7 @@ class Part:
                 raise moved(
                     f"{more}{min(len(target), self._rows)} rows of {shape.label} are there, in place of {self._rows}"
                 )
-            closure = await follow(tx.rows, task.schema, change, shape.among(target))
+            closure = await follow(tx.rows, task.schema, change, among(target))
             following = await self._follow(tx, closure) if closure.reach.arms else {}
             consequences = closure.read(await tx.rows(closure.counts))
         if consequences.blockers and not consequences.doubtful:
@@ -251,17 +252,27 @@ class Part:
             if before is None or not countable(schema, edge):
                 manifest.orphans[key] = None
                 continue
-            found = f"SELECT count(*) FROM {shape.at(places)} WHERE {is_orphan(schema, edge)}"
-            [(number,)] = await tx.rows(found)
+            [(number,)] = await tx.rows(f"SELECT count(*) FROM {shape.held(places)} WHERE {is_orphan(schema, edge)}")
             manifest.orphans[key] = before + number
 
+    async def _check_wanted(self, tx: Transaction, hold: _Hold) -> None:
+        """Make sure that the rows, now that nobody else can change them, still meet the change's condition."""
+        change = self._task.change
+        if change.verb is Verb.INSERT:
+            return
+        shape = self._shapes[change.table]
+        async with tx.images():
+            [(found,)] = await tx.rows(f"SELECT count(*) FROM {shape.held(hold.target)} WHERE {change.where}")
+        if found != self._rows:
+            raise moved(f"{found} rows of {shape.label} are wanted still, in place of {self._rows}")
+
     def _statement(self, hold: _Hold) -> str:
-        """The change, narrowed to the rows that are locked."""
+        """The change, of the rows that are locked: these are what its condition has found, and still finds."""
         change = self._task.change
         if change.verb is Verb.INSERT:
             return f"{change.sql} RETURNING tableoid::bigint, ctid::text"
         joined = "USING" if change.verb is Verb.DELETE else "FROM"
-        parts = [change.head, joined, numbered(hold.target), "WHERE", AT, f"AND ({change.where})", change.tail]
+        parts = [change.head, joined, numbered(hold.target), "WHERE", AT, change.tail]
         if change.verb is Verb.UPDATE:
             parts.append("RETURNING at.n, c.tableoid::bigint, c.ctid::text")
         elif change.into:
@@ -311,12 +322,14 @@ class Part:
             for section, (shape, verb, places) in zip(old, hold.sections, strict=True):
                 if verb is Verb.UPDATE:
                     own = [(leaf, place) for _, leaf, place in sorted(returned)] if places is hold.target else None
-                    await backup.keep_new(section, shape, await latest(tx, shape, own or places, returned=bool(own)))
+                    await backup.keep_new(
+                        section, shape, await latest(tx.rows, shape, own or places, returned=bool(own))
+                    )
             if change.verb is not Verb.INSERT and not hold.side:
                 return
             table = hold.side or change.table
             shape = (await shapes(tx.rows, [table]))[table]
-            new = await latest(tx, shape, [(leaf, place) for leaf, place in returned], returned=True)
+            new = await latest(tx.rows, shape, [(leaf, place) for leaf, place in returned], returned=True)
             await backup.keep(shape, Verb.INSERT, new)
             schema = self._task.schema
             for edge in schema.edges.values():
@@ -325,23 +338,6 @@ class Part:
                     if countable(schema, edge) and affordable(schema, edge) and not edge.period:
                         [(number,)] = await tx.rows(naming(schema, edge, new))
                     backup.manifest.referring[edge_key(schema, edge)] = number
-
-
-async def latest(tx: Transaction, shape: Shape, places: Sequence[Place], *, returned: bool) -> list[Place]:
-    """Where these rows are now, in the same order: they may have been updated in this transaction, once and again.
-
-    Args:
-        tx: the transaction.
-        shape: their table.
-        places: where they were.
-        returned: whether that is what the change itself returned. In partitions it is taken for the last word: looking
-            further asks for a privilege on the partition itself.
-    """
-    if shape.partitioned and returned:
-        return list(places)
-    table = "at.leaf::pg_catalog.regclass::pg_catalog.text"  # with its schema, under the empty search_path
-    moved_to = f"SELECT at.leaf::bigint, pg_catalog.currtid2({table}, at.place)::pg_catalog.text"
-    return [(leaf, place) for leaf, place in await tx.rows(f"{moved_to} FROM {numbered(places)} ORDER BY at.n")]
 
 
 def _stored(column: Column) -> Stored:

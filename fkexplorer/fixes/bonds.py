@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import literal_column
 
 from fkexplorer.fixes import sql
-from fkexplorer.fixes.shapes import numbered
+from fkexplorer.fixes.shapes import among
 from fkexplorer.orphans.predicate import EdgePredicate
 from fkexplorer.schema.names import qualified, quote
 
@@ -66,8 +66,6 @@ def has_parent(schema: Schema, edge: Relationship) -> str:
 def naming(schema: Schema, edge: Relationship, places: Sequence[Place]) -> str:
     """Counts the rows of the edge's child that name one of the parent's rows at these places."""
     predicate = EdgePredicate(schema, edge)
-    among: ColumnElement[bool] = literal_column(
-        f"(p.tableoid, p.ctid) IN (SELECT at.leaf, at.place FROM {numbered(places)})"
-    )
+    at: ColumnElement[bool] = literal_column(among(places, "p"))
     child = sql.source(schema.child_of(edge), "c")
-    return f"SELECT count(*) FROM {child} WHERE {sql.condition(predicate, predicate.has_parent_where(among))}"
+    return f"SELECT count(*) FROM {child} WHERE {sql.condition(predicate, predicate.has_parent_where(at))}"

@@ -20,12 +20,14 @@ from fkexplorer.database.errors import Kind, translate
 from fkexplorer.database.lines import one_line
 from fkexplorer.database.model import Trouble
 from fkexplorer.fixes.backup import Backup
+from fkexplorer.fixes.evidence import contradicted
 from fkexplorer.fixes.guard import Numbers
 from fkexplorer.fixes.model import Ending
 from fkexplorer.fixes.writer import CommitUnknown, Fate, WriteLimits, fate_of, writing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from fkexplorer.database.connection import Database
     from fkexplorer.fixes.guard import Names, Tally
@@ -206,7 +208,8 @@ class Ledger:
     async def _find_out(self, number: int, xid: int) -> None:
         with suppress(Halt):
             await self.note("unknown", part=number)
-        match await fate_of(self.database, xid, seconds=self.limits.ask_seconds):
+        folder = self._journal.backup_folder(self.entry, number)
+        match await _confirmed(self.database, folder, xid, self.limits.ask_seconds):
             case Fate.COMMITTED:
                 self.remarks.append("the connection was lost at COMMIT; asked again, the server says: committed")
                 await self._committed(number)
@@ -245,6 +248,14 @@ def _halted(trouble: Trouble) -> Halt:
     return Halt(ending, f"{trouble.reason}: {trouble.hint}")
 
 
+async def _confirmed(database: Database, folder: Path, xid: int, seconds: float) -> Fate:
+    """What came of a transaction, by its id and by the rows of its backup."""
+    fate = await fate_of(database, xid, seconds=seconds)
+    if fate is Fate.COMMITTED and await contradicted(database, folder):
+        return Fate.ROLLED_BACK
+    return fate
+
+
 async def system_of(database: Database) -> str:
     """What tells a database from others: its cluster's `system_identifier`, where the role may ask, address and name.
 
@@ -277,7 +288,7 @@ async def resolve(database: Database, journal: Journal) -> int:
     for each in pending:
         if each.system != system:
             continue
-        match await fate_of(database, each.xid, seconds=0):
+        match await _confirmed(database, journal.backup_folder(each.entry, each.part), each.xid, 0):
             case Fate.COMMITTED:
                 journal.append(each.entry, "committed", part=each.part)
             case Fate.ROLLED_BACK:

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fkexplorer.fixes import sql
-from fkexplorer.fixes.apply import latest
 from fkexplorer.fixes.backup import load_manifest, load_rows
 from fkexplorer.fixes.bonds import countable, edge_key, is_orphan, naming
 from fkexplorer.fixes.bypass import bypass_for, lift
 from fkexplorer.fixes.guard import Names, Numbers, compare, counters, difference, moved, user_triggers
 from fkexplorer.fixes.images import row_source, values
 from fkexplorer.fixes.model import Conflict, Verb
-from fkexplorer.fixes.shapes import AT, numbered, shapes, typed
+from fkexplorer.fixes.shapes import AT, latest, numbered, shapes, typed
 from fkexplorer.orphans.predicate import EdgePredicate
 from fkexplorer.schema.model import TypeName
 from fkexplorer.schema.names import edge_label, qualified
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class _Piece:
+class Piece:
     """One section of the backup, and what it is now."""
 
     section: Section
@@ -81,6 +80,9 @@ class Restoration:
         facts: of the session.
         folder: of the part's backup.
 
+    Attributes:
+        pieces: its sections, once they are examined, but for those whose tables are no more what they were.
+
     Raises:
         Trouble: the backup is not there, or not whole (`no_backup`).
     """
@@ -90,13 +92,13 @@ class Restoration:
         self._facts = facts
         self._folder = folder
         self._manifest = load_manifest(folder)
-        self._pieces: list[_Piece] = []
+        self.pieces: list[Piece] = []
 
     async def examine(self, tx: Transaction) -> Findings:
         """Find the rows as they were left, and what is in the way; changes nothing."""
         findings = Findings([], [])
         found = await self._find_shapes(tx)
-        self._pieces = []
+        self.pieces = []
         async with tx.images():
             for section in self._manifest.sections:
                 shape = found.get((section.schema, section.table))
@@ -106,8 +108,8 @@ class Restoration:
                     label = qualified(section.schema, section.table)
                     findings.conflicts.append(Conflict(label, words, section.rows))
                     continue
-                piece = _Piece(section, shape, columns, self._load(section, "old"), self._load(section, "new"))
-                self._pieces.append(piece)
+                piece = Piece(section, shape, columns, self._load(section, "old"), self._load(section, "new"))
+                self.pieces.append(piece)
                 findings.conflicts += await self._examine(tx, piece)
             for edge in self._schema.edges.values():
                 await self._examine_children(tx, edge, findings)
@@ -126,11 +128,11 @@ class Restoration:
             oids += [] if oid is None else [oid]
         return {(shape.schema, shape.name): shape for shape in (await shapes(tx.rows, oids)).values()}
 
-    async def _examine(self, tx: Transaction, piece: _Piece) -> list[Conflict]:
+    async def _examine(self, tx: Transaction, piece: Piece) -> list[Conflict]:
         """Whether the rows are as they were left, and the places of those that went are free."""
         label, conflicts = piece.shape.label, []
         if piece.section.new:
-            piece.places = await _places(tx, piece, piece.new)
+            piece.places = await places_of(tx, piece, piece.new)
             if missing := piece.section.rows - len(piece.places):
                 conflicts.append(Conflict(label, "changed or deleted since", missing))
         elif key := [name for name, _ in piece.shape.key]:
@@ -141,7 +143,7 @@ class Restoration:
 
     async def _examine_children(self, tx: Transaction, edge: Relationship, findings: Findings) -> None:
         """Whether rows that come back would be without a parent, by this edge, that had one before."""
-        pieces = [piece for piece in self._pieces if piece.shape.oid == edge.child and piece.section.old]
+        pieces = [piece for piece in self.pieces if piece.shape.oid == edge.child and piece.section.old]
         before = self._manifest.orphans.get(edge_key(self._schema, edge), 0)
         if not pieces or before is None or not countable(self._schema, edge):
             return  # The server knows, and refuses where it must.
@@ -151,7 +153,7 @@ class Restoration:
                 return
             condition = is_orphan(self._schema, edge).encode()
             same = sql.written(sql.same_key(EdgePredicate(self._schema, edge))).encode()
-            for parent in self._pieces:
+            for parent in self.pieces:
                 if parent.shape.oid == edge.parent and parent.section.old:
                     back = _rows(parent, parent.old, "p")
                     condition += b" AND NOT EXISTS (SELECT 1 FROM " + back + b" WHERE " + same + b")"
@@ -167,7 +169,7 @@ class Restoration:
     async def _examine_parents(self, tx: Transaction, edge: Relationship, findings: Findings) -> None:
         """Whether rows name a parent, by this edge, that the fix brought and that would go again."""
         pieces = [
-            piece for piece in self._pieces if piece.shape.oid == edge.parent and piece.section.verb is Verb.INSERT
+            piece for piece in self.pieces if piece.shape.oid == edge.parent and piece.section.verb is Verb.INSERT
         ]
         places = [place for piece in pieces for place in piece.places]
         if not places or edge.period or not countable(self._schema, edge):
@@ -192,7 +194,7 @@ class Restoration:
     def tally(self) -> Tally:
         """What putting it back does, by table; known once it is examined."""
         total: dict[int, Numbers] = defaultdict(Numbers)
-        for piece in self._pieces:
+        for piece in self.pieces:
             total[piece.shape.oid] += piece.numbers
         return dict(total)
 
@@ -201,14 +203,14 @@ class Restoration:
         """What it does to the rows of each table."""
         opposite = {Verb.DELETE: Verb.INSERT, Verb.INSERT: Verb.DELETE, Verb.UPDATE: Verb.UPDATE}
         found: dict[int, list[Verb]] = defaultdict(list)
-        for piece in self._pieces:
+        for piece in self.pieces:
             found[piece.shape.oid].append(opposite[piece.section.verb])
         return found
 
     @property
     def statement(self) -> str:
         """What it runs, its rows left out."""
-        return "\n".join(_shown(piece) for piece in self._pieces)
+        return "\n".join(_shown(piece) for piece in self.pieces)
 
     async def apply(self, tx: Transaction, *, consent: frozenset[Trigger]) -> Tally:
         """Put the rows back, and make sure that they are what they were.
@@ -220,8 +222,9 @@ class Restoration:
         Raises:
             Trouble: something came in between (`moved`), or the role may not (see `bypass`).
         """
-        await self._lock(tx)
         findings = await self.examine(tx)
+        if await self._lock(tx):
+            findings = await self.examine(tx)
         if findings.conflicts:
             first = findings.conflicts[0]
             raise moved(f"{first.place}: {first.rows} rows: {first.words}")
@@ -243,17 +246,17 @@ class Restoration:
         await self._compare_images(tx, returned)
         return tally
 
-    async def _lock(self, tx: Transaction) -> None:
-        """Lock the rows that are as they were left, so that what is found next stays so."""
-        await self.examine(tx)
-        for piece in self._pieces:
-            if piece.places:
-                await tx.run(f"SELECT FROM {piece.shape.at(piece.places)} FOR UPDATE OF c")
+    async def _lock(self, tx: Transaction) -> bool:
+        """Lock the rows that are as they were left; whether there are any, which have to be looked at again then."""
+        found = [piece for piece in self.pieces if piece.places]
+        for piece in found:
+            await tx.run(f"SELECT FROM {piece.shape.at(piece.places)} FOR UPDATE OF c")
+        return bool(found)
 
     def _all(self) -> bytes:
         """The statement: it returns for each row of a piece its number in it, and where it is then."""
         arms, results = [], []
-        for number, piece in enumerate(self._pieces):
+        for number, piece in enumerate(self.pieces):
             if piece.numbers == Numbers():
                 continue
             arms.append(f"a{number} AS (".encode() + _arm(piece) + b")")
@@ -268,11 +271,11 @@ class Restoration:
         for number, at, leaf, place in returned:
             by_piece[number].append((at, (leaf, place)))
         async with tx.images():
-            for number, piece in enumerate(self._pieces):
+            for number, piece in enumerate(self.pieces):
                 if piece.section.verb is Verb.INSERT or piece.numbers == Numbers():
                     continue
                 found = [place for _, place in sorted(by_piece[number])]
-                places = await latest(tx, piece.shape, found, returned=True)
+                places = await latest(tx.rows, piece.shape, found, returned=True)
                 columns = ", ".join(f"c.{sql.name(column.name)}" for column in piece.columns)
                 query = f"SELECT {columns} FROM {piece.shape.at(places)} ORDER BY at.n"
                 lines = b"".join([part async for part in tx.copy_out(query)]).split(b"\n")[:-1]
@@ -292,17 +295,17 @@ def _columns(shape: Shape, section: Section) -> tuple[Stored, ...] | None:
     return tuple(found)
 
 
-def _rows(piece: _Piece, lines: Sequence[bytes], alias: str) -> bytes:
+def _rows(piece: Piece, lines: Sequence[bytes], alias: str) -> bytes:
     """A FROM element with these rows of a piece, their columns named and typed as the table's."""
     columns = typed(piece.columns).encode()
     return b"(SELECT " + columns + b" FROM " + row_source(lines, len(piece.columns)) + b") AS " + alias.encode()
 
 
-def _image(piece: _Piece, alias: str) -> str:
+def _image(piece: Piece, alias: str) -> str:
     return f"ROW({', '.join(f'{alias}.{sql.name(column.name)}' for column in piece.columns)})::pg_catalog.text"
 
 
-def _same_key(piece: _Piece) -> str:
+def _same_key(piece: Piece) -> str:
     """Whether `c` has the key of `w`; empty where there is no key that the backup holds."""
     known = {column.name for column in piece.columns}
     if not piece.shape.key or not all(name in known for name, _ in piece.shape.key):
@@ -310,7 +313,7 @@ def _same_key(piece: _Piece) -> str:
     return " AND ".join(f"c.{sql.name(name)} {equals} w.{sql.name(name)}" for name, equals in piece.shape.key)
 
 
-def _with_key(piece: _Piece) -> bytes:
+def _with_key(piece: Piece) -> bytes:
     """Counts the rows that have the key of one that went."""
     same = _same_key(piece)
     if not same:
@@ -322,7 +325,7 @@ def _with_key(piece: _Piece) -> bytes:
     )
 
 
-async def _places(tx: Transaction, piece: _Piece, lines: Sequence[bytes]) -> list[Place]:
+async def places_of(tx: Transaction, piece: Piece, lines: Sequence[bytes]) -> list[Place]:
     """Where the rows are that are printed as these lines, in their order; without those that are nowhere."""
     number = "n"
     while number in {column.name for column in piece.columns}:
@@ -344,7 +347,7 @@ async def _places(tx: Transaction, piece: _Piece, lines: Sequence[bytes]) -> lis
     return [(leaf, tid) for _, leaf, tid in sorted(await tx.rows(query))]
 
 
-def _arm(piece: _Piece) -> bytes:
+def _arm(piece: Piece) -> bytes:
     """The statement that puts one piece back, returning `n`, `leaf`, `place`."""
     place = "c.tableoid::bigint AS leaf, c.ctid::pg_catalog.text AS place"
     match piece.section.verb:
@@ -375,7 +378,7 @@ def _only(line: bytes, columns: Sequence[int]) -> bytes:
     return b"\t".join(fields[at] for at in columns)
 
 
-def _shown(piece: _Piece) -> str:
+def _shown(piece: Piece) -> str:
     """What a piece's statement is, for people."""
     table = sql.name(piece.shape.schema, piece.shape.name)
     match piece.section.verb:

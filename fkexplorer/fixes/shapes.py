@@ -67,14 +67,25 @@ class Shape:
         """What follows FROM to get the rows at these places, as `c`, with `at.n` as their number from 1."""
         return f"{numbered(places)} JOIN {self.source} ON {AT}"
 
-    def among(self, places: Sequence[Place]) -> str:
-        """A condition over `c`: that a row is at one of these places."""
-        tids = ",".join(f'"{tid}"' for _, tid in places)
-        # By itself it is a TID scan. A partition's ctid is another row's in the next one.
-        condition = f"c.ctid = ANY ('{{{tids}}}'::pg_catalog.tid[])"
-        if not self.partitioned:
-            return condition
-        return f"{condition} AND (c.tableoid, c.ctid) IN (SELECT at.leaf, at.place FROM {numbered(places)})"
+    def held(self, places: Sequence[Place]) -> str:
+        """A FROM element: the rows at these places, as `c`, with their `tableoid` and `ctid`.
+
+        OFFSET keeps it whole. A condition that is joined to it would else come first, by the planner's guess that no
+        row meets it, and then each of the table's rows that do be compared with each place.
+        """
+        return f"(SELECT c.*, c.tableoid, c.ctid FROM {self.at(places)} OFFSET 0) AS c"
+
+
+def among(places: Iterable[Place], alias: str = "c") -> str:
+    """A condition that a row is at one of these places: a TID scan, also of each partition."""
+    by_leaf: dict[int, list[str]] = {}
+    for leaf, tid in places:
+        by_leaf.setdefault(leaf, []).append(f'"{tid}"')
+    arms = [
+        f"{alias}.tableoid = {leaf} AND {alias}.ctid = ANY ('{{{','.join(tids)}}}'::pg_catalog.tid[])"
+        for leaf, tids in by_leaf.items()
+    ]
+    return f"({' OR '.join(arms)})" if arms else "false"
 
 
 _COLUMNS = """
@@ -147,3 +158,20 @@ def typed(columns: Sequence[Stored]) -> str:
         + f" AS {name(column.name)}"
         for number, column in enumerate(columns, 1)
     )
+
+
+async def latest(ask: Ask, shape: Shape, places: Sequence[Place], *, returned: bool) -> list[Place]:
+    """Where these rows are now, in the same order: they may have been updated in this transaction, once and again.
+
+    Args:
+        ask: runs a statement of the transaction, under an empty search_path.
+        shape: their table.
+        places: where they were.
+        returned: whether that is what the change itself returned. In partitions it is taken for the last word: looking
+            further asks for a privilege on the partition itself.
+    """
+    if shape.partitioned and returned:
+        return list(places)
+    table = "at.leaf::pg_catalog.regclass::pg_catalog.text"  # with its schema, under the empty search_path
+    moved_to = f"SELECT at.leaf::bigint, pg_catalog.currtid2({table}, at.place)::pg_catalog.text"
+    return [(leaf, place) for leaf, place in await ask(f"{moved_to} FROM {numbered(places)} ORDER BY at.n")]

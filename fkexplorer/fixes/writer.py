@@ -18,6 +18,7 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy.exc import DBAPIError
 
 from fkexplorer.database.connection import not_read_only
+from fkexplorer.database.errors import translate
 from fkexplorer.database.lanes import Lane
 from fkexplorer.database.limits import APPLICATION_NAME
 from fkexplorer.database.model import Trouble
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 _ROLLBACK_SECONDS = 1.0
 """How long to wait for a ROLLBACK; the server does the same by itself once the connection is closed."""
+
+_NEVER = "22023"
+"""What `txid_status` says of an id "in the future": there was a crash, and nothing of it had come to the disk."""
 
 IMAGES = {
     # No name is taken for visible, no format for known: a row is printed alike today and at the undo.
@@ -268,18 +272,27 @@ async def _begin(driver: Driver, limits: WriteLimits, how: str) -> tuple[dict[st
 
 
 async def fate_of(database: Database, transaction_id: int, *, seconds: float) -> Fate:
-    """Ask the server what came of a transaction (`txid_status`), again until it has ended, for this time at most."""
+    """Ask the server what came of a transaction (`txid_status`), again until it has ended, for this time at most.
+
+    After a crash of the server an id that was not on its disk yet is given out once more: what is called committed may
+    be another transaction, so that this has to be confirmed by what is in the tables.
+    """
     clock = asyncio.get_running_loop().time
     end, pause = clock() + seconds, 0.05
     while True:
-        with contextlib.suppress(Trouble, DBAPIError):
+        try:
             async with database.read() as connection:
-                status = (
-                    await connection.exec_driver_sql(f"SELECT pg_catalog.txid_status({transaction_id:d})")
-                ).scalar()
-            if status != "in progress":
-                fates = {"committed": Fate.COMMITTED, "aborted": Fate.ROLLED_BACK}
-                return fates.get(str(status), Fate.UNKNOWN)
+                asked = await connection.exec_driver_sql(f"SELECT pg_catalog.txid_status({transaction_id:d})")
+                status = str(asked.scalar())
+        except DBAPIError as error:
+            if translate(error).sqlstate == _NEVER:
+                return Fate.ROLLED_BACK
+            status = "in progress"
+        except Trouble:
+            status = "in progress"
+        if status != "in progress":
+            fates = {"committed": Fate.COMMITTED, "aborted": Fate.ROLLED_BACK}
+            return fates.get(status, Fate.UNKNOWN)
         if clock() + pause > end:
             return Fate.UNKNOWN
         await asyncio.sleep(pause)

@@ -136,11 +136,11 @@ async def test_the_server_is_killed(open_folder: Path) -> None:
         was = hashes(conninfo)
 
         def kill() -> None:
-            """A backend that dies takes the whole server through a recovery."""
+            """The processes of the run; one that dies takes the whole server through a recovery."""
             with psycopg.connect(conninfo, autocommit=True) as connection:
-                row = connection.execute("SELECT pg_backend_pid()").fetchone()
-                assert row is not None
-                os.kill(row[0], signal.SIGKILL)
+                found = connection.execute("SELECT pid FROM pg_stat_activity WHERE application_name = 'fkexplorer'")
+                for (pid,) in found.fetchall():
+                    os.kill(pid, signal.SIGKILL)
                 with pytest.raises(psycopg.OperationalError):
                     connection.execute("SELECT pg_sleep(10)")
 
@@ -215,6 +215,31 @@ async def test_nobody_knows_until_the_server_can_be_asked(
     _, undone = await take_back(conninfo, open_folder, entry.id)
     assert undone.ending is Ending.DONE, undone.words
     assert hashes(conninfo) == was
+
+
+async def test_an_id_that_a_crash_gave_to_another_transaction(
+    make_database: Callable[[str], str], open_folder: Path
+) -> None:
+    """The server calls it committed; the rows tell that it was not this one."""
+    conninfo = make_database(FAMILY)
+    was = hashes(conninfo)
+    async with Proxy(conninfo) as proxy:
+
+        def cut() -> None:
+            proxy.refusing = True
+            proxy.cut(b"COMMIT\0", before=True)
+
+        async with opened(proxy.conninfo) as (database, _):
+            outcome = await fix(database, Hooked(open_folder, "before committing", cut), RunLimits(ask_seconds=0.0))
+    assert outcome.ending is Ending.UNKNOWN
+    with psycopg.connect(conninfo) as connection:
+        row = connection.execute("SELECT txid_current()").fetchone()
+    assert row is not None
+    journal = Journal(open_folder)
+    journal.append(outcome.entry, "committing", part=0, xid=row[0], touched=[])
+    async with opened(conninfo) as (database, _):
+        assert await resolve(database, journal) == 0
+    assert (journal.entries()[0].state, hashes(conninfo)) == (State.NOTHING, was)
 
 
 async def test_the_connection_is_cut_before(make_database: Callable[[str], str], open_folder: Path) -> None:

@@ -90,9 +90,13 @@ async def waits(conninfo: str) -> None:
     ("statement", "then", "said"),
     [
         # Its lock is waited for, and by then it has a parent.
-        ("UPDATE c SET pid = 1 WHERE id = 15", "", "4 rows changed, in place of 5"),
+        ("UPDATE c SET pid = 1 WHERE id = 15", "", "4 rows of public.c are wanted still, in place of 5"),
         # The orphan is waited for; its parent comes meanwhile, unseen by the statement that waits.
-        ("UPDATE c SET note = 'x' WHERE id = 15", "INSERT INTO p VALUES (15)", "4 rows changed, in place of 5"),
+        (
+            "UPDATE c SET note = 'x' WHERE id = 15",
+            "INSERT INTO p VALUES (15)",
+            "4 rows of public.c are wanted still, in place of 5",
+        ),
         ("DELETE FROM g WHERE cid = 15", "", "public.g: 8 deleted, in place of 10 deleted"),
         ("UPDATE h SET cid = NULL WHERE cid = 15", "", "public.h: 4 updated, in place of 5 updated"),
     ],

@@ -18,7 +18,7 @@ from fkexplorer.fixes.collisions import incoming
 from fkexplorer.fixes.guard import Names, user_triggers
 from fkexplorer.fixes.holders import holders
 from fkexplorer.fixes.locks import data_locks
-from fkexplorer.fixes.model import Blocker, Consequences, DataStep, Effect, Preview, Verb
+from fkexplorer.fixes.model import Blocker, Consequences, DataStep, Effect, Preview, Trigger, Verb
 from fkexplorer.fixes.notes import lasting, privilege, stays_invalid
 from fkexplorer.fixes.plans import make_plan
 from fkexplorer.fixes.rows import Orphans
@@ -29,10 +29,10 @@ from fkexplorer.orphans.predicate import EdgePredicate
 from fkexplorer.schema.actions import FixAction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from fkexplorer.database.connection import Database
-    from fkexplorer.fixes.model import Plan, Request, Step, Trigger
+    from fkexplorer.fixes.model import Plan, Request, Step
     from fkexplorer.orphans.model import Page
     from fkexplorer.schema.model import Column, Index, Schema
 
@@ -41,6 +41,12 @@ SECONDS = 120
 ROW_SECONDS = 60e-6
 """What it takes to lock, back up and change a row that is found."""
 _VERBS = (Verb.DELETE, Verb.UPDATE, Verb.INSERT)
+
+_RULES = """
+SELECT r.ev_class::int8, r.rulename::text, r.ev_type::text FROM pg_catalog.pg_rewrite r
+WHERE r.ev_class IN ({tables}) AND r.ev_type IN ('2', '3', '4') AND r.ev_enabled IN ('O', 'A') ORDER BY 1, 2
+"""
+_EVENTS = {"2": Verb.UPDATE, "3": Verb.INSERT, "4": Verb.DELETE}
 
 
 async def preview(database: Database, schema: Schema, request: Request) -> Preview:
@@ -220,7 +226,14 @@ class _Looking:
             done = zip(_VERBS, (each.deleted, each.updated + each.more_updates, each.inserted), strict=True)
             verbs.setdefault(names.root(each.table), set()).update(verb for verb, count in done if count)
         fired = {table: some for table, some in verbs.items() if some}
-        return await user_triggers(self.ask, fired)
+        return (*await user_triggers(self.ask, fired), *await self.rules(fired))
+
+    async def rules(self, fired: Mapping[int, set[Verb]]) -> tuple[Trigger, ...]:
+        """Rules that rewrite these changes into something else: as little foreseen as what a trigger does."""
+        if not fired:
+            return ()
+        rows = await self.ask(_RULES.format(tables=", ".join(map(str, sorted(fired)))))
+        return tuple(Trigger(table, name, "a rule") for table, name, event in rows if _EVENTS[event] in fired[table])
 
     def seen(
         self, *, confirm: str, seconds: float, triggers: tuple[Trigger, ...] = (), given: tuple[Column, ...] = ()

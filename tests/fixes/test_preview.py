@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from fkexplorer.demo.server import EmbeddedServer
 
-SEEDS = 6
+SEEDS = 4
 OF_ROWS = (FixAction.DELETE, FixAction.SET_NULL, FixAction.SET_DEFAULT, FixAction.QUARANTINE)
 
 
@@ -215,6 +215,15 @@ async def test_triggers_are_named_and_a_dry_run_counts_what_they_do(make_databas
         assert (cancelled.rows, cancelled.confirm) == (2, "2")
     with psycopg.connect(conninfo) as connection:
         assert connection.execute("SELECT (SELECT count(*) FROM c), (SELECT count(*) FROM log)").fetchone() == (3, 0)
+
+
+async def test_a_rule_is_named(make_database: Callable[[str], str]) -> None:
+    conninfo = make_database(TRIGGERS + "CREATE RULE kept AS ON DELETE TO c WHERE OLD.id = 3 DO INSTEAD NOTHING")
+    async with opened(conninfo) as (database, schema):
+        edge = find_edges(schema, "fk")[0]
+        found = await preview(database, schema, Request(edge, FixAction.DELETE))
+        assert ("kept", "a rule") in [(trigger.name, trigger.function) for trigger in found.triggers]
+        assert (await dry_run(database, schema, found)).rows == 2
 
 
 async def test_a_dry_run_of_ddl_and_a_refused_one(make_database: Callable[[str], str]) -> None:

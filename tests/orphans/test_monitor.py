@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import copy
+import os
+import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,16 +14,24 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from fkexplorer.database.connection import Database
 from fkexplorer.database.model import Trouble
-from fkexplorer.orphans.events import Confirmed, Counted, Deleted, Settled, Waiting
+from fkexplorer.database.postgresql.reader import read_schema
+from fkexplorer.database.source import Source
+from fkexplorer.demo.server import EmbeddedServer
+from fkexplorer.orphans.changes import Watcher
+from fkexplorer.orphans.events import Confirmed, Counted, Deleted, Event, Settled, Waiting
 from fkexplorer.orphans.model import Status
 from fkexplorer.orphans.monitor import Monitor, MonitorOptions
 from tests.orphans.connected import new_role, opened, run
+from tests.orphans.test_pipeline import tables
 from tests.orphans.watched import watched
 from tests.proxy import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from fkexplorer.orphans.changes import Look
 
 TABLES = """
 CREATE TABLE p (id int PRIMARY KEY); INSERT INTO p SELECT generate_series(1, 10);
@@ -219,25 +231,46 @@ async def test_a_lost_connection_ends_it(database_url: str) -> None:
             await monitor.idle()
 
 
-async def test_a_server_that_crashed_leaves_no_proof(database_url: str) -> None:
-    """Its counters are 0 again: the next monitor has none of the old ones to compare with."""
-    await run(database_url, TABLES)
-    async with opened(database_url) as (database, schema):
-        monitor = Monitor(database, schema, MonitorOptions(), lambda _: None)
-        assert monitor._fresh.proofs == {}
-        monitor.count_all()
-        task = asyncio.create_task(monitor.run())
-        await monitor.idle()
-        assert len(monitor._fresh.proofs) == 2
-        look = monitor._last
-        assert look is not None
-        again = replace(look, cluster="started again", snapshot=monitor.counts[next(iter(schema.edges))].snapshot or "")
-        monitor._fresh.take(again, None, schema)
-        judgement = monitor._fresh.judge(schema)
-        assert judgement.confirmed == frozenset()
-        assert judgement.uncertain == frozenset(schema.edges)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+async def test_a_server_that_crashed_leaves_no_proof() -> None:
+    """Its counters begin at 0 again, and a pooler may keep the connection."""
+    with EmbeddedServer.start(settings={"restart_after_crash": "on", "synchronous_commit": "on"}) as server:
+        conninfo = server.conninfo("postgres")
+        await run(conninfo, TABLES)
+        async with opened(conninfo) as (database, schema):
+            monitor = Monitor(database, schema, MonitorOptions(every=0.1), lambda _: None)
+            monitor.count_all()
+            task = asyncio.create_task(monitor.run())
+            await monitor.idle()
+            look, proofs = monitor._last, copy.deepcopy(monitor._fresh)
+            assert look is not None
+            assert len(proofs.proofs) == 2
+            async with await session(conninfo) as victim:
+                os.kill(victim.info.backend_pid, signal.SIGKILL)
+            # It ends with a lost connection; or none was in use, and it goes on with another.
+            async with asyncio.timeout(20):
+                while not task.done() and monitor._last and monitor._last.cluster == look.cluster:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            after = await up_again(database)
+            assert after.cluster != look.cluster
+            # Were the connection the same, and the snapshot's text too, it would prove nothing.
+            proofs.take(replace(after, snapshot=look.snapshot), None, schema)
+            judgement = proofs.judge(schema)
+            assert judgement.confirmed == frozenset()
+            assert judgement.uncertain == frozenset(schema.edges)
+            await run(conninfo, f"BEGIN; {ORPHAN}; COMMIT")
+            async with watched(conninfo) as told:
+                assert told.count("c").orphans == 1
+
+
+async def up_again(database: Database) -> Look:
+    """The first look at a server that has just crashed."""
+    async with asyncio.timeout(20):
+        while True:
+            with contextlib.suppress(Trouble, psycopg.Error):
+                return await Watcher(database).look()
+            await asyncio.sleep(0.05)
 
 
 @pytest.mark.matrix
@@ -306,3 +339,29 @@ async def test_nothing_is_looked_at_where_it_is_not_live(database_url: str) -> N
         assert len(told.of(Counted)) == 2
         assert len(told.of(Settled)) == 1
         assert told.of(Confirmed) == []
+
+
+async def test_half_of_500_edges_within_five_round_trips(make_database: Callable[[str], str]) -> None:
+    conninfo = make_database(tables(500))
+    async with Proxy(conninfo, delay=0.005) as proxy:
+        database = await Database.connect(Source(make_conninfo(proxy.conninfo, sslmode="disable"), "argument"))
+        schema = await read_schema(database)
+        before = proxy.round_trips
+        taken: list[int] = []
+
+        def listen(event: Event) -> None:
+            if isinstance(event, Counted):
+                taken.append(proxy.round_trips - before)
+
+        # The next look, for which a second connection is made, would be counted too.
+        monitor = Monitor(database, schema, MonitorOptions(every=100), listen)
+        monitor.count_all()
+        task = asyncio.create_task(monitor.run())
+        await monitor.idle()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await database.close()
+    assert len(taken) == 500
+    # The first look, and a window of counts.
+    assert taken[0] == 2
+    assert taken[249] <= 5

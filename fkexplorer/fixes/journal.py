@@ -7,8 +7,8 @@ of an entry. The transactions of an entry are its parts, numbered from 0: a batc
                  `gap` (the query that counts it), `ticket`, `approver`; of an undo `undoes`
     backed_up    `part`, `folder`: the rows that this part changes are in it
     committing   `part`, `xid` (`txid_current`), `touched`; of an undo `undone` (the part that it takes back)
-    committed    `part`
-    rolled_back  `part`, `reason`: this part changed nothing
+    committed    `part`; from whoever asked the server about it `xid`
+    rolled_back  `part`, `reason`: this part changed nothing; `xid` likewise
     unknown      `part`: the connection was lost at COMMIT
     verified     `before`, `after`, `gap_before`, `gap_after`
     ended        `ending`, `words`
@@ -184,6 +184,8 @@ class _Story:
     def take(self, event: Event) -> None:
         """Go on with the next event."""
         part = event.get("part", -1)
+        if "xid" in event and event["event"] != "committing" and event["xid"] != self.parts[part]["xid"]:
+            return  # Somebody asked about a try that was over, while the next one went on.
         match event["event"]:
             case "backed_up":
                 self.backed_up.add(part)

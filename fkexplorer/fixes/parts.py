@@ -290,10 +290,10 @@ async def resolve(database: Database, journal: Journal) -> int:
             continue
         match await _confirmed(database, journal.backup_folder(each.entry, each.part), each.xid, 0):
             case Fate.COMMITTED:
-                journal.append(each.entry, "committed", part=each.part)
+                journal.append(each.entry, "committed", part=each.part, xid=each.xid)
             case Fate.ROLLED_BACK:
-                journal.append(each.entry, "rolled_back", part=each.part, reason="the server says so")
-                shutil.rmtree(journal.backup_folder(each.entry, each.part), ignore_errors=True)
+                # Its backup stays: whoever runs it may be trying again at this moment, in the same folder.
+                journal.append(each.entry, "rolled_back", part=each.part, xid=each.xid, reason="the server says so")
             case Fate.UNKNOWN:
                 unknown += 1
     return unknown

@@ -148,8 +148,8 @@ class _Run:
             return Ending.DONE, "nothing to do"
         if preview.blockers and not preview.doubtful:
             first = preview.blockers[0]
-            name = self._schema.edges[first.edge].name
-            return Ending.REFUSED, f"{first.rows} rows below would keep the server from it, by {name}"
+            label = edge_label(self._schema, self._schema.edges.get(first.edge, self._edge))
+            return Ending.REFUSED, f"{first.rows} rows would keep the server from it, by {label}"
         strange = [each.name for each in preview.triggers if each not in self._consent]
         if strange and not preview.dry:
             names = ", ".join(strange)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from fkexplorer.database.postgresql.pairs import read_pair
 from fkexplorer.fixes.guard import Names, Numbers, moved, user_triggers
 from fkexplorer.fixes.journal import who
 from fkexplorer.fixes.model import Advance, Conflict, Effect, Ending, Outcome, Touched, UndoPreview
-from fkexplorer.fixes.parts import Done, Halt, Ledger, RunLimits, stop_if_asked, system_of
+from fkexplorer.fixes.parts import Done, Halt, Ledger, RunLimits, resolve, stop_if_asked, system_of
 from fkexplorer.fixes.restore import Restoration
 from fkexplorer.fixes.run import UNSIGNED, Signature
 from fkexplorer.fixes.sql import literal
@@ -52,6 +53,8 @@ async def undo_preview(
         Trouble: there is no such entry (`no_entry`), it was made elsewhere (`elsewhere`), there is nothing in it to
             take back (`nothing`), its backup is gone (`no_backup`), or the server refused.
     """
+    with suppress(OSError):
+        await resolve(database, journal)
     found = journal.entry(entry)
     if found is None:
         raise Trouble(f"the journal has no entry {entry}", "fkexplorer journal lists them", code="no_entry")

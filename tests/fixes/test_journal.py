@@ -58,6 +58,11 @@ def test_states(tmp_path: Path) -> None:
     assert (state("a"), [each.xid for each in journal.pending()]) == (State.UNKNOWN, [5])
     journal.append("a", "rolled_back", part=0, reason="a lock")
     assert (state("a"), journal.pending()) == (State.NOTHING, [])
+    journal.append("a", "committing", part=0, xid=6, touched=ROWS)
+    journal.append("a", "committed", part=0, xid=5)
+    assert state("a") is State.UNKNOWN
+    journal.append("a", "rolled_back", part=0, xid=6, reason="the server says so")
+    assert state("a") is State.NOTHING
     for part in (0, 1):
         journal.append("a", "backed_up", part=part)
         journal.append("a", "committing", part=part, xid=6 + part, touched=ROWS)

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from fkexplorer.config import Settings
     from fkexplorer.console import Console
     from fkexplorer.database.connection import Database
-    from fkexplorer.fixes.model import Advance, UndoPreview
+    from fkexplorer.fixes.entries import UndoPreview
+    from fkexplorer.fixes.model import Advance
 
 DONE, COULD_NOT = 0, 2
 

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from fkexplorer.fixes.model import Entry, State, Touched
+from fkexplorer.fixes.entries import Entry, State, Touched
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

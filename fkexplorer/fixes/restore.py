@@ -10,9 +10,10 @@ from fkexplorer.fixes import sql
 from fkexplorer.fixes.backup import load_manifest, load_rows
 from fkexplorer.fixes.bonds import countable, edge_key, is_orphan, naming
 from fkexplorer.fixes.bypass import bypass_for, lift
+from fkexplorer.fixes.entries import Conflict
 from fkexplorer.fixes.guard import Names, Numbers, compare, counters, difference, moved, user_triggers
 from fkexplorer.fixes.images import row_source, values
-from fkexplorer.fixes.model import Conflict, Verb
+from fkexplorer.fixes.model import Verb
 from fkexplorer.fixes.shapes import AT, latest, numbered, shapes, typed
 from fkexplorer.orphans.predicate import EdgePredicate
 from fkexplorer.schema.model import TypeName

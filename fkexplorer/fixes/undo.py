@@ -13,9 +13,10 @@ import psycopg
 from fkexplorer.database.errors import trouble_of
 from fkexplorer.database.model import Trouble
 from fkexplorer.database.postgresql.pairs import read_pair
+from fkexplorer.fixes.entries import Conflict, Touched, UndoPreview
 from fkexplorer.fixes.guard import Names, Numbers, moved, user_triggers
 from fkexplorer.fixes.journal import who
-from fkexplorer.fixes.model import Advance, Conflict, Effect, Ending, Outcome, Touched, UndoPreview
+from fkexplorer.fixes.model import Advance, Effect, Ending, Outcome
 from fkexplorer.fixes.parts import Done, Halt, Ledger, RunLimits, resolve, stop_if_asked, system_of
 from fkexplorer.fixes.restore import Restoration
 from fkexplorer.fixes.run import UNSIGNED, Signature

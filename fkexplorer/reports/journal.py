@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from fkexplorer.fixes.model import State
+from fkexplorer.fixes.entries import State
 from fkexplorer.reports.values import exact, inert, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from fkexplorer.fixes.model import Entry, Touched, UndoPreview
+    from fkexplorer.fixes.entries import Entry, Touched, UndoPreview
 
 STATE_WORDS = {
     State.NOTHING: "nothing was changed",

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fkexplorer.database.connection import Database
-    from fkexplorer.fixes.model import Outcome, Step, UndoPreview
+    from fkexplorer.fixes.entries import UndoPreview
+    from fkexplorer.fixes.model import Outcome, Step
     from fkexplorer.schema.model import Relationship, Schema
 
 QUICK = RunLimits(WriteLimits(lock_timeout_ms=200), retries=1, pause_seconds=0.02, ask_seconds=5.0)

@@ -9,8 +9,9 @@ import pytest
 from fkexplorer.database.model import Trouble
 from fkexplorer.database.postgresql.reader import read_schema
 from fkexplorer.demo.database import build_demo
+from fkexplorer.fixes.entries import State
 from fkexplorer.fixes.journal import Journal
-from fkexplorer.fixes.model import Ending, Request, Scope, State
+from fkexplorer.fixes.model import Ending, Request, Scope
 from fkexplorer.fixes.preview import preview
 from fkexplorer.fixes.run import run
 from fkexplorer.fixes.undo import undo, undo_preview

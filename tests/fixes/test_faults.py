@@ -18,8 +18,9 @@ from psycopg.conninfo import conninfo_to_dict
 
 from fkexplorer.database.postgresql.reader import read_schema
 from fkexplorer.fixes.backup import load_manifest
+from fkexplorer.fixes.entries import State
 from fkexplorer.fixes.journal import Journal
-from fkexplorer.fixes.model import Ending, State
+from fkexplorer.fixes.model import Ending
 from fkexplorer.fixes.parts import RunLimits, resolve
 from fkexplorer.fixes.run import run
 from tests.database.listening import listening

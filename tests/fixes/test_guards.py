@@ -15,8 +15,9 @@ from psycopg.conninfo import make_conninfo
 import fkexplorer
 from fkexplorer.database.model import Trouble
 from fkexplorer.fixes.dry import dry_run
+from fkexplorer.fixes.entries import State
 from fkexplorer.fixes.journal import Journal
-from fkexplorer.fixes.model import Ending, State
+from fkexplorer.fixes.model import Ending
 from fkexplorer.fixes.parts import RunLimits
 from fkexplorer.fixes.run import run
 from fkexplorer.fixes.writer import WriteLimits, looking, writing

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+from fkexplorer.fixes.entries import State, Touched
 from fkexplorer.fixes.journal import Journal, who
-from fkexplorer.fixes.model import State, Touched
 
 if TYPE_CHECKING:
     from pathlib import Path

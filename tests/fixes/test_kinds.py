@@ -10,8 +10,9 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from fkexplorer.fixes import sql
+from fkexplorer.fixes.entries import State
 from fkexplorer.fixes.journal import Journal
-from fkexplorer.fixes.model import Change, DdlStep, Effect, Ending, Lock, State, Verb
+from fkexplorer.fixes.model import Change, DdlStep, Effect, Ending, Lock, Verb
 from fkexplorer.fixes.parts import RunLimits
 from fkexplorer.fixes.run import run
 from fkexplorer.schema.actions import FixAction

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fkexplorer.fixes.backup import load_manifest, load_rows
+from fkexplorer.fixes.entries import State, Touched
 from fkexplorer.fixes.journal import Journal
-from fkexplorer.fixes.model import Advance, Ending, State, Touched, Verb
+from fkexplorer.fixes.model import Advance, Ending, Verb
 from fkexplorer.fixes.run import Signature, run
 from tests.fixes.byhand import delete, edge_named, events, preview_of
 from tests.orphans.connected import opened

@@ -9,8 +9,9 @@ import psycopg
 import pytest
 
 from fkexplorer.database.model import Trouble
+from fkexplorer.fixes.entries import State
 from fkexplorer.fixes.journal import Journal
-from fkexplorer.fixes.model import Ending, State
+from fkexplorer.fixes.model import Ending
 from fkexplorer.fixes.run import run
 from fkexplorer.fixes.undo import undo, undo_preview
 from tests.fixes.byhand import QUICK, delete, do, edge_named, hashes, preview_of, take_back

@@ -146,11 +146,29 @@ class Watcher:
             "held_back": Template(_HELD_BACK).substitute(idle=_IDLE_15 if version >= 150000 else "a.state_change"),
             "started": "l.waitstart" if version >= 140000 else "NULL::timestamptz",
         }
+        self._rows: dict[str, tuple[str, ...]] = {}
+        self._known: dict[int, Counters] = {}
+        """The counters that were read last, by relation: as text, and as numbers."""
 
     def _text(self, template: str, schema: Schema | None = None) -> str:
         others = _undeclared(schema) if schema else ()
         ours = ",".join(map(str, self._database.backends))
         return Template(template).substitute(self._texts, ours=ours, others=",".join(map(str, others)))
+
+    def _counters(self, *columns: str) -> dict[int, Counters]:
+        """The counters of a row of `_COUNTERS`: the same objects as before for all that did not change."""
+        rows = {row[0]: row for row in zip(*(column.split() for column in columns), strict=True)}
+        before, self._rows = self._rows, rows
+        known = {}
+        if rows.keys() == before.keys():
+            known = self._known.copy()
+            changed = [row for name, row in rows.items() if row != before[name]]
+        else:
+            changed = list(rows.values())
+        for oid, written, deleted, file in changed:
+            known[int(oid)] = Counters(int(written), int(deleted), int(file))
+        self._known = known
+        return known
 
     async def look(self) -> Look:
         """Look at the snapshot and the sessions.
@@ -172,7 +190,7 @@ class Watcher:
         look, counters, fingerprint = await self._database.glance(
             self._text(_LOOK), self._text(_COUNTERS, schema), FINGERPRINT, limits=_LIMITS
         )
-        return Look(*look[0]), Details(_counters(*counters[0]), fingerprint[0][0])
+        return Look(*look[0]), Details(self._counters(*counters[0]), fingerprint[0][0])
 
     async def details(self, schema: Schema, *, counters: bool, fingerprint: bool, waits: bool) -> Details:
         """Read what is asked for in one transaction, which begins after every look that came before.
@@ -192,15 +210,10 @@ class Watcher:
         rows = await self._database.glance(*statements.values(), limits=_LIMITS)
         answers = dict(zip(statements, rows, strict=True))
         return Details(
-            counters=_counters(*answers["counters"][0]) if counters else None,
+            counters=self._counters(*answers["counters"][0]) if counters else None,
             fingerprint=answers["fingerprint"][0][0] if fingerprint else None,
             waits=waits_of(answers["waits"], schema) if waits else None,
         )
-
-
-def _counters(*columns: str) -> dict[int, Counters]:
-    numbers = [map(int, column.split()) for column in columns]
-    return {oid: Counters(written, deleted, file) for oid, written, deleted, file in zip(*numbers, strict=True)}
 
 
 def _undeclared(schema: Schema) -> set[int]:

@@ -12,7 +12,6 @@ from fkexplorer.database.model import Trouble
 from fkexplorer.fixes.choices import choices
 from fkexplorer.fixes.expressions import check_expression
 from fkexplorer.fixes.model import DdlStep, Request
-from fkexplorer.fixes.pairs import pair_edge
 from fkexplorer.fixes.plans import make_plan
 from fkexplorer.fixes.preview import preview
 from fkexplorer.orphans.counter import count_edge
@@ -21,6 +20,7 @@ from fkexplorer.schema.model import EdgeKind
 from fkexplorer.schema.names import find_edges, find_tables
 from tests.database.listening import listening
 from tests.database.test_standby import standby
+from tests.fixes.pairing import pair_edge
 from tests.orphans.connected import new_role, opened, run
 from tests.servers import binaries, missing
 
@@ -239,10 +239,8 @@ async def test_no_constraint_can_be_added(make_database: Callable[[str], str]) -
         assert "is deferrable" in (await reason("public.c", "i4", "public.p", "late"))[0]
         assert "is unlogged" in (await reason("public.c", "i4", "public.fleeting", "id"))[0]
         assert (await reason("public.c", "i4", "public.p", "i8"))[0] == ""
-        with pytest.raises(Trouble, match="no foreign key can compare"):
+        with pytest.raises(Trouble, match="no foreign key compares them"):
             await pair_edge(database, schema, (table("public.c"), ["t"]), (table("public.p"), ["u"]))
-        with pytest.raises(Trouble, match="has no column nothing"):
-            await pair_edge(database, schema, (table("public.c"), ["nothing"]), (table("public.p"), ["u"]))
 
 
 async def test_the_same_name_elsewhere_is_not_the_same_constraint(make_database: Callable[[str], str]) -> None:

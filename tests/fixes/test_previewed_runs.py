@@ -12,12 +12,12 @@ from fkexplorer.database.postgresql.reader import read_schema
 from fkexplorer.demo.database import build_demo
 from fkexplorer.fixes.journal import Journal
 from fkexplorer.fixes.model import Ending, Request, Scope
-from fkexplorer.fixes.pairs import pair_edge
 from fkexplorer.fixes.preview import preview
 from fkexplorer.fixes.run import run
 from fkexplorer.schema.actions import FixAction
 from fkexplorer.schema.names import find_edges, find_tables
 from tests.fixes.byhand import QUICK
+from tests.fixes.pairing import pair_edge
 from tests.orphans.connected import opened
 
 if TYPE_CHECKING:

@@ -281,7 +281,8 @@ class Monitor:
         await asyncio.sleep(0)  # of thousands of edges either half takes some ms: keys and painting come in between
         if self._stale and asyncio.get_running_loop().time() >= self._read_at:
             await self._read_catalogue()
-        self._tell_failed()
+        if not self._stale:
+            self._tell_failed()
         judgement = self._fresh.judge(self.schema)
         self._listener(Confirmed(datetime.fromtimestamp(judgement.as_of, UTC), judgement.confirmed))
         self._count_again(judgement, look)
@@ -324,6 +325,7 @@ class Monitor:
         except Trouble as trouble:
             if trouble.code == "lost":
                 raise
+            self._stale = False  # until the next look at it
             return
         self._stale, self._fingerprint = False, schema.fingerprint
         found = differences(self.schema, schema)

@@ -45,10 +45,10 @@ def summary(found: Found) -> Iterator[str]:
     for each in found.pieces:
         what = f"{each.name} in pieces, {each.reports} times told, /one statement"
         yield _line(what, f"{each.to_whole:.3f}", f"{_PIECES}")
-    if found.cancels:
-        worst = sorted(found.cancels)[math.ceil(0.95 * len(found.cancels)) - 1]
-        what = f"cancelled, until the server is at rest, p95 of {len(found.cancels)}"
-        yield _line(what, f"{1000 * worst:.1f} ms", f"{_CANCEL:.0f} ms")
+    cancels = sorted(1000 * seconds for case in found.cancels.values() for seconds in case)
+    if cancels:
+        what = f"cancelled, until the server is at rest, p95 of {len(cancels)}"
+        yield _line(what, f"{cancels[math.ceil(0.95 * len(cancels)) - 1]:.1f} ms", f"{_CANCEL:.0f} ms")
     if found.lines:
         most = max(_mib(line.growth) for line in found.lines)
         yield _line("growth of the client's memory, most", f"{most:.1f} MB", f"{_GROWTH:.0f} MB")

@@ -45,8 +45,8 @@ class Found:
     lines: list[Line] = field(default_factory=list)
     samples: list[Sampled] = field(default_factory=list)
     pieces: list[Pieces] = field(default_factory=list)
-    cancels: list[float] = field(default_factory=list)
-    """Seconds until nothing of a cancelled count ran on the server."""
+    cancels: dict[str, list[float]] = field(default_factory=dict)
+    """By case: seconds until nothing of a cancelled count ran on the server."""
     edges: dict[float, dict[str, Reached]] = field(default_factory=dict)
     """See `measure_edges`."""
 
@@ -125,7 +125,7 @@ async def _cases(bench: Bench, found: Found, patterns: Sequence[str], tell: Call
                 if line.median(OURS) < _LONG:
                     continue
                 edge = bench.edge(constraint_name(case.orphans))
-                found.cancels += await cancel_latencies(bench, line, edge)
+                found.cancels[case.name] = await cancel_latencies(bench, line, edge)
                 if sampled := await sample(bench, line, edge):
                     found.samples.append(sampled)
                 if line.median(OURS) >= FIRST:

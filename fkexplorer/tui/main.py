@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 from fkexplorer.reports import sentence
 from fkexplorer.schema.names import edge_label, table_label
 from fkexplorer.tui.filterbar import FilterBar
+from fkexplorer.tui.fixes.actions import FixKeys
 from fkexplorer.tui.keys import KEYS, bindings
 from fkexplorer.tui.lens import LensView
 from fkexplorer.tui.messages import CountWanted, RowsWanted, RowWanted, SqlWanted, StopWanted, TotalsWanted
-from fkexplorer.tui.panes import Panes
 from fkexplorer.tui.rows import RowsView
 from fkexplorer.tui.tables import TablesView
 from fkexplorer.tui.world import RowsKind, RowsQuery, View
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _JUMPS = {"t": "tables", "l": "lens", "d": "detail", "r": "rows"}
 
 
-class MainScreen(Panes):
+class MainScreen(FixKeys):
     """The panes with their keys. What needs the database is asked for by a message to the app."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("main")

@@ -110,7 +110,7 @@ class ExplorerApp(App[int], inherit_bindings=False):
         from fkexplorer.tui.main import MainScreen  # noqa: PLC0415 - half of all that is imported
 
         self.world.live = Live()
-        self.main = MainScreen(self.world, self.source.label())
+        self.main = MainScreen(self.world, self.source.label(), self.session)
         await self.push_screen(self.main)
         self._opened = True
         if self._code is not None:

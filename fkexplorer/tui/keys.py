@@ -144,6 +144,8 @@ KEYS: tuple[Key, ...] = (
     Key("close", "escape", "Esc", "close", "close", "Close one layer, or clear the filter.", "main"),
     Key("copy.name", "y", "y", "copy_name", "copy", "Copy the name or the value under the cursor.", "main"),
     Key("copy.sql", "Y", "Y", "copy_sql", "copy SQL", "Copy the query that lists these orphans.", "main"),
+    Key("fixes", "a", "a", "fixes", "fixes", "What can be done about this foreign key; a preview comes first.", "main"),
+    Key("journal", "J", "J", "journal", "journal", "What was done from this machine, and its undo.", "main"),
     Key("write.arm", "W", "W", "arm", "arm writing", "Arm writing for ten minutes, or disarm it.", "main"),
     Key("help", "question_mark,f1", "?", "help", "help", "All keys, and what the badges mean.", "main"),
     Key("palette", "colon,ctrl+p", ":", "palette", "palette", "Command palette (also Ctrl+P).", "main"),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fkexplorer.tui.keys import Key
     from fkexplorer.tui.lines import LineList
     from fkexplorer.tui.panel import Detail
+    from fkexplorer.tui.session import Session
     from fkexplorer.tui.world import World
 
 _JUMPS = {"t": "tables", "l": "lens", "d": "detail", "r": "rows"}
@@ -35,8 +36,9 @@ class MainScreen(FixKeys):
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("main")
 
-    def __init__(self, world: World, label: str) -> None:
+    def __init__(self, world: World, label: str, session: Session) -> None:
         super().__init__(world, label)
+        self.session = session
         self._numbers = 0
         self._revealed = False
         self._jumping = False

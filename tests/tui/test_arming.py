@@ -13,7 +13,8 @@ from fkexplorer.config import Environment, Settings
 from fkexplorer.tui.arming import MINUTES, Arming
 from fkexplorer.tui.fixes.typed import TypeScreen
 from tests.proxy import Proxy
-from tests.tui.helpers import Person, opened
+from tests.tui.helpers import Person, holding, opened
+from tests.tui.test_counts import waits
 from tests.tui.typing_by_hand import burst, slow
 
 if TYPE_CHECKING:
@@ -157,8 +158,12 @@ async def test_a_lost_connection_disarms(url: str, monkeypatch: pytest.MonkeyPat
         await person.type(place(person))
         await person.press("enter")
         assert armed(person)
-        proxy.hang_up()
-        await person.sees("LOST")
+        async with holding(url, "LOCK TABLE c"):
+            await person.go_to("c")
+            await person.press("r")
+            await waits(url)
+            proxy.hang_up()
+            await person.sees("LOST")
         assert not armed(person)
         await person.press("W")
         await person.told("can't be armed")

@@ -18,7 +18,7 @@ from fkexplorer.tui.fixes.journal import JournalScreen
 from fkexplorer.tui.fixes.typed import TypeScreen
 from tests.proxy import Proxy
 from tests.tui.helpers import Person, holding, opened, run
-from tests.tui.typing_by_hand import burst, slow
+from tests.tui.typing_by_hand import slow
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -249,7 +249,6 @@ async def test_wrong_numbers_pastes_and_bursts_confirm_nothing(url: str, monkeyp
         monkeypatch.setattr(typed, "when", lambda _: 0.0)
         await person.press("enter", "5", "enter")
         assert isinstance(person.app.screen, TypeScreen)
-        burst(monkeypatch)
     assert await rows(url, ALL) == before
 
 
@@ -368,3 +367,68 @@ async def test_the_script_is_saved(url: str, tmp_path: Path) -> None:
     for path in saved():
         assert "DELETE FROM ONLY" in path.read_text()
         assert path.stat().st_mode & 0o077 == 0
+
+
+async def test_a_second_app_finds_that_the_rows_moved(url: str) -> None:
+    async with armed(url) as first, opened(url, arming=Arming(allow_writes=True)) as second:
+        for person in (first, second):
+            await panel(person)
+            await person.press("n")
+            await previewed(person)
+        await confirm(first, "5")
+        await previewed(first, Phase.ENDED)
+        done = await rows(url, ALL)
+        # Armed is the session, not the machine.
+        await second.press("enter")
+        await second.told("writing is not armed")
+        await second.press("W")
+        await second.until(lambda: isinstance(second.app.screen, TypeScreen))
+        facts = second.app.world.facts
+        assert facts is not None
+        await second.type(facts.place)
+        await second.press("enter")
+        await confirm(second, "5")
+        await previewed(second, Phase.ENDED)
+        assert "moved" in await said(second)
+        assert await rows(url, ALL) == done
+
+
+async def test_everything_is_ascii_and_inert(url: str) -> None:
+    await run(
+        url,
+        "ALTER TABLE c RENAME CONSTRAINT fk TO \"f\u2502k\x1b[31m\"; UPDATE c SET note = 'r\u00fcckl\u00e4ufig \u202e'",
+    )
+    async with opened(url, arming=Arming(allow_writes=True), ascii_only=True) as person:
+        await arm(person)
+        [edge] = person.app.world.schema.edges.values()  # type: ignore[union-attr]
+        await panel(person, edge.name)
+        assert person.text.isascii(), person.text
+        await person.press("p")
+        await person.settle()
+        assert person.text.isascii(), person.text
+        await person.press("escape", "d")
+        await previewed(person)
+        assert (await said(person)).isascii()
+        await confirm(person, "5")
+        await previewed(person, Phase.ENDED)
+        assert person.text.isascii(), person.text
+        assert (await said(person)).isascii()
+        await person.press("escape", "escape", "J")
+        await person.until(lambda: isinstance(person.app.screen, JournalScreen) and person.app.screen.list.entries)
+        await person.settle()
+        assert person.text.isascii(), person.text
+        assert "set-null" not in person.text
+        assert "delete" in person.text
+
+
+async def test_an_empty_journal_and_small_screens(url: str) -> None:
+    async with opened(url, size=(50, 16)) as person:
+        await person.press("J")
+        await person.sees("No fix was made from here")
+        await person.press("u", "Y", "escape")
+        assert person.app.screen is person.app.main
+        await panel(person)
+        for size in ((40, 10), (140, 40), (80, 24)):
+            await person.pilot.resize_terminal(*size)
+            await person.settle()
+            assert "delete the" in person.text

@@ -16,8 +16,9 @@ from fkexplorer.fixes.model import Ending
 from fkexplorer.fixing import open_journal
 from fkexplorer.reports.fixes import outcome_lines
 from fkexplorer.reports.style import Span
-from fkexplorer.reports.values import exact, fit, inert
+from fkexplorer.reports.values import exact, inert
 from fkexplorer.tui.dialogs import TextLines
+from fkexplorer.tui.fixes.actions import arm
 from fkexplorer.tui.fixes.deeds import validation
 from fkexplorer.tui.fixes.said import Advanced, Failed, Finished, Saved, Seen
 from fkexplorer.tui.fixes.typed import TypeScreen
@@ -51,7 +52,14 @@ class Phase(StrEnum):
 
 _KEYS: dict[Phase, tuple[tuple[str, str], ...]] = {
     Phase.LOOKING: (("Esc", "give up"),),
-    Phase.SEEN: (("Enter", "go on"), ("Y", "copy SQL"), ("S", "save script"), ("d", "dry run"), ("Esc", "close")),
+    Phase.SEEN: (
+        ("Enter", "go on"),
+        ("Y", "copy SQL"),
+        ("S", "save script"),
+        ("d", "dry run"),
+        ("W", "arm"),
+        ("Esc", "close"),
+    ),
     Phase.FAILED: (("Enter", "look again"), ("Esc", "close")),
     Phase.RUNNING: ((".", "stop after this batch"),),
     Phase.ENDED: (("Enter", "close"),),
@@ -66,6 +74,7 @@ class DeedScreen(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "leave", "close", id="deed.close", tooltip="Close it."),
+        Binding("W", "arm", "arm writing", id="deed.arm", tooltip="Arm writing for ten minutes, or disarm it."),
         Binding("Y", "copy", "copy SQL", id="deed.copy", tooltip="Copy the SQL."),
         Binding("S", "save", "save script", id="deed.save", tooltip="Save it as a script for psql."),
         Binding("d", "dry", "dry run", id="deed.dry", tooltip="Do it and take it back, to count what triggers do."),
@@ -77,6 +86,7 @@ class DeedScreen(ModalScreen[None]):
     DeedScreen { align: center middle; }
     DeedScreen > Vertical { width: 96%; height: 94%; border: round $primary; background: $surface; }
     DeedScreen.-ascii > Vertical { border: ascii $primary; }
+    #deed-state { height: 2; }
     """
 
     def __init__(self, session: Session, world: World, deed: Deed) -> None:
@@ -138,11 +148,9 @@ class DeedScreen(ModalScreen[None]):
         self.query_one("#deed-keys", Panel).show([spans])
 
     def _show_state(self) -> None:
-        theirs = painted(self.app)
         text, style = self._state()
-        self.query_one("#deed-state", Panel).show(
-            [[Span(" " + fit(text, self._cells, ascii=theirs.ascii_only), style)]]
-        )
+        line = (Span(inert(text, ascii=painted(self.app).ascii_only), style),)
+        self.query_one("#deed-state", Panel).show(wrapped([line], self._cells)[:2])
 
     def _state(self) -> tuple[str, str]:
         """Where it stands, on the line above the keys."""
@@ -161,7 +169,7 @@ class DeedScreen(ModalScreen[None]):
         refusal = self._world.arming.refusal(None if self._world.lost else self._world.facts)
         if refusal is not None:
             return f"can't be done: {words_of(refusal)}"
-        return "" if self._armed else "writing is not armed: close this, and W arms it"
+        return "" if self._armed else "writing is not armed: W arms it"
 
     @property
     def _armed(self) -> bool:
@@ -207,6 +215,10 @@ class DeedScreen(ModalScreen[None]):
         else:
             self.phase = Phase.FAILED
             self._say(words_of(event.trouble), "severe")
+
+    def action_arm(self) -> None:
+        """Arm writing, or disarm it; what is running goes on."""
+        arm(self, self._world, self._show)
 
     def action_copy(self) -> None:
         """To the terminal's clipboard."""

@@ -14,7 +14,8 @@ from fkexplorer.schema.names import edge_label, table_label
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from fkexplorer.fixes.model import Blocker, Effect, Outcome, Preview, Trigger, UndoPreview
+    from fkexplorer.fixes.entries import UndoPreview
+    from fkexplorer.fixes.model import Blocker, Effect, Outcome, Preview, Trigger
     from fkexplorer.orphans.model import Count, Page
     from fkexplorer.reports.style import Line
     from fkexplorer.schema.model import Schema

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Sequence
 
+    from fkexplorer.fixes.entries import UndoPreview
     from fkexplorer.fixes.journal import Journal
-    from fkexplorer.fixes.model import Advance, Outcome, Preview, Trigger, UndoPreview
+    from fkexplorer.fixes.model import Advance, Outcome, Preview, Trigger
     from fkexplorer.reports.style import Line
     from fkexplorer.schema.model import Relationship, Schema
     from fkexplorer.tui.session import Session

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
-    from fkexplorer.fixes.model import Entry
+    from fkexplorer.fixes.entries import Entry
     from fkexplorer.tui.session import Session
     from fkexplorer.tui.world import World
 

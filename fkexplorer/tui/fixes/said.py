@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fkexplorer.database.model import Trouble
-    from fkexplorer.fixes.model import Advance, Choice, Entry, Outcome
+    from fkexplorer.fixes.entries import Entry
+    from fkexplorer.fixes.model import Advance, Choice, Outcome
 
 
 @dataclass

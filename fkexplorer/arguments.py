@@ -106,6 +106,7 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     app.add_argument("--version", action="store_true", help="print the version")
     app.add_argument("--ascii", action="store_true", help="draw with ASCII only")
     app.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
+    app.add_argument("--allow-writes", action="store_true", help="permit writing: W arms it, each fix is confirmed")
     _add_max_bytes(app)
 
     check = _parser("check", "Count orphans on every foreign key. Exit code 1 if there are any.")

@@ -19,7 +19,7 @@ from fkexplorer.database.model import Trouble
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
     from types import FrameType
 
     from fkexplorer.config import Settings
@@ -165,8 +165,10 @@ def _run(argv: list[str], console: Console, known: _Known) -> int:
         )
     _hide_password(argv, options)
     if command == "":
-        _needs_terminal(os.environ)
-        return _app(options, known)
+        from fkexplorer.console import needs_screen  # noqa: PLC0415
+
+        needs_screen(os.environ)
+        return _app(options, settings, known)
     if command == "undo":
         from fkexplorer.fixing import needs_person  # noqa: PLC0415
 
@@ -189,18 +191,6 @@ def _configured(
     check_names(parsers().values(), os.environ)
     settings = load_settings(config or os.environ.get("FKEXPLORER_CONFIG"), os.environ, Path())
     return settings, parse(parser, rest, settings, os.environ)
-
-
-def _needs_terminal(environ: Mapping[str, str]) -> None:
-    from fkexplorer.console import dumb  # noqa: PLC0415
-
-    hint = "`fkexplorer check` counts orphans without a screen"
-    if not (sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty()):
-        raise Trouble("the app needs a terminal and there is none", hint, code="no_terminal")
-    if dumb(environ):
-        raise Trouble(
-            f"the app cannot draw on a terminal of TERM={environ.get('TERM', '')!s}", hint, code="no_terminal"
-        )
 
 
 def _journal(options: argparse.Namespace, settings: Settings, console: Console, known: _Known) -> int:
@@ -256,10 +246,11 @@ def _hide_password(argv: list[str], options: argparse.Namespace) -> None:
         setproctitle.setproctitle(" ".join(["fkexplorer", *words]))
 
 
-def _app(options: argparse.Namespace, known: _Known) -> int:
+def _app(options: argparse.Namespace, settings: Settings, known: _Known) -> int:
     """Run the app; the demo's server starts while it is already on screen (a second of the two that it takes)."""
     from fkexplorer.console import speaks_unicode  # noqa: PLC0415
     from fkexplorer.database.source import Source  # noqa: PLC0415
+    from fkexplorer.tui.arming import Arming  # noqa: PLC0415
     from fkexplorer.tui.run import run_app  # noqa: PLC0415
 
     with ExitStack() as server:
@@ -278,6 +269,7 @@ def _app(options: argparse.Namespace, known: _Known) -> int:
             max_bytes=options.max_bytes,
             prepare=(lambda: server.enter_context(_source(options))) if _wants_demo(options) else None,
             typed=known.typed,
+            arming=Arming(settings, allow_writes=options.allow_writes),
         )
 
 

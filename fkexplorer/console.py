@@ -38,6 +38,21 @@ def dumb(environ: Mapping[str, str]) -> bool:
     return environ.get("TERM", "") in ("dumb", "unknown", "")
 
 
+def needs_screen(environ: Mapping[str, str]) -> None:
+    """Make sure that the app can draw.
+
+    Raises:
+        Trouble: there is no terminal, or none that can move its cursor (`no_terminal`).
+    """
+    hint = "`fkexplorer check` counts orphans without a screen"
+    if not (sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty()):
+        raise Trouble("the app needs a terminal and there is none", hint, code="no_terminal")
+    if dumb(environ):
+        raise Trouble(
+            f"the app cannot draw on a terminal of TERM={environ.get('TERM', '')!s}", hint, code="no_terminal"
+        )
+
+
 class Console:
     """The two streams of this process."""
 

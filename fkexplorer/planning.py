@@ -80,7 +80,7 @@ async def plan(database: Database, console: Console, options: PlanOptions) -> in
     _check(options)
     console.progress("reading the catalogue")
     schema = await read_schema(database)
-    request = await _request(database, schema, options)
+    request = request_of(schema, await edge_or_pair(database, schema, options.edge), options)
     console.progress("counting what it would do")
     try:
         seen = await preview(database, schema, request)
@@ -146,8 +146,12 @@ def _check(options: PlanOptions) -> None:
         raise _usage(f"{options.action} changes no rows, so that there is no most of them", "leave out --repeatable")
 
 
-async def _request(database: Database, schema: Schema, options: PlanOptions) -> Request:
-    edge = await edge_or_pair(database, schema, options.edge)
+def request_of(schema: Schema, edge: Relationship, options: PlanOptions) -> Request:
+    """What is asked for, of an edge or a pair of columns of this schema; `options.edge` is not looked at.
+
+    Raises:
+        Trouble: a name, a file or a key in the options is wrong.
+    """
     written = options.to if options.to is not None else options.key
     default = Scope.KEY if options.key is not None else Scope.ORPHANS
     return Request(

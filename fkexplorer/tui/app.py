@@ -11,7 +11,9 @@ from textual import work
 from textual.app import App
 
 from fkexplorer.database.model import Trouble
+from fkexplorer.tui.arming import Arming
 from fkexplorer.tui.keys import bindings
+from fkexplorer.tui.messages import words_of
 from fkexplorer.tui.opening import Opening
 from fkexplorer.tui.session import Session
 from fkexplorer.tui.theme import DARK, chosen
@@ -61,9 +63,10 @@ class ExplorerApp(App[int], inherit_bindings=False):
         max_bytes: int = 1 << 30,
         now: Callable[[], datetime] | None = None,
         prepare: Callable[[], Source] | None = None,
+        arming: Arming | None = None,
     ) -> None:
         super().__init__()
-        self.world = World(label=source.label())
+        self.world = World(label=source.label(), arming=arming or Arming())
         self.ascii_only = ascii_only
         self.set_class(ascii_only, "-ascii-only")
         self.source = source
@@ -107,7 +110,7 @@ class ExplorerApp(App[int], inherit_bindings=False):
         from fkexplorer.tui.main import MainScreen  # noqa: PLC0415 - half of all that is imported
 
         self.world.live = Live()
-        self.main = MainScreen(self.world, self.source.label())
+        self.main = MainScreen(self.world, self.source.label(), self.session)
         await self.push_screen(self.main)
         self._opened = True
         if self._code is not None:
@@ -139,6 +142,8 @@ class ExplorerApp(App[int], inherit_bindings=False):
     def _pulse(self) -> None:
         if self.world.schema is not None and self.screen is self.main and self.world.live.waits:
             self.main.show_detail()
+        if self._opened and self.main.is_mounted:
+            self.main.show_header()
 
     # Connecting
 
@@ -151,6 +156,7 @@ class ExplorerApp(App[int], inherit_bindings=False):
         self.world.facts, self.world.lost = event.facts, None
         self.world.ahead = event.facts.connected_at - datetime.now(UTC)
         self._asked = False
+        self.world.arming.disarm()
         self.main.show_header()
         self.main.tables.repaint_line(0)  # an empty list says what is waited for
 
@@ -179,12 +185,13 @@ class ExplorerApp(App[int], inherit_bindings=False):
         if self.world.schema is None:
             self._give_up(trouble)
         else:
-            self._lost(trouble, _words(trouble))
+            self._lost(trouble, words_of(trouble))
 
     def _lost(self, trouble: Trouble, words: str) -> None:
         """What is known stays, with its age."""
         self.world.lost = trouble.reason
         self.world.live.quiet()
+        self.world.arming.disarm()
         self.main.repaint_edges(self.world.schema.edges if self.world.schema else ())
         self.main.say(words, severity="error")
 
@@ -275,7 +282,7 @@ class ExplorerApp(App[int], inherit_bindings=False):
 
     def on_reload_failed(self, event: said.ReloadFailed) -> None:
         """The catalogue as it was read before stays; its edges are counted all the same."""
-        self.main.say(f"The catalogue could not be read again: {_words(event.trouble)}", severity="error")
+        self.main.say(f"The catalogue could not be read again: {words_of(event.trouble)}", severity="error")
         self.session.recount(None)
 
     def on_totals_wanted(self, event: said.TotalsWanted) -> None:
@@ -308,7 +315,7 @@ class ExplorerApp(App[int], inherit_bindings=False):
 
     def on_page_failed(self, event: said.PageFailed) -> None:
         """Say why not."""
-        self.main.rows.fail(event.query, _words(event.trouble))
+        self.main.rows.fail(event.query, words_of(event.trouble))
         if event.trouble.code == "lost":
             self._connection_lost(event.trouble)
 
@@ -323,7 +330,7 @@ class ExplorerApp(App[int], inherit_bindings=False):
         try:
             page = await self.session.whole_row(self.world.schema, query, key)
         except Trouble as trouble:
-            self.main.say(_words(trouble), severity="error")
+            self.main.say(words_of(trouble), severity="error")
             return
         if page.rows:
             from fkexplorer.tui.dialogs import RowScreen  # noqa: PLC0415 - the first frame does without
@@ -389,7 +396,3 @@ class ExplorerApp(App[int], inherit_bindings=False):
             self._exception = self.fault = error
             self._exception_event.set()
         self._close_messages_no_wait()
-
-
-def _words(trouble: Trouble) -> str:
-    return f"{trouble.reason}; {trouble.hint}"

@@ -25,7 +25,7 @@ class Moment:
 
 
 _NEEDS_CONNECTION = frozenset(
-    ["orphans", "table_orphans", "group", "childless", "unmask", "recount", "stop_count"],
+    ["orphans", "table_orphans", "group", "childless", "unmask", "recount", "stop_count", "fixes"],
 )
 
 
@@ -158,4 +158,5 @@ _CHECKS = {
     "sort": _sort,
     "fold": _fold,
     "copy_sql": _comparable,
+    "fixes": _edge_needed,
 }

@@ -30,11 +30,12 @@ def header(
     stale: bool,
     ascii: bool,
 ) -> Line:
-    """Who and where, what was found, how old it is, and that nothing can be written.
+    """Who and where, what was found, how old it is, and whether anything can be written.
 
-    What does not fit goes from the least needed; where we are connected and RO stay.
+    What does not fit goes from the least needed; where we are connected, and RO or WRITE, stay.
     """
-    right = Span(" RO ", "readonly")
+    armed = world.arming.words()
+    right = Span(f" {armed} ", "write") if armed else Span(" RO ", "readonly")
     parts: list[Span] = []
     if world.lost:
         parts.append(Span("LOST (R reconnects)", "severe"))

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 from fkexplorer.reports import sentence
 from fkexplorer.schema.names import edge_label, table_label
 from fkexplorer.tui.filterbar import FilterBar
+from fkexplorer.tui.fixes.actions import FixKeys
 from fkexplorer.tui.keys import KEYS, bindings
 from fkexplorer.tui.lens import LensView
 from fkexplorer.tui.messages import CountWanted, RowsWanted, RowWanted, SqlWanted, StopWanted, TotalsWanted
-from fkexplorer.tui.panes import Panes
 from fkexplorer.tui.rows import RowsView
 from fkexplorer.tui.tables import TablesView
 from fkexplorer.tui.world import RowsKind, RowsQuery, View
@@ -25,18 +25,20 @@ if TYPE_CHECKING:
     from fkexplorer.tui.keys import Key
     from fkexplorer.tui.lines import LineList
     from fkexplorer.tui.panel import Detail
+    from fkexplorer.tui.session import Session
     from fkexplorer.tui.world import World
 
 _JUMPS = {"t": "tables", "l": "lens", "d": "detail", "r": "rows"}
 
 
-class MainScreen(Panes):
+class MainScreen(FixKeys):
     """The panes with their keys. What needs the database is asked for by a message to the app."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("main")
 
-    def __init__(self, world: World, label: str) -> None:
+    def __init__(self, world: World, label: str, session: Session) -> None:
         super().__init__(world, label)
+        self.session = session
         self._numbers = 0
         self._revealed = False
         self._jumping = False

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from fkexplorer.tui.world import RowsQuery
 
 
+def words_of(trouble: Trouble) -> str:
+    """What happened and what to do about it, on one line."""
+    return f"{trouble.reason}; {trouble.hint}"
+
+
 @dataclass
 class Connected(Message):
     """The server answered."""

@@ -16,7 +16,7 @@ from fkexplorer.tui.quiet import QuietWidget
 from fkexplorer.tui.theme import painted, strip_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from textual import events
     from textual.strip import Strip
@@ -32,7 +32,7 @@ def wrapped(lines: Iterable[Line], cells: int) -> list[Line]:
         row: list[Span] = [Span(" ")]
         taken = 1
         for span in line:
-            for word in _WORDS.findall(span.text):
+            for word in _bits(span.text, max(1, cells - _INDENT)):
                 size = width(word)
                 if taken + size > cells and taken > _INDENT:
                     done.append(tuple(row))
@@ -42,6 +42,14 @@ def wrapped(lines: Iterable[Line], cells: int) -> list[Line]:
                 taken += size
         done.append(joined(row))
     return done
+
+
+def _bits(text: str, cells: int) -> Iterator[str]:
+    """The words of a text, each with the blanks before it; one that no line could hold is cut."""
+    for word in _WORDS.findall(text):
+        # A wide character takes two cells.
+        step = cells if word.isascii() else max(1, cells // 2)
+        yield from (word[at : at + step] for at in range(0, len(word), step))
 
 
 class Panel(Widget):

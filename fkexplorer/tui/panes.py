@@ -53,9 +53,10 @@ REST = 0.12
 _KEYS_OF_VIEW: dict[View, tuple[str, ...]] = {
     View.TABLES: ("choose", "orphans", "filter", "find", "problem(1)", "recount", "sort", "help", "close_or_quit"),
     View.LENS: (
-        "choose", "orphans", "childless", "back", "recount", "stop_count", "problem(1)", "fold", "find", "help",
+        "choose", "orphans", "fixes", "childless", "back", "recount", "stop_count", "problem(1)", "fold",
+        "find", "help",
     ),
-    View.ROWS: ("choose", "group", "childless", "unmask", "copy_name", "copy_sql", "filter", "close", "help"),
+    View.ROWS: ("choose", "group", "fixes", "childless", "unmask", "copy_name", "copy_sql", "filter", "close", "help"),
 }  # fmt: skip
 
 

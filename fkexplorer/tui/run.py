@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from fkexplorer.database.source import Source
+    from fkexplorer.tui.arming import Arming
 
 
 def run_app(
@@ -24,6 +25,7 @@ def run_app(
     max_bytes: int = 1 << 30,
     prepare: Callable[[], Source] | None = None,
     typed: list[str] | None = None,
+    arming: Arming | None = None,
 ) -> int:
     """Run the app until it is closed; the exit code of the process.
 
@@ -34,11 +36,12 @@ def run_app(
         max_bytes: a foreign key whose tables are larger is not counted until asked for.
         prepare: makes the database first, as a demo's server; it runs in a thread, the app on screen meanwhile.
         typed: takes the passwords that are typed, for the caller to mask in what it writes of a fault.
+        arming: where writing is permitted; nowhere without it.
 
     Raises:
         Trouble: nothing could be shown, and why.
     """
-    app = ExplorerApp(source, ascii_only=ascii, max_bytes=max_bytes, prepare=prepare)
+    app = ExplorerApp(source, ascii_only=ascii, max_bytes=max_bytes, prepare=prepare, arming=arming)
     app.typed = typed if typed is not None else []
     with _signals_to(app):
         code = app.run(mouse=mouse)

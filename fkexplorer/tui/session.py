@@ -118,7 +118,7 @@ class Session:
         from fkexplorer.schema.graph import Graph  # noqa: PLC0415
 
         try:
-            schema = await read_schema(self._connected())
+            schema = await read_schema(self.connected())
         except Exception as error:  # noqa: BLE001 - every failure of a read becomes one line and a hint
             raise trouble_of(error) from None
         self._say(SchemaLoaded(schema, Graph(schema)))
@@ -131,7 +131,7 @@ class Session:
         except Trouble as trouble:
             self._say(ConnectionLost(generation, trouble) if trouble.code == "lost" else ReloadFailed(trouble))
 
-    def _connected(self) -> Database:
+    def connected(self) -> Database:
         """The database; Trouble (`lost`) while there is none."""
         if self.database is None:
             raise Trouble("the connection to the server is lost", "R reconnects", code="lost")
@@ -198,7 +198,7 @@ class Session:
         from fkexplorer.database.errors import trouble_of  # noqa: PLC0415
 
         try:
-            page = await self._fetch(self._connected(), schema, query, after)
+            page = await self._fetch(self.connected(), schema, query, after)
         except Exception as error:  # noqa: BLE001 - whatever it was, the pane says it and the app goes on
             self._say(PageFailed(query, trouble_of(error)))
         else:
@@ -228,7 +228,7 @@ class Session:
 
         try:
             return await rows.whole_row(
-                self._connected(),
+                self.connected(),
                 schema,
                 schema.tables[query.table],
                 key=key,

@@ -54,6 +54,7 @@ _RICH: dict[str, str] = {
     "null": "italic #8a8f98",
     "heading": "bold #8fb8d8",
     "readonly": "bold #87af87",
+    "write": "bold #ffffff on #af0000",
     "cursor": "on #2f4a63",
     "cursor-away": "on #262c33",
     "off": "#5c626b",
@@ -74,6 +75,7 @@ _ANSI: dict[str, str] = {
     "null": "dim",
     "heading": "bold",
     "readonly": "bold green",
+    "write": "bold reverse",
     "cursor": "reverse",
     "cursor-away": "underline",
     "off": "dim",
@@ -87,6 +89,7 @@ _MONO: dict[str, str] = {
     "key": "bold",
     "heading": "bold",
     "readonly": "bold",
+    "write": "bold reverse",
     "cursor": "reverse",
     "cursor-away": "underline",
 }

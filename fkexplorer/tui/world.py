@@ -7,6 +7,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from fkexplorer.tui.arming import Arming
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -106,6 +108,8 @@ class World:
     first_pass_done: bool = False
     lost: str | None = None
     """Why the connection is gone, one line."""
+    arming: Arming = field(default_factory=Arming)
+    """Whether anything can be written."""
     trail: Trail = field(default_factory=Trail)
     edges: dict[int, Edges] = field(default_factory=dict)
     """For each table its edges on either side."""

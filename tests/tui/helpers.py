@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from fkexplorer.orphans.events import Event
     from fkexplorer.schema.model import Relationship, Table
+    from fkexplorer.tui.arming import Arming
     from fkexplorer.tui.world import View
 
 PATIENCE = 20.0
@@ -244,9 +245,10 @@ async def opened(
     max_bytes: int = 1 << 30,
     now: Callable[[], datetime] | None = None,
     gate: Gate | None = None,
+    arming: Arming | None = None,
 ) -> AsyncIterator[Person]:
     """The app on a database, notifications shown; with `wait` once all its edges have been looked at."""
-    app = ExplorerApp(Source(conninfo, "argument"), ascii_only=ascii_only, max_bytes=max_bytes, now=now)
+    app = ExplorerApp(Source(conninfo, "argument"), ascii_only=ascii_only, max_bytes=max_bytes, now=now, arming=arming)
     if gate is not None:
         gate.attach(app)
     heard: list[Event] = []

@@ -12,6 +12,11 @@ from fkexplorer.tui.app import ExplorerApp
 from fkexplorer.tui.dialogs import HelpScreen, PasswordScreen, RowScreen, TextLines
 from fkexplorer.tui.filterbar import FilterBar
 from fkexplorer.tui.find import Chooser, FindScreen, PaletteScreen
+from fkexplorer.tui.fixes.asking import FieldsScreen
+from fkexplorer.tui.fixes.choosing import ChoiceScreen
+from fkexplorer.tui.fixes.deed import DeedScreen
+from fkexplorer.tui.fixes.journal import JournalScreen
+from fkexplorer.tui.fixes.typed import TypeScreen
 from fkexplorer.tui.keys import KEYS, Key
 from fkexplorer.tui.lens import LensView
 from fkexplorer.tui.lines import LineList
@@ -33,7 +38,17 @@ OWNERS: dict[str, tuple[type[DOMNode], ...]] = {
 }
 """Where the keys of each group are bound."""
 OURS = (ExplorerApp, MainScreen, LineList, LensView, RowsView, TablesView, Detail, FilterBar, TextLines)
-DIALOGS = (HelpScreen, RowScreen, PasswordScreen, Chooser)
+DIALOGS = (
+    HelpScreen,
+    RowScreen,
+    PasswordScreen,
+    Chooser,
+    TypeScreen,
+    FieldsScreen,
+    ChoiceScreen,
+    DeedScreen,
+    JournalScreen,
+)
 
 
 def own_bindings(owner: type[DOMNode]) -> list[Binding]:

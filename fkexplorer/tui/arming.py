@@ -1,0 +1,69 @@
+"""Whether this session may write: off at the start, armed by a person for ten minutes, off again by itself."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fkexplorer.config import Settings
+    from fkexplorer.database.model import ServerFacts, Trouble
+
+MINUTES = 10
+"""How long writing stays armed."""
+
+
+class Arming:
+    """The state of writing.
+
+    Args:
+        settings: the environments; None where nothing is configured.
+        allow_writes: whether `--allow-writes` was given.
+        clock: seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        allow_writes: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._allow_writes = allow_writes
+        self._clock = clock
+        self._until = float("-inf")
+        self._place = ""
+
+    def refusal(self, facts: ServerFacts | None) -> Trouble | None:
+        """Why writing can't be armed on this server; None where it can."""
+        from fkexplorer.config import Settings  # noqa: PLC0415 - the first frame does without
+        from fkexplorer.database.model import Trouble  # noqa: PLC0415 - as above
+
+        if facts is None:
+            return Trouble("nothing is connected", "R reconnects", code="lost")
+        return (self._settings or Settings()).refusal(facts, allow_writes=self._allow_writes)
+
+    def arm(self, facts: ServerFacts, typed: str) -> bool:
+        """Arm writing where it is permitted and the server's place was typed; whether it is armed now."""
+        if self.refusal(facts) is None and typed == facts.place:
+            self._until, self._place = self._clock() + MINUTES * 60, facts.place
+        return self.armed(facts)
+
+    def disarm(self) -> None:
+        """Nothing can be written from now on."""
+        self._until = float("-inf")
+
+    def armed(self, facts: ServerFacts | None) -> bool:
+        """Whether writing is armed on this server at this moment."""
+        return facts is not None and facts.place == self._place and self._until > self._clock()
+
+    def words(self) -> str:
+        """For the header: how long it stays armed, as `WRITE 9 min`; empty where it is not."""
+        left = self._until - self._clock()
+        if left <= 0:
+            return ""
+        return f"WRITE {math.ceil(left / 60)} min" if left > 60 else f"WRITE {math.ceil(left)} s"

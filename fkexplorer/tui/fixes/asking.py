@@ -1,0 +1,123 @@
+"""What a fix has to be told: a few fields, named as the options of `fkexplorer plan` are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from fkexplorer.reports.values import inert
+from fkexplorer.schema.actions import FixAction
+from fkexplorer.schema.names import table_label
+from fkexplorer.tui.theme import painted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+
+    from fkexplorer.planning import PlanOptions
+    from fkexplorer.schema.model import Relationship, Schema
+
+SET = "set:"
+"""Begins the name of a field that is the SQL of a column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One thing to be told; what is left empty is not told."""
+
+    option: str
+    """A field of `PlanOptions`, or `set:COLUMN`."""
+    label: str
+
+
+def fields_for(schema: Schema, edge: Relationship, action: FixAction) -> list[Field]:
+    """What an action may be told about this edge; nothing for one that needs no word."""
+    parent = schema.parent_of(edge)
+    key = ", ".join(pair.parent.name for pair in edge.pairs)
+    taken = {pair.parent.number for pair in edge.pairs}
+    needed = [
+        Field(f"{SET}{column.name}", f"{column.name}, SQL of type {column.type_text}")
+        for column in parent.columns
+        if column.not_null and not (column.has_default or column.identity or column.generated or column.number in taken)
+    ]
+    one_key = Field("key", f"one key alone ({key}); empty: all that are missing")
+    match action:
+        case FixAction.REPOINT:
+            return [
+                Field("to", f"the key in {table_label(parent)} ({key}) that all of them get"),
+                Field("map", "or the path of a CSV file: old key, new key"),
+            ]
+        case FixAction.INSERT_PARENTS:
+            return [*needed, one_key]
+        case FixAction.BACKFILL:
+            return [
+                Field("source", "the table that has them, as schema.table"),
+                Field("scope", "orphans, gap (all without a twin), or key; empty: orphans"),
+                one_key,
+                *(replace(each, label=f"{each.label}; s is the source's row") for each in needed),
+            ]
+        case FixAction.QUARANTINE:
+            return [Field("name", "the name of the side table; empty: one is made up")]
+        case FixAction.ADD_CONSTRAINT:
+            return [
+                Field("name", "the name of the constraint; empty: one is made up"),
+                Field("rule", "ON DELETE: cascade, set-null, …; empty: no-action"),
+            ]
+        case _:
+            return []
+
+
+def options_of(options: PlanOptions, values: Mapping[str, str]) -> PlanOptions:
+    """The options with what was typed."""
+    given = {name: value for name, value in values.items() if value}
+    sets = tuple(f"{name.removeprefix(SET)}={value}" for name, value in given.items() if name.startswith(SET))
+    others: dict[str, str] = {name: value for name, value in given.items() if not name.startswith(SET)}
+    return replace(options, sets=sets, **others)  # type: ignore[arg-type]
+
+
+class FieldsScreen(ModalScreen["dict[str, str] | None"]):
+    """A few fields; Enter goes to the next, in the last one it gives them all. Esc gives nothing."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "cancel", id="fields.cancel", tooltip="Give it up."),
+    ]
+    DEFAULT_CSS = """
+    FieldsScreen { align: center middle; }
+    FieldsScreen > VerticalScroll { width: 72; max-width: 96%; height: auto; max-height: 90%; padding: 1 2; }
+    FieldsScreen > VerticalScroll { border: round $primary; background: $surface; }
+    FieldsScreen.-ascii > VerticalScroll { border: ascii $primary; }
+    FieldsScreen Input, FieldsScreen Input:focus { border: none; height: 1; background: $panel; margin: 0 0 1 0; }
+    """
+
+    def __init__(self, title: str, fields: Sequence[Field]) -> None:
+        super().__init__()
+        self._title = title
+        self._fields = fields
+
+    def compose(self) -> ComposeResult:
+        """A label above each field."""
+        ascii_only = painted(self.app).ascii_only
+        self.set_class(ascii_only, "-ascii")
+        with VerticalScroll(can_focus=False) as box:
+            box.border_title = Content(inert(self._title, ascii=ascii_only))
+            for field in self._fields:
+                yield Static(Content(inert(field.label, ascii=ascii_only)))
+                yield Input(select_on_focus=False)
+            yield Static(Content("Enter: next field, then the preview. Esc gives up."))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Next, or all of them."""
+        inputs = list(self.query(Input))
+        at = inputs.index(event.input)
+        if at + 1 < len(inputs):
+            inputs[at + 1].focus()
+        else:
+            self.dismiss({field.option: each.value for field, each in zip(self._fields, inputs, strict=True)})

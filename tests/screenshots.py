@@ -16,6 +16,7 @@ from unittest.mock import patch
 from fkexplorer.database.source import Source
 from fkexplorer.orphans.events import Confirmed, Counted, Deleted
 from fkexplorer.tui.app import ExplorerApp
+from fkexplorer.tui.fixes.choosing import ChoiceScreen
 
 if TYPE_CHECKING:
     from fkexplorer.tui.messages import Connected, Told
@@ -48,6 +49,7 @@ SHOTS = (
     Shot("row-80x24", SMALL, ("enter", "o", "enter")),
     Shot("find-80x24", SMALL, ("f", "m", "e", "m", "b", "e", "r")),
     Shot("help-140x40", LARGE, ("question_mark",)),
+    Shot("fixes-80x24", SMALL, ("enter", "a")),
 )
 
 
@@ -93,7 +95,9 @@ async def take(shot: Shot, conninfo: str) -> str:
 
 
 def _busy(app: ExplorerApp) -> bool:
-    """Whether rows or totals that a key asked for are still to come, or to be painted."""
+    """Whether rows, totals or choices that a key asked for are still to come, or to be painted."""
+    if isinstance(app.screen, ChoiceScreen):
+        return not app.screen.choices
     return app.main.rows.waiting or bool(app.world.live.running or app.world.in_full or app._dirty)
 
 

@@ -1,4 +1,4 @@
-"""Some seconds of `monitor_run`: beside writers of all kinds no number is wrong, and many are not counted again."""
+"""Thirty seconds of `monitor_run`: beside writers of all kinds no number is wrong, and many are not counted again."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from tests.orphans.monitor_run import Run
 
 
 async def test_no_number_is_wrong_beside_random_writers(database_url: str) -> None:
-    outcome = await Run(database_url, seed=1).go(9, every=0.25)
+    outcome = await Run(database_url, seed=1).go(30, every=0.25)
     assert outcome.wrong == []
     # A monitor that shows nothing, or counts everything again each time, would pass the line above.
-    assert outcome.changes >= 5, outcome
-    assert outcome.skipped >= 5, outcome
-    assert outcome.transactions >= 15, outcome
+    assert outcome.changes >= 20, outcome
+    assert outcome.skipped >= 20, outcome
+    assert outcome.transactions >= 50, outcome

@@ -255,7 +255,8 @@ async def test_half_of_500_edges_within_five_round_trips(make_database: Callable
     # A window is one round trip; the first needs no other, since the connection is the catalogue's.
     assert taken[0] == 1
     assert taken[edges // 2 - 1] <= 5
-    # A statement that a busy machine keeps waiting is counted once more, alone.
+    # On a busy machine the server may answer while the rest of a window is still on its way, which the proxy takes for
+    # a turn of its own: seen at one or two of the eight windows.
     assert taken[-1] <= -(-edges // WINDOW) + 3
 
 

@@ -53,7 +53,7 @@ class Topic(StrEnum):
     DROP_DEPENDENT = "drop_dependent"
     """2BP01: DROP of a table or a key on which a foreign key depends."""
     ALREADY_EXISTS = "already_exists"
-    """42710, 42P07, 23505 on a system catalogue: it is there already, perhaps made by another start at the same time."""
+    """42710, 42P07, 23505 on a system catalogue: it is there already, perhaps by another start at the same time."""
     PERMISSION = "permission"
     """42501."""
     AUTH_TRIGGER_FAILURE = "auth_trigger_failure"

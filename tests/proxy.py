@@ -73,6 +73,11 @@ class Proxy:
         for writer in self._writers:
             writer.transport.abort()
 
+    def lead_to(self, conninfo: str) -> str:
+        """Take new connections to another server, as a failover does; the conninfo of the one before."""
+        before, self._target = self._target, conninfo
+        return before
+
     def cut(self, words: bytes, *, before: bool) -> None:
         """Hang up once when a client says these words: before the server hears them, or when it has answered them."""
         self._cut_at, self._cut_before = words, before

@@ -7,7 +7,6 @@ import contextlib
 import time
 import weakref
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -19,18 +18,20 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from fkexplorer.database import dialect
 from fkexplorer.database.driver import CANCEL_SECONDS, Driver, cancel, hang_up, is_active, is_alive, take_any_byte
 from fkexplorer.database.errors import Kind, translate, trouble_of
+from fkexplorer.database.facts import FACTS, WHO, facts_of, identity
 from fkexplorer.database.lanes import Lane, Lanes
 from fkexplorer.database.limits import APPLICATION_NAME, DEFAULT, Limits
-from fkexplorer.database.model import ServerFacts, Trouble
+from fkexplorer.database.model import Trouble
 from fkexplorer.database.refusals import Attempt, explain, explain_code
 from fkexplorer.database.resolving import with_addresses
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from sqlalchemy.engine import Connection
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from fkexplorer.database.model import ServerFacts
     from fkexplorer.database.source import Source
 
 __all__ = ["DEFAULT", "Database", "Lane", "Limits"]
@@ -40,14 +41,6 @@ DRAIN_SECONDS = 0.3
 PAUSE_SECONDS = 0.005
 _BACKEND = "backend"
 """Where a connection keeps the process id that its last transaction was told."""
-OLDEST_VERSION = 120000
-
-_FACTS = """
-SELECT current_database(), current_user::text, current_setting('server_version_num')::int,
- current_setting('server_version'), coalesce(r.rolsuper, false), coalesce(r.rolbypassrls, false), pg_is_in_recovery(),
- current_setting('session_replication_role'), pg_backend_pid(), extract(epoch FROM clock_timestamp())::float8
-FROM (SELECT 1) one LEFT JOIN pg_roles r ON r.rolname = current_user
-"""
 
 
 class Database:
@@ -56,6 +49,8 @@ class Database:
     Attributes:
         facts: the server and the session, as of connecting.
         round_trip: seconds that the quickest message took there and back, next to nothing being done there.
+        on_reconnect: told when a connection was made in place of one that broke, or in place of any and reached another
+            server, database or user: whether it is the same three.
     """
 
     facts: ServerFacts
@@ -67,6 +62,11 @@ class Database:
         self._encoding = "UTF8"
         self.round_trip = seconds
         self._closed = False
+        self.on_reconnect: Callable[[bool], None] = lambda _: None
+        self._known: ServerFacts | None = None
+        self._made = 0
+        self._broken = False
+        self._mourned: weakref.WeakSet[Driver] = weakref.WeakSet()
         self._drivers: weakref.WeakSet[Driver] = weakref.WeakSet()
         self._lanes = Lanes(CONNECTIONS)
         self._returned = asyncio.Event()
@@ -94,7 +94,7 @@ class Database:
         """
         database = cls(source, password, timeout)
         try:
-            database.facts = await database._ask_facts()
+            database.facts = database._known = await database._ask_facts()
         except BaseException:
             await database.close()
             raise
@@ -148,6 +148,7 @@ class Database:
             try:
                 yield driver
             except BaseException as error:
+                self._broken |= driver.broken
                 await connection.invalidate()
                 if isinstance(error, psycopg.Error) and translate(error).kind is Kind.LOST:
                     raise _lost(error) from None
@@ -215,35 +216,17 @@ class Database:
 
     async def _ask_facts(self) -> ServerFacts:
         async with self._checkout(Lane.SCREEN) as (connection, driver):
-            row = await _begin(connection, driver, DEFAULT, then=f"{_FACTS}; COMMIT")
-            database, user, number, version, superuser, bypasses, standby, replication_role, pid, clock = row
-            info = driver.info
-            if number < OLDEST_VERSION:
-                raise Trouble(
-                    f"{self._source.label()} is PostgreSQL {version}, which is too old",
-                    "PostgreSQL 12 and later can be read",
-                    code="too_old",
-                )
-            return ServerFacts(
-                database=database,
-                user=user,
-                host=info.host or info.hostaddr,
-                port=info.port,
-                version_number=number,
-                version=f"PostgreSQL {version.split()[0]}",
-                superuser=superuser,
-                bypasses_row_security=bypasses,
-                standby=standby,
-                pooled=pid != info.backend_pid,
-                replication_role=replication_role,
-                connected_at=datetime.fromtimestamp(clock, UTC),
-            )
+            row = await _begin(connection, driver, DEFAULT, then=f"{FACTS}; COMMIT")
+            return facts_of(row, driver, self._source.label())
 
     @asynccontextmanager
     async def _checkout(self, lane: Lane) -> AsyncIterator[tuple[AsyncConnection, Driver]]:
         connection, driver = await self._take(lane)
         try:
             yield connection, driver
+        except Trouble as trouble:
+            self._broken |= trouble.code == Kind.LOST.value
+            raise
         finally:
             # A cancelled task does not wait for it, and yet it goes on: the slot is free when the connection is.
             returning = asyncio.ensure_future(connection.close())
@@ -268,6 +251,7 @@ class Database:
             assert isinstance(driver, Driver)  # noqa: S101 - `_open` makes no other
             if is_alive(driver) and not self._closed:
                 return connection, driver
+            self._broken |= driver not in self._mourned
             await connection.invalidate()
             await connection.close()
             self._release(lane)
@@ -289,6 +273,7 @@ class Database:
                     self._encoding = "SQL_ASCII"
                     await driver.close()
                     driver = await self._connect()
+                await self._compare(driver)
         except TimeoutError:
             trouble = explain_code("timeout", self._source.label())
         except (OSError, UnicodeError):
@@ -305,6 +290,22 @@ class Database:
         # Outside of the handlers, so that what was caught goes at once: libpq's error holds the password, and the
         # frames under a cancellation hold a half-made connection, which would stay until garbage is collected.
         raise trouble
+
+    async def _compare(self, driver: Driver) -> None:
+        """Where this connection takes the place of one that is gone: tell whether it reached the same server."""
+        # One that is idle may be dead without anybody having looked; one that is in use has a reader of its own.
+        there = [each for each in self._drivers if not each.closed]
+        idle = [each for each in there if each.info.transaction_status is TransactionStatus.IDLE]
+        dead = [each for each in idle if not is_alive(each)]
+        self._mourned.update(dead)
+        self._broken |= bool(dead)
+        replaces, self._made = self._broken or len(there) < self._made, len(there) + 1
+        if self._known is None or not replaces:
+            return
+        same = await (await driver.execute(WHO.encode())).fetchone() == identity(self._known)
+        broken, self._broken = self._broken, False
+        if broken or not same:
+            self.on_reconnect(same)
 
     async def _connect(self) -> Driver:
         driver = await Driver.connect(

@@ -33,6 +33,8 @@ class ServerFacts:
     """`session_replication_role`: anything but `origin` turns foreign-key triggers off in this session."""
     connected_at: datetime
     """The server's clock, UTC."""
+    instance: str = ""
+    """What tells this database of this run of a server from every other: its OID, and when the server was started."""
 
     @property
     def place(self) -> str:

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from fkexplorer.database.connection import not_read_only
 from fkexplorer.database.errors import translate
+from fkexplorer.database.facts import INSTANCE, identity
 from fkexplorer.database.lanes import Lane
 from fkexplorer.database.limits import APPLICATION_NAME
 from fkexplorer.database.model import Trouble
@@ -182,22 +183,29 @@ async def writing(database: Database, limits: WriteLimits) -> AsyncIterator[Tran
     """A writable transaction, on a connection of the counts' lane; rolled back at its end unless it was committed.
 
     Raises:
-        Trouble: the connection is lost (`lost`) or could not be made; the server is a standby (`standby`), takes no
-            writes from this role (`read_only`), does not count what a transaction changes (`not_counted`), or checks no
-            foreign keys in this session (`replica`).
+        Trouble: the connection is lost (`lost`) or could not be made; another server answers than was connected to, or
+            as another user (`other_server`); it is a standby (`standby`), takes no writes from this role (`read_only`),
+            does not count what a transaction changes (`not_counted`), or checks no foreign keys in this session
+            (`replica`).
         psycopg.Error: the server refused a statement of the block.
     """
     async with database.raw(Lane.COUNTS) as driver:
         try:
             own, begun = await _begin(driver, limits, "ISOLATION LEVEL READ COMMITTED")
-            _check(begun)
+            _check(begun, database)
             yield Transaction(driver, own)
         finally:
             await _roll_back(driver)
 
 
-def _check(begun: dict[str, str]) -> None:
-    """Make sure that the transaction may write, and that what it does can be counted."""
+def _check(begun: dict[str, str], database: Database) -> None:
+    """Make sure that it is where somebody armed writing, that it may write, and that what it does can be counted."""
+    if (begun["user"], begun["database"], begun["instance"]) != identity(database.facts):
+        raise Trouble(
+            f"another server answers now than {database.facts.place} was when it was connected, or as another user",
+            "connect again, look what is there, and arm writing for it",
+            code="other_server",
+        )
     if begun["in_recovery"] == "true":
         raise Trouble("the server is a standby, which takes no writes", "connect to the primary", code="standby")
     if begun["transaction_read_only"] != "off":
@@ -254,11 +262,12 @@ async def _begin(driver: Driver, limits: WriteLimits, how: str) -> tuple[dict[st
     kept = [*IMAGES, "row_security"]
     decisive = ["transaction_read_only", "track_counts", "session_replication_role"]
     asked = ", ".join(f"pg_catalog.current_setting('{name}')" for name in (*kept, *decisive))
+    also = {"user": "current_user::text", "database": "pg_catalog.current_database()::text", "instance": INSTANCE}
     # What the server calls committed has to stay so: the journal says it, and a crash may not make it a lie.
     durable = "coalesce(nullif(pg_catalog.current_setting('synchronous_commit'), 'off'), 'on')"
     cursor = await driver.execute(
         (
-            f"BEGIN {how}; SELECT {asked}, pg_catalog.pg_is_in_recovery()::text;"
+            f"BEGIN {how}; SELECT {asked}, pg_catalog.pg_is_in_recovery()::text, {', '.join(also.values())};"
             f" SELECT {_set_configs(limits.settings() | {'row_security': 'off'})},"
             f" pg_catalog.set_config('synchronous_commit', {durable}, true)"
         ).encode()
@@ -267,7 +276,7 @@ async def _begin(driver: Driver, limits: WriteLimits, how: str) -> tuple[dict[st
     row = await cursor.fetchone()
     if row is None:
         raise AssertionError("a SELECT of settings has a row")
-    found = dict(zip((*kept, *decisive, "in_recovery"), row, strict=True))
+    found = dict(zip((*kept, *decisive, "in_recovery", *also), row, strict=True))
     return {name: found.pop(name) for name in kept}, found
 
 

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import work
-from textual.app import App
 
 from fkexplorer.database.model import Trouble
 from fkexplorer.tui.arming import Arming
 from fkexplorer.tui.keys import bindings
 from fkexplorer.tui.messages import words_of
 from fkexplorer.tui.opening import Opening
+from fkexplorer.tui.reading import RowReader
 from fkexplorer.tui.session import Session
 from fkexplorer.tui.theme import DARK, chosen
 from fkexplorer.tui.world import World
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from fkexplorer.schema.difference import Difference
     from fkexplorer.schema.model import Schema
     from fkexplorer.tui import messages as said
-    from fkexplorer.tui.world import RowsQuery
 
 FLUSH = 0.1
 """Seconds that arriving counts are gathered before they are painted: ten repaints a second are enough for eyes, and
@@ -42,7 +41,7 @@ PULSE = 1.0
 """Seconds between looks at the detail while it tells of a lock wait: for how long is what people watch then."""
 
 
-class ExplorerApp(App[int], inherit_bindings=False):
+class ExplorerApp(RowReader, inherit_bindings=False):
     """One database on one screen."""
 
     TITLE = "fkexplorer"
@@ -191,9 +190,9 @@ class ExplorerApp(App[int], inherit_bindings=False):
         """What is known stays, with its age."""
         self.world.lost = trouble.reason
         self.world.live.quiet()
-        self.world.arming.disarm()
+        off = " Writing is off." if self.world.arming.disarm() else ""
         self.main.repaint_edges(self.world.schema.edges if self.world.schema else ())
-        self.main.say(words, severity="error")
+        self.main.say(f"{words}{off}", severity="error")
 
     def _give_up(self, trouble: Trouble) -> None:
         self.trouble = trouble
@@ -266,6 +265,19 @@ class ExplorerApp(App[int], inherit_bindings=False):
         if self.world.lost is None:
             self._lost(trouble, f"{trouble.reason}. R reconnects.")
 
+    def on_reconnected(self, event: said.Reconnected) -> None:
+        """Writing is armed for the connection that somebody looked at, and for no other."""
+        if event.generation != self.session.generation:
+            return
+        if not event.same:
+            # What is known is of the other one; counted on by its OIDs it would be of tables that may not be these.
+            self.workers.cancel_group(self, "counts")
+            reason = "another server answers now, or as another user"
+            self._connection_lost(Trouble(reason, "R reconnects", code="other_server"))
+        elif self.world.arming.disarm():
+            self.main.show_header()
+            self.main.say("Writing is off: the connection broke and was made again. W arms it.", severity="error")
+
     def on_count_wanted(self, event: said.CountWanted) -> None:
         """Count again; everything also means: the catalogue, and the connection if it is lost."""
         if event.edges is not None:
@@ -297,54 +309,6 @@ class ExplorerApp(App[int], inherit_bindings=False):
     def on_stop_wanted(self, event: said.StopWanted) -> None:
         """Stop one count."""
         self.session.stop(event.edge)
-
-    # Rows
-
-    def on_rows_wanted(self, event: said.RowsWanted) -> None:
-        """Fetch a page."""
-        self._fetch(event.query, event.after)
-
-    @work(exclusive=True, group="rows", exit_on_error=False, description="rows")
-    async def _fetch(self, query: RowsQuery, after: tuple[str | None, ...] | None) -> None:
-        if self.world.schema is not None:
-            await self.session.page(self.world.schema, query, after)
-
-    def on_page_loaded(self, event: said.PageLoaded) -> None:
-        """Show it."""
-        self.main.add_page(event.query, event.page)
-
-    def on_page_failed(self, event: said.PageFailed) -> None:
-        """Say why not."""
-        self.main.rows.fail(event.query, words_of(event.trouble))
-        if event.trouble.code == "lost":
-            self._connection_lost(event.trouble)
-
-    def on_row_wanted(self, event: said.RowWanted) -> None:
-        """Show one row in full."""
-        self._whole_row(event.query, event.title, event.key)
-
-    @work(exclusive=True, group="row", exit_on_error=False, description="row")
-    async def _whole_row(self, query: RowsQuery, title: str, key: tuple[str | None, ...]) -> None:
-        if self.world.schema is None:
-            return
-        try:
-            page = await self.session.whole_row(self.world.schema, query, key)
-        except Trouble as trouble:
-            self.main.say(words_of(trouble), severity="error")
-            return
-        if page.rows:
-            from fkexplorer.tui.dialogs import RowScreen  # noqa: PLC0415 - the first frame does without
-
-            self.push_screen(RowScreen(title, page))
-        else:
-            self.main.say("The row is gone.")
-
-    def on_sql_wanted(self, event: said.SqlWanted) -> None:
-        """Copy the query that lists the orphans."""
-        schema = self.world.schema
-        if schema is not None and event.edge in schema.edges:
-            self.copy_to_clipboard(self.session.sql_of(schema, event.edge))
-            self.main.say("The query was sent to the terminal's clipboard.")
 
     # Keys that always work
 

@@ -36,7 +36,7 @@ class Arming:
         self._allow_writes = allow_writes
         self._clock = clock
         self._until = float("-inf")
-        self._place = ""
+        self._armed: ServerFacts | None = None
 
     def refusal(self, facts: ServerFacts | None) -> Trouble | None:
         """Why writing can't be armed on this server; None where it can."""
@@ -50,16 +50,19 @@ class Arming:
     def arm(self, facts: ServerFacts, typed: str) -> bool:
         """Arm writing where it is permitted and the server's place was typed; whether it is armed now."""
         if self.refusal(facts) is None and typed == facts.place:
-            self._until, self._place = self._clock() + MINUTES * 60, facts.place
+            self._until, self._armed = self._clock() + MINUTES * 60, facts
         return self.armed(facts)
 
-    def disarm(self) -> None:
-        """Nothing can be written from now on."""
-        self._until = float("-inf")
+    def disarm(self) -> bool:
+        """Nothing can be written from now on; whether it could until now."""
+        before, self._until, self._armed = self._until > self._clock(), float("-inf"), None
+        return before
 
     def armed(self, facts: ServerFacts | None) -> bool:
-        """Whether writing is armed on this server at this moment."""
-        return facts is not None and facts.place == self._place and self._until > self._clock()
+        """Whether writing is armed at this moment, on this database of this run of the server and by this place."""
+        here, armed = facts, self._armed
+        same = here and armed and (here.place, here.instance) == (armed.place, armed.instance)
+        return bool(same) and self._until > self._clock()
 
     def words(self) -> str:
         """For the header: how long it stays armed, as `WRITE 9 min`; empty where it is not."""

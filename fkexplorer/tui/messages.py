@@ -70,6 +70,15 @@ class ConnectionLost(Message):
 
 
 @dataclass
+class Reconnected(Message):
+    """A connection that broke was made again, or one reached another server."""
+
+    generation: int
+    same: bool
+    """Whether it is the same database of the same server, as the same user."""
+
+
+@dataclass
 class PageLoaded(Message):
     """A page of rows arrived for this query."""
 

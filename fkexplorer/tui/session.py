@@ -19,6 +19,7 @@ from fkexplorer.tui.messages import (
     ConnectionLost,
     PageFailed,
     PageLoaded,
+    Reconnected,
     ReloadFailed,
     SchemaLoaded,
     Told,
@@ -106,6 +107,8 @@ class Session:
                 prepare, self._prepare = self._prepare, None
                 self.source = await _beside(prepare)
             self.database = await Database.connect(self.source, password=password)
+            generation = self.generation
+            self.database.on_reconnect = lambda same: self._say(Reconnected(generation, same))
             self._say(Connected(self.database.facts))
             await self.load()
         except Trouble as trouble:

@@ -178,7 +178,7 @@ async def test_a_server_that_does_not_begin_read_only_is_left(
 
 
 async def test_a_server_that_is_too_old(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fkexplorer.database.connection.OLDEST_VERSION", 990000)
+    monkeypatch.setattr("fkexplorer.database.facts.OLDEST_VERSION", 990000)
     with pytest.raises(Trouble) as caught:
         await Database.connect(Source(database_url, "argument"))
     assert caught.value.code == "too_old"

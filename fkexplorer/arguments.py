@@ -49,8 +49,8 @@ commands (each has --help):
   journal        the fixes that were done from this machine
   undo ENTRY     take one of them back, in a terminal
 
-Each option also as FKEXPLORER_NAME (--max-bytes as FKEXPLORER_MAX_BYTES), but for the database. Environments and
-limits: .fkexplorer.toml here, over $XDG_CONFIG_HOME/fkexplorer/config.toml.
+Each option also as FKEXPLORER_NAME (--max-bytes as FKEXPLORER_MAX_BYTES), but for the database. Environments,
+limits and the bell: .fkexplorer.toml here, over $XDG_CONFIG_HOME/fkexplorer/config.toml.
 
 exit codes: 0 nothing wrong, 1 orphans found, 2 could not do it, 3 a fault of fkexplorer
 """
@@ -106,6 +106,7 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     app.add_argument("--version", action="store_true", help="print the version")
     app.add_argument("--ascii", action="store_true", help="draw with ASCII only")
     app.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
+    app.add_argument("--no-bell", action="store_true", help="do not ring when orphans appear; B turns it on and off")
     app.add_argument("--allow-writes", action="store_true", help="permit writing: W arms it, each fix is confirmed")
     _add_max_bytes(app)
 

@@ -266,6 +266,7 @@ def _app(options: argparse.Namespace, settings: Settings, known: _Known) -> int:
             source,
             ascii=options.ascii or not speaks_unicode(sys.stderr, os.environ),
             mouse=not options.no_mouse,
+            bell=not options.no_bell,
             max_bytes=options.max_bytes,
             prepare=(lambda: server.enter_context(_source(options))) if _wants_demo(options) else None,
             typed=known.typed,

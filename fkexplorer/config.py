@@ -1,4 +1,4 @@
-"""What two files configure: which hosts may be written to, and limits; each value with the file and line it is from.
+"""What two files configure: hosts and whether they may be written to, limits, switches of the app; mistakes by line.
 
 `./.fkexplorer.toml` goes over `$XDG_CONFIG_HOME/fkexplorer/config.toml`.
 """
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 PROJECT_FILE = ".fkexplorer.toml"
 _PRODUCTION = "prod"
+COLOURS = ("red", "green", "yellow", "blue", "magenta", "cyan")
+"""Those of an environment: what a terminal of 16 colours has, but for those of its text and its background."""
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _AT_LINE = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)$")
 
@@ -39,6 +41,8 @@ class Environment:
     """Nothing can be written there, whatever the command line says."""
     allow_writes: bool = False
     """Writing can be armed there without `--allow-writes`."""
+    colour: str = ""
+    """One of `COLOURS`, for its name in the header of the app."""
 
     def patterns_of(self, host: str, port: int) -> list[str]:
         """Those of its patterns that the server fits."""
@@ -54,10 +58,17 @@ class Settings:
     """The project's before the user's."""
     limits: Mapping[str, int] = field(default_factory=dict)
     """Values by the name of the option that they stand for, as `max_bytes`."""
+    app: Mapping[str, bool] = field(default_factory=dict)
+    """Switches of the app, by the name of the option that they stand for, as `no_bell`."""
 
     def environments_of(self, facts: ServerFacts) -> list[Environment]:
         """The environments that the server belongs to."""
         return [each for each in self.environments if each.patterns_of(facts.host, facts.port)]
+
+    def environment_of(self, facts: ServerFacts) -> Environment | None:
+        """The one that the app's header names: the first with a colour, else the first."""
+        found = self.environments_of(facts)
+        return next((each for each in found if each.colour), found[0] if found else None)
 
     def refusal(self, facts: ServerFacts, *, allow_writes: bool) -> Trouble | None:
         """Why writing can't be armed on this server; None where it can.
@@ -114,7 +125,9 @@ def load_settings(given: str | None, environ: Mapping[str, str], folder: Path) -
         found.append(_read_if_there(home, str(home)))
     project, *others = [each for each in found if each is not None] or [Settings()]
     for each in others:
-        project = Settings(project.environments + each.environments, {**each.limits, **project.limits})
+        project = Settings(
+            project.environments + each.environments, {**each.limits, **project.limits}, {**each.app, **project.app}
+        )
     return project
 
 
@@ -188,11 +201,11 @@ class _File:
 
     def settings(self, document: dict[str, Any]) -> Settings:
         """What the file says."""
-        tables: dict[str, Any] = {"environments": {}, "limits": {}}
+        tables: dict[str, Any] = {"environments": {}, "limits": {}, "app": {}}
         self._known((), document, tables)
         tables |= document
         for key, value in tables.items():
-            self._is((key,), value, dict, f"a table: [{key}]" if key == "limits" else f"tables: [{key}.NAME]")
+            self._is((key,), value, dict, f"tables: [{key}.NAME]" if key == "environments" else f"a table: [{key}]")
         self._known(("limits",), tables["limits"], _LIMITS)
         limits = {}
         for key, value in tables["limits"].items():
@@ -202,13 +215,17 @@ class _File:
                 raise self._wrong(
                     ("limits", key), f"{key}: {error}", 'a size is "500M", "2G", or a number of bytes'
                 ) from None
+        self._known(("app",), tables["app"], ("bell",))
+        for key, value in tables["app"].items():
+            self._is(("app", key), value, bool, "true or false")
+        switches = {f"no_{key}": not value for key, value in tables["app"].items()}
         environments = tuple(self._environment(name, table) for name, table in tables["environments"].items())
-        return Settings(environments, limits)
+        return Settings(environments, limits, switches)
 
     def _environment(self, name: str, table: Any) -> Environment:  # noqa: ANN401 - as TOML has it
         path = ("environments", name)
         self._is(path, table, dict, f"a table: [environments.{name}]")
-        self._known(path, table, ("hosts", "read_only", "allow_writes"))
+        self._known(path, table, ("hosts", "read_only", "allow_writes", "colour"))
         hosts = table.get("hosts", [])
         if not isinstance(hosts, list) or not hosts or not all(isinstance(each, str) and each for each in hosts):
             at = (*path, "hosts") if "hosts" in table else path
@@ -221,12 +238,16 @@ class _File:
             raise self._wrong(
                 (*path, "allow_writes"), f"{name} is read_only and allow_writes at once", "keep one of the two"
             )
+        colour = table.get("colour", "")
+        if "colour" in table and colour not in COLOURS:
+            raise self._wrong((*path, "colour"), f"{colour!r} is no colour", nearest(str(colour), COLOURS))
         return Environment(
             name=name,
             hosts=tuple(hosts),
             origin=f"{self._name}:{self._line(path)}",
             read_only=table.get("read_only", False),
             allow_writes=table.get("allow_writes", False),
+            colour=colour,
         )
 
     def _known(self, path: tuple[str, ...], table: Mapping[str, Any], names: Iterable[str]) -> None:

@@ -28,12 +28,13 @@ def parse(
     Raises:
         Trouble: an argument or a variable is wrong.
     """
+    configured = {**settings.limits, **settings.app}
     for action in _options(parser):
         text = environ.get(variable(action), "")
         if text:
             action.default = _value(action, text)
-        elif action.dest in settings.limits:
-            action.default = settings.limits[action.dest]
+        elif action.dest in configured:
+            action.default = configured[action.dest]
     return parser.parse_args(words)
 
 

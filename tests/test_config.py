@@ -70,6 +70,34 @@ def test_the_project_goes_over_the_user(tmp_path: Path) -> None:
     )
 
 
+def test_the_header_names_the_first_environment_with_a_colour(tmp_path: Path) -> None:
+    settings = load(
+        tmp_path,
+        '[environments.a]\nhosts = ["db*"]\n[environments.b]\nhosts = ["*1*"]\ncolour = "red"\n',
+        '[environments.c]\nhosts = ["*"]\ncolour = "blue"\n',
+    )
+    named = {host: found.name for host in ("db1", "db2", "x") if (found := settings.environment_of(facts(host)))}
+    assert named == {"db1": "b", "db2": "c", "x": "c"}
+    [first, *_] = settings.environments
+    assert Settings((first,)).environment_of(facts("db2")) == first
+    assert Settings((first,)).environment_of(facts("x")) is None
+
+
+def test_the_bell_is_an_option_a_variable_and_a_line(tmp_path: Path) -> None:
+    def off(words: list[str], settings: Settings, **environ: str) -> bool:
+        found: bool = parse(parsers()[""], words, settings, environ).no_bell
+        return found
+
+    silent, loud = "[app]\nbell = false\n", "[app]\nbell = true\n"
+    assert not off([], Settings())
+    assert off(["--no-bell"], Settings())
+    assert off([], Settings(), FKEXPLORER_NO_BELL="1")
+    assert off([], load(tmp_path, silent))
+    assert not off([], load(tmp_path, silent), FKEXPLORER_NO_BELL="0")
+    assert off([], load(tmp_path, silent, loud))
+    assert not off([], load(tmp_path, loud, silent)), "the project's goes over the user's"
+
+
 def test_a_given_file_stands_in_for_the_project(tmp_path: Path) -> None:
     given = tmp_path / "other.toml"
     given.write_text("[limits]\nmax_bytes = 7\n")
@@ -87,7 +115,15 @@ def test_a_given_file_stands_in_for_the_project(tmp_path: Path) -> None:
         ("[enviroments.a]\n", 1, ["enviroments is not known", "did you mean environments?"]),
         ("theme = 1\n", 1, ["theme is not known", "there are environments, limits"]),
         ('\n# a\n[environments.a]\nhosts = ["x"]\nreadonly = true\n', 5, ["readonly", "did you mean read_only?"]),
-        ('[environments.a]\nhosts = ["x"]\ncolour = "red"\n', 3, ["colour is not known", "hosts, read_only"]),
+        ('[environments.a]\nhosts = ["x"]\nicon = "x"\n', 3, ["icon is not known", "hosts, read_only"]),
+        ('[environments.a]\nhosts = ["x"]\ncolor = "red"\n', 3, ["color is not known", "did you mean colour?"]),
+        ('[environments.a]\nhosts = ["x"]\ncolour = "grene"\n', 3, ["'grene' is no colour", "did you mean green?"]),
+        ('[environments.a]\ncolour = 3\nhosts = ["x"]\n', 2, ["3 is no colour", "there are red, green, yellow"]),
+        ('[environments.a]\nhosts = ["x"]\ncolour = ""\n', 3, ["'' is no colour"]),
+        ('[environments.a]\nhosts = ["x"]\ncolour = ["red"]\n', 3, ["['red'] is no colour"]),
+        ("app = 1\n", 1, ["app is not a table: [app]"]),
+        ("[app]\nbel = true\n", 2, ["bel is not known", "did you mean bell?"]),
+        ("[app]\n\nbell = 0\n", 3, ["bell is not true or false"]),
         ('[environments.a]\nhosts = ["x"]\nread_only = "yes"\n', 3, ["read_only is not true or false"]),
         ("\n[environments.a]\nread_only = true\n", 2, ["hosts of a"]),
         ("[environments.a]\nread_only = true\nhosts = [\n  'x',\n  3,\n]\n", 3, ["hosts of a"]),

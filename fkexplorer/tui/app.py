@@ -63,9 +63,10 @@ class ExplorerApp(RowReader, inherit_bindings=False):
         now: Callable[[], datetime] | None = None,
         prepare: Callable[[], Source] | None = None,
         arming: Arming | None = None,
+        bell: bool = True,
     ) -> None:
         super().__init__()
-        self.world = World(label=source.label(), arming=arming or Arming())
+        self.world = World(label=source.label(), arming=arming or Arming(), bell=bell)
         self.ascii_only = ascii_only
         self.set_class(ascii_only, "-ascii-only")
         self.source = source
@@ -153,6 +154,7 @@ class ExplorerApp(RowReader, inherit_bindings=False):
     def on_connected(self, event: said.Connected) -> None:
         """Say where we are."""
         self.world.facts, self.world.lost = event.facts, None
+        self.world.environment = self.world.arming.environment_of(event.facts)
         self.world.ahead = event.facts.connected_at - datetime.now(UTC)
         self._asked = False
         self.world.arming.disarm()
@@ -227,7 +229,7 @@ class ExplorerApp(RowReader, inherit_bindings=False):
                 self._schema_changed(schema, differences)
             case seen:
                 change = observe(self.world, seen)
-                if change.ring:
+                if change.ring and self.world.bell:
                     self.bell()
                 self._changed(change.edges)
                 if change.detail:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fkexplorer.config import Settings
+    from fkexplorer.config import Environment, Settings
     from fkexplorer.database.model import ServerFacts, Trouble
 
 MINUTES = 10
@@ -37,6 +37,10 @@ class Arming:
         self._clock = clock
         self._until = float("-inf")
         self._armed: ServerFacts | None = None
+
+    def environment_of(self, facts: ServerFacts) -> Environment | None:
+        """The configured environment that the header names."""
+        return self._settings.environment_of(facts) if self._settings else None
 
     def refusal(self, facts: ServerFacts | None) -> Trouble | None:
         """Why writing can't be armed on this server; None where it can."""

@@ -39,6 +39,7 @@ def why_not(action: str, world: World, moment: Moment) -> str | None:
         "redraw",
         "help",
         "palette",
+        "toggle_bell",
         "close",
     ):
         return "the catalogue is not read yet"

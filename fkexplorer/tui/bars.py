@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from fkexplorer.reports.style import Line
     from fkexplorer.tui.world import World
 
+ENVIRONMENT = 10
+"""Cells that an environment's name has in the header at least; on wider screens a quarter of the line."""
+
 
 def header(
     world: World,
@@ -32,10 +35,14 @@ def header(
 ) -> Line:
     """Who and where, what was found, how old it is, and whether anything can be written.
 
-    What does not fit goes from the least needed; where we are connected, and RO or WRITE, stay.
+    What does not fit goes from the least needed; where we are connected, its environment, and RO or WRITE, stay.
     """
     armed = world.arming.words()
-    right = Span(f" {armed} ", "write") if armed else Span(" RO ", "readonly")
+    right = [Span(f" {armed} ", "write") if armed else Span(" RO ", "readonly")]
+    if here := world.environment:
+        name = inert(here.name, ascii=ascii)
+        most = max(ENVIRONMENT, cells // 4)
+        right.insert(0, Span(f" {fit(name, min(width(name), most), ascii=ascii)} ", f"env {here.colour}".strip()))
     parts: list[Span] = []
     if world.lost:
         parts.append(Span("LOST (R reconnects)", "severe"))
@@ -50,7 +57,7 @@ def header(
             marks.append(f"replication role {world.facts.replication_role}")
         parts += [Span(word, "unknown") for word in marks]
         parts.append(Span(world.facts.version, "dim"))
-    room = cells - width(right.text)
+    room = cells - sum(width(span.text) for span in right)
     name = fit(label, min(width(inert(label, ascii=ascii)), max(12, room - 1)), ascii=ascii)
     line = [Span(" " + name, "title")]
     room -= width(name) + 1
@@ -61,7 +68,7 @@ def header(
                 line += [Span("  "), Span(text, part.style)]
                 room -= width(text) + 2
                 break
-    return (*line, Span(" " * max(0, room)), right)
+    return (*line, Span(" " * max(0, room)), *right)
 
 
 def _alarms(world: World) -> list[Span]:

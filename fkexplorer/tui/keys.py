@@ -147,6 +147,7 @@ KEYS: tuple[Key, ...] = (
     Key("fixes", "a", "a", "fixes", "fixes", "What can be done about this foreign key; a preview comes first.", "main"),
     Key("journal", "J", "J", "journal", "journal", "What was done from this machine, and its undo.", "main"),
     Key("write.arm", "W", "W", "arm", "arm writing", "Arm writing for ten minutes, or disarm it.", "main"),
+    Key("bell", "B", "B", "toggle_bell", "bell", "Turn the bell off or on, which rings when orphans appear.", "main"),
     Key("help", "question_mark,f1", "?", "help", "help", "All keys, and what the badges mean.", "main"),
     Key("palette", "colon,ctrl+p", ":", "palette", "palette", "Command palette (also Ctrl+P).", "main"),
     Key("quit", "q", "q", "close_or_quit", "quit", "Close; in the table of tables: quit.", "main"),

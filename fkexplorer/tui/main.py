@@ -372,6 +372,11 @@ class MainScreen(FixKeys):
         if self.may("copy_sql") and moment.edge is not None:
             self.post_message(SqlWanted(moment.edge))
 
+    def action_toggle_bell(self) -> None:
+        """Ring when orphans appear, or not."""
+        self.world.bell = not self.world.bell
+        self.say(f"The bell is {'on' if self.world.bell else 'off'}.")
+
     def action_help(self) -> None:
         """Keys and badges."""
         from fkexplorer.tui.dialogs import HelpScreen  # noqa: PLC0415 - as above

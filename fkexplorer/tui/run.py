@@ -22,6 +22,7 @@ def run_app(
     *,
     ascii: bool = False,
     mouse: bool = True,
+    bell: bool = True,
     max_bytes: int = 1 << 30,
     prepare: Callable[[], Source] | None = None,
     typed: list[str] | None = None,
@@ -33,6 +34,7 @@ def run_app(
         source: the database; only its label is used until `prepare` has given the real one.
         ascii: write nothing beyond ASCII.
         mouse: take the mouse from the terminal.
+        bell: ring when orphans appear.
         max_bytes: a foreign key whose tables are larger is not counted until asked for.
         prepare: makes the database first, as a demo's server; it runs in a thread, the app on screen meanwhile.
         typed: takes the passwords that are typed, for the caller to mask in what it writes of a fault.
@@ -41,7 +43,7 @@ def run_app(
     Raises:
         Trouble: nothing could be shown, and why.
     """
-    app = ExplorerApp(source, ascii_only=ascii, max_bytes=max_bytes, prepare=prepare, arming=arming)
+    app = ExplorerApp(source, ascii_only=ascii, max_bytes=max_bytes, prepare=prepare, arming=arming, bell=bell)
     app.typed = typed if typed is not None else []
     with _signals_to(app):
         code = app.run(mouse=mouse)

@@ -15,6 +15,8 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.theme import Theme
 
+from fkexplorer.config import COLOURS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
@@ -58,6 +60,14 @@ _RICH: dict[str, str] = {
     "cursor": "on #2f4a63",
     "cursor-away": "on #262c33",
     "off": "#5c626b",
+    # An environment's name; darker than WRITE, which may stand beside it.
+    "env": "bold",
+    "env red": "bold #ffffff on #870000",
+    "env green": "bold #ffffff on #005f00",
+    "env yellow": "bold #000000 on #d7af00",
+    "env blue": "bold #ffffff on #005f87",
+    "env magenta": "bold #ffffff on #870087",
+    "env cyan": "bold #000000 on #00afaf",
 }
 
 _ANSI: dict[str, str] = {
@@ -79,6 +89,8 @@ _ANSI: dict[str, str] = {
     "cursor": "reverse",
     "cursor-away": "underline",
     "off": "dim",
+    "env": "bold",
+    **{f"env {colour}": f"bold reverse {colour}" for colour in COLOURS},
 }
 
 _MONO: dict[str, str] = {
@@ -92,6 +104,7 @@ _MONO: dict[str, str] = {
     "write": "bold reverse",
     "cursor": "reverse",
     "cursor-away": "underline",
+    **dict.fromkeys(("env", *(f"env {colour}" for colour in COLOURS)), "bold underline"),
 }
 
 

@@ -12,6 +12,7 @@ from fkexplorer.tui.arming import Arming
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from fkexplorer.config import Environment
     from fkexplorer.database.model import ServerFacts
     from fkexplorer.orphans.model import Count
     from fkexplorer.reports.live import Live
@@ -110,6 +111,10 @@ class World:
     """Why the connection is gone, one line."""
     arming: Arming = field(default_factory=Arming)
     """Whether anything can be written."""
+    environment: Environment | None = None
+    """The configured one of the server."""
+    bell: bool = True
+    """Whether it rings when orphans appear."""
     trail: Trail = field(default_factory=Trail)
     edges: dict[int, Edges] = field(default_factory=dict)
     """For each table its edges on either side."""

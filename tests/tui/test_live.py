@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
+from fkexplorer.cli import main
 from fkexplorer.orphans.events import Counted
 from fkexplorer.tui.app import ExplorerApp
 from fkexplorer.tui.world import View
@@ -125,6 +126,35 @@ async def test_new_orphans_ring_once_and_are_marked_until_somebody_looks(
         # Nothing is new any more: the newest of all.
         await person.press("exclamation_mark")
         assert person.app.main.lens.current == person.edge("d_p_id_fkey").oid
+
+
+async def test_the_bell_can_be_turned_off_and_on(make_database: Callable[[str], str], rings: list[ExplorerApp]) -> None:
+    url = make_database(SMALL)
+    async with opened(url) as person:
+        await person.press("B")
+        await person.told("The bell is off")
+        await run(url, orphans("c", 50))
+        await person.sees(r"^\*?.*1 new \(!\)")
+        assert not rings
+        await person.press("B")
+        await person.told("The bell is on")
+        await run(url, orphans("d", 50))
+        await person.sees(r"2 new \(!\)")
+        assert len(rings) == 1
+
+
+def test_the_bell_is_off_from_the_start_if_the_command_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    bells: list[bool] = []
+
+    def note(app: ExplorerApp, **_: object) -> int:
+        bells.append(app.world.bell)
+        return 0
+
+    monkeypatch.setattr(ExplorerApp, "run", note)
+    monkeypatch.setattr("fkexplorer.console.needs_screen", lambda _: None)
+    for words in ((), ("--no-bell",)):
+        assert main(["postgresql://u@h/d", *words]) == 0
+    assert bells == [True, False]
 
 
 async def test_orphans_under_the_cursor_stay_new_until_a_key_is_pressed(

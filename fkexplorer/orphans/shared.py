@@ -24,11 +24,11 @@ from fkexplorer.orphans.long import count_orphans
 from fkexplorer.orphans.model import Status, Way
 from fkexplorer.orphans.outcome import at_least, counted, refused, without_number
 from fkexplorer.orphans.predicate import EdgePredicate, relation, taken_at
-from fkexplorer.orphans.slices import CutShort, Pace, by_blocks, run_pieces
+from fkexplorer.orphans.slices import CutShort, Pace, by_blocks, by_rows, run_pieces
 from fkexplorer.orphans.watchdog import InTheWay, stepping_aside
 from fkexplorer.orphans.ways.choice import counting
 from fkexplorer.orphans.ways.keys import integers, ordered_pairs
-from fkexplorer.orphans.ways.way import PLACES_SINCE, Scanning, block_range
+from fkexplorer.orphans.ways.way import PLACES_SINCE, Scanning, block_range, marked_rows
 from fkexplorer.schema.keys import is_one_to_one
 
 if TYPE_CHECKING:
@@ -198,9 +198,9 @@ class _Scan:
             course.begin(datetime.fromtimestamp(taken.as_of, UTC), taken.snapshot)
         if self._version >= PLACES_SINCE:
             pieces = by_blocks(connection, self._child, self._piecewise)
-            found = await run_pieces(pieces, self._courses, pace=pace, watch=watch)
         else:
-            found = list((await connection.execute(self._whole())).one())
+            pieces = by_rows(connection, self._child, self._marked, len(self._edges))
+        found = await run_pieces(pieces, self._courses, pace=pace, watch=watch)
         counts = {}
         for edge, predicate, way, course, number in zip(
             self._edges, self._predicates, self._ways, self._courses, found, strict=True
@@ -224,8 +224,8 @@ class _Scan:
         rows = self._numbers(*conditions).lateral("t")
         return select().add_columns(*self._served(rows)).select_from(numbers.join(rows, true()))
 
-    def _whole(self) -> Select[Any]:
-        return select().add_columns(*self._served(self._numbers().subquery("t")))
+    def _marked(self, of: int) -> Select[Any]:
+        return marked_rows(self._predicates[0], self._ways, of)
 
     def _numbers(self, *conditions: ColumnElement[bool]) -> Select[Any]:
         """One row: for each edge, `n0`, …, the rows without a parent."""

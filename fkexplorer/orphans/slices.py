@@ -200,7 +200,7 @@ def _pieces(
         case Slicing.BLOCKS:
             return _by_blocks(connection, counting, child)
         case Slicing.ROWS:
-            return _by_rows(connection, counting, child)
+            return by_rows(connection, child, counting.marked, 1)
         case Slicing.NONE:
             raise AssertionError("this way can't be cut")
 
@@ -262,17 +262,28 @@ async def by_blocks(
         yield Piece(sums, passed, sum(pages), "blocks", ended or done >= rows * _BLOCKS)
 
 
-async def _by_rows(connection: AsyncConnection, counting: Counting, child: Table) -> AsyncGenerator[Piece, None]:
+async def by_rows(
+    connection: AsyncConnection, child: Table, marked: Callable[[int], Select[Any]], edges: int
+) -> AsyncGenerator[Piece, None]:
+    """Pieces of what one scan or join of the child brings, of which it is told on the way how far it is.
+
+    Args:
+        connection: in a transaction with one snapshot.
+        child: the table.
+        marked: makes the statement: `Counting.marked`, of one or of several edges.
+        edges: how many.
+    """
     pages = sum(await pages_of(connection, child))
     # As the planner does: as many rows in a page as there were when they were last counted.
     rows = rows_of(child) * pages * _BLOCK_SIZE / child.estimated_bytes if child.estimated_bytes else pages * 80.0
     of = 1 << max(8, round(math.log2(max(1.0, rows / _MARKS))))
     marks = 0
-    async for flags, last in _fetched(connection, counting.marked(of), _Size(16, _MOST_ROWS)):
-        found = sum(flag for (flag,) in flags)
-        marks += len(flags) - found
+    async for flags, last in _fetched(connection, marked(of), _Size(16, _MOST_ROWS)):
+        columns = list(zip(*flags, strict=True)) or [()] * edges
+        found = [None if None in column else sum(column) for column in columns]
+        marks += sum(not any(row) for row in flags)
         done = pages if last else min(pages - 1, round(pages * marks * of / max(1.0, rows)))
-        yield Piece([found], done, pages, "blocks", last)
+        yield Piece(found, done, pages, "blocks", last)
 
 
 async def _fetched(

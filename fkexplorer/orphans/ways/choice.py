@@ -36,7 +36,7 @@ def counting(way: Way, schema: Schema, predicate: EdgePredicate, server_version:
     chosen: Counting
     match way:
         case Way.PLAIN:
-            chosen = Plain(predicate, server_version, in_batches=in_batches(schema, edge))
+            chosen = Plain(predicate, in_batches=in_batches(schema, edge))
         case Way.MERGE:
             chosen = Merge(predicate, ordered)
         case Way.GAPS:

@@ -1,7 +1,8 @@
 """`NOT EXISTS` with the plan that the server chooses: right for every edge, and what other ways fall back to.
 
 It is not cut into slices: each would read the whole parent again (67 of them took 5 times as long as the whole, with 3
-million rows and a million keys). The join tells on the way how far it has come instead.
+million rows and a million keys). The join tells on the way how far it has come instead. With a PERIOD there is no join:
+each row of the child looks for its parents by itself, so that any blocks of it are a slice.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sqlalchemy import func, literal_column, or_
+from sqlalchemy import func, or_
 
 from fkexplorer.orphans.model import Way
-from fkexplorer.orphans.ways.way import PLACES_SINCE, Counting, Slicing
+from fkexplorer.orphans.ways.way import Counting, Slicing, block_range, mark
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Select
@@ -36,24 +37,30 @@ class Plain(Counting):
 
     way: ClassVar[Way] = Way.PLAIN
 
-    def __init__(self, predicate: EdgePredicate, server_version: int, *, in_batches: bool = False) -> None:
+    def __init__(self, predicate: EdgePredicate, *, in_batches: bool = False) -> None:
         self._predicate = predicate
         if in_batches:
             self.settings = _IN_BATCHES
-        self.slicing = Slicing.ROWS if server_version >= PLACES_SINCE and not predicate.edge.period else Slicing.NONE
+        # A PERIOD is of servers that read the blocks alone (`PLACES_SINCE`).
+        self.slicing = Slicing.BLOCKS if predicate.edge.period else Slicing.ROWS
 
     def whole(self) -> ColumnElement[int]:
         """`SELECT count(*)` of the orphans."""
-        predicate = self._predicate
-        return predicate.from_child(func.count()).where(predicate.is_orphan).scalar_subquery()
+        return self._counted()
 
     def accepts(self, plan: Plan) -> bool:  # noqa: ARG002
         """Any plan will do."""
         return True
 
+    def blocks(self, low: ColumnElement[int] | int, high: ColumnElement[int] | int | None) -> ColumnElement[int]:
+        """The orphans in these blocks."""
+        return self._counted(*block_range(self._predicate.child.name, low, high))
+
     def marked(self, of: int) -> Select[Any]:
-        """The orphans, and some other rows by a hash of their place."""
+        """The orphans, and some other rows."""
         predicate = self._predicate
-        place = func.pg_catalog.hashtid(literal_column(f"{predicate.child.name}.ctid"))
-        mark = place.op("&")(literal_column(str(of - 1))) == literal_column("0")
-        return predicate.beside_parent(predicate.is_alone.label("orphan")).where(or_(predicate.is_alone, mark))
+        return predicate.beside_parent(predicate.is_alone.label("orphan")).where(or_(predicate.is_alone, mark(of)))
+
+    def _counted(self, *conditions: ColumnElement[bool]) -> ColumnElement[int]:
+        predicate = self._predicate
+        return predicate.from_child(func.count()).where(*conditions, predicate.is_orphan).scalar_subquery()

@@ -12,12 +12,12 @@ from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from sqlalchemy import cast, func, literal_column
+from sqlalchemy import and_, case, cast, false, func, literal_column, or_, select, true
 
 from fkexplorer.orphans.predicate import NamedType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Select
 
@@ -37,16 +37,16 @@ class Slicing(Enum):
     BLOCKS = "blocks"
     """Ranges of the child's blocks; where it is partitioned, of each partition's at once."""
     ROWS = "rows"
-    """Rows of the child, as a join of its own order brings them: not to be cut, but to be told of on the way."""
+    """Rows of the child, as a scan or a join brings them: not to be cut, but to be told of on the way."""
 
 
 PLACES_SINCE = 140000
-"""The `server_version_num` from which a condition on `ctid` reads no other blocks (TID range scans), and has a hash."""
+"""The `server_version_num` from which a condition on `ctid` reads no other blocks (TID range scans)."""
 
 
 def by_blocks(server_version: int) -> Slicing:
     """How a way that scans the child is cut."""
-    return Slicing.BLOCKS if server_version >= PLACES_SINCE else Slicing.NONE
+    return Slicing.BLOCKS if server_version >= PLACES_SINCE else Slicing.ROWS
 
 
 class Counting(ABC):
@@ -90,8 +90,7 @@ class Counting(ABC):
     def marked(self, of: int) -> Select[Any]:
         """Rows of one boolean each: true for each orphan, and false for about one of so many other rows of the child.
 
-        Args:
-            of: a power of 2.
+        NULL where this way found out that it does not serve.
         """
         raise NotImplementedError
 
@@ -116,6 +115,31 @@ class Scanning(Counting):
         other = copy(self)
         other._predicate = predicate  # noqa: SLF001 - one of its own kind
         return other
+
+    def marked(self, of: int) -> Select[Any]:
+        """One column; see `marked_rows`."""
+        return marked_rows(self._predicate, [self], of)
+
+
+def marked_rows(predicate: EdgePredicate, ways: Sequence[Scanning], of: int) -> Select[Any]:
+    """`marked` of several edges of one child, whose predicate that of the first is: a column for each.
+
+    There is one row at least, so that a way that does not serve says so of an empty child too.
+    """
+    missing = [and_(way.serves, way.missing) for way in ways]
+    rows = (
+        predicate.from_child(*(each.label(f"n{at}") for at, each in enumerate(missing)))
+        .where(or_(*missing, mark(of)))
+        .subquery("t")
+    )
+    first = select(literal_column("1").label("one")).subquery("f")
+    flags = (case((way.serves, func.coalesce(rows.c[f"n{at}"], false()))) for at, way in enumerate(ways))
+    return select(*flags).select_from(first.outerjoin(rows, true()))
+
+
+def mark(of: int) -> ColumnElement[bool]:
+    """True of about one row in so many: enough to tell how far a scan is, and no more than that."""
+    return func.pg_catalog.random() < literal_column(repr(1 / of))
 
 
 def nodes(plan: Plan) -> Iterator[Plan]:

@@ -29,12 +29,20 @@ def _write(element: _Explain, compiler: SQLCompiler, **options: Any) -> str:  # 
     return f"EXPLAIN (FORMAT JSON) {compiler.process(element.statement, **options)}"
 
 
-async def plan_of(connection: AsyncConnection, statement: Select[Any]) -> Plan:
+async def plan_of(connection: AsyncConnection, statement: Select[Any] | str) -> Plan:
     """The plan's top node; it takes some 0.3 ms, and nothing runs.
+
+    Args:
+        connection: in the transaction in which it is to run.
+        statement: itself, or its text as it is compiled for this connection.
 
     Raises:
         DBAPIError: the server refused the statement.
     """
-    [explained] = (await connection.execute(_Explain(statement))).scalar_one()
+    if isinstance(statement, str):
+        found = await connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}")
+    else:
+        found = await connection.execute(_Explain(statement))
+    [explained] = found.scalar_one()
     plan: Plan = explained["Plan"]
     return plan

@@ -143,6 +143,7 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     kinds = rows.add_mutually_exclusive_group()
     kinds.add_argument("--keys", action="store_true", help="the missing keys and how many rows name each")
     kinds.add_argument("--childless", action="store_true", help="parents that no row refers to, newest first")
+    kinds.add_argument("--by-partition", action="store_true", help="in which partitions of the child they lie")
     rows.add_argument("--limit", type=_positive, default=200, metavar="N", help="at most so many (200)")
     rows.add_argument("--format", choices=["text", "csv", "json"], default="text", help="what to print (text)")
     rows.add_argument("--reveal", action="store_true", help="show the values of columns named like secrets")

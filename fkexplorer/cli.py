@@ -299,7 +299,8 @@ def _body(
     if command == "show":
         return lambda database: headless.show(database, console, options.table, options.width or console.width)
     if command == "rows":
-        kind = "keys" if options.keys else "childless" if options.childless else "orphans"
+        kinds = {"keys": options.keys, "childless": options.childless, "partitions": options.by_partition}
+        kind = next((name for name, wanted in kinds.items() if wanted), "orphans")
         asked = headless.RowsOptions(options.edge, kind, options.limit, options.format, options.reveal)
         return lambda database: headless.rows(database, console, asked)
     if command == "plan":

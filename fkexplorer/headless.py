@@ -12,6 +12,7 @@ from fkexplorer.database.model import Trouble
 from fkexplorer.database.postgresql.reader import read_schema
 from fkexplorer.named import one_edge, one_table
 from fkexplorer.orphans.model import Status
+from fkexplorer.orphans.partitions import orphans_by_partition
 from fkexplorer.orphans.queue import CountQueue
 from fkexplorer.orphans.rows import childless_parents, missing_keys, orphan_rows
 from fkexplorer.reports import pages as page_reports
@@ -19,8 +20,8 @@ from fkexplorer.reports.badges import cycle_lengths
 from fkexplorer.reports.document import UNCOUNTED, Check, check_json, worst_first
 from fkexplorer.reports.lens import build_lens
 from fkexplorer.reports.text import check_text, uncounted
-from fkexplorer.reports.values import number
-from fkexplorer.schema.names import edge_label, qualified
+from fkexplorer.reports.values import inert, number
+from fkexplorer.schema.names import edge_label, qualified, table_label
 from fkexplorer.version import version
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class CheckOptions:
 
 @dataclass(frozen=True, slots=True)
 class RowsOptions:
-    """What `rows` was asked; `kind` is orphans, keys or childless."""
+    """What `rows` was asked; `kind` is orphans, keys, childless or partitions."""
 
     edge: str
     kind: str = "orphans"
@@ -134,19 +135,42 @@ async def show(database: Database, console: Console, table: str, width: int) -> 
     cycles = cycle_lengths(Graph(schema).cycles())
     lens = build_lens(schema, found.oid, counts, width=width, ascii=console.ascii, cycles=cycles)
     console.data(lens.text + "\n")
+    for edge in edges:
+        if edge.child == found.oid and found.partitions and counts[edge.oid].orphans:
+            await _partitions(database, schema, edge, console)
     return CLEAN
+
+
+async def _partitions(database: Database, schema: Schema, edge: Relationship, console: Console) -> None:
+    """Print in which partitions an edge's orphans lie; where they could be counted, this can too."""
+    try:
+        page = await orphans_by_partition(database, schema, edge)
+    except Trouble as trouble:
+        console.say(f"{edge_label(schema, edge)}, by partition: {trouble.reason}")
+        return
+    console.lines(["", inert(f"{edge_label(schema, edge)}, by partition:", ascii=console.ascii)])
+    console.lines(page_reports.table_text([page], ascii=console.ascii))
+    if page.more:
+        console.say(f"there are more: fkexplorer rows {edge_label(schema, edge)} --by-partition --limit N")
 
 
 async def rows(database: Database, console: Console, options: RowsOptions) -> int:
     """Print the rows of one edge; the exit code.
 
     Raises:
-        Trouble: the edge is not there, the rows cannot be read, or the connection was lost.
+        Trouble: the edge is not there, or not of a partitioned table as it was asked for; the rows cannot be read, or
+            the connection was lost.
     """
     console.progress("reading the catalogue")
     schema = await read_schema(database)
     edge = one_edge(schema, options.edge)
     label = edge_label(schema, edge)
+    if options.kind == "partitions" and not schema.child_of(edge).partitions:
+        raise Trouble(
+            f"{table_label(schema.child_of(edge))} has no partitions",
+            "without --by-partition its rows are listed, with --keys the missing keys",
+            code="usage",
+        )
     pages: list[Page] = []
     printed = 0
     async for page in _pages(database, schema, edge, options):
@@ -162,16 +186,27 @@ async def rows(database: Database, console: Console, options: RowsOptions) -> in
     elif options.format == "text" and printed:
         console.lines(page_reports.table_text(pages, ascii=console.ascii))
     more = bool(pages) and pages[-1].more
-    what = {"orphans": "orphan", "keys": "missing key", "childless": "parent without a child"}[options.kind]
-    many = {"parent without a child": "parents without a child"}.get(what, f"{what}s")
-    console.say(f"{label}: {number(printed, what, many)}" + (", and there are more (--limit)" if more else ""))
+    console.say(
+        f"{label}: {number(printed, *_NAMES[options.kind])}" + (", and there are more (--limit)" if more else "")
+    )
     if names := page_reports.masked_names(pages):
         console.say(f"masked: {', '.join(names)} (--reveal shows them)")
     return CLEAN
 
 
+_NAMES = {
+    "orphans": ("orphan", "orphans"),
+    "keys": ("missing key", "missing keys"),
+    "childless": ("parent without a child", "parents without a child"),
+    "partitions": ("partition with orphans", "partitions with orphans"),
+}
+
+
 async def _pages(database: Database, schema: Schema, edge: Relationship, options: RowsOptions) -> AsyncIterator[Page]:
     """Pages up to the limit; the texts for people are cut on the server, the others whole."""
+    if options.kind == "partitions":
+        yield await orphans_by_partition(database, schema, edge, limit=options.limit)
+        return
     after: tuple[str | None, ...] | None = None
     left = options.limit
     width = 200 if options.format == "text" else None

@@ -245,6 +245,57 @@ async def test_missing_keys_and_childless_parents(shop: str) -> None:
     assert found
 
 
+PARTITIONED = """
+CREATE TABLE p (id int PRIMARY KEY); INSERT INTO p SELECT generate_series(0, 9);
+CREATE TABLE c (pid int CONSTRAINT fk REFERENCES p) PARTITION BY RANGE (pid);
+CREATE TABLE low PARTITION OF c FOR VALUES FROM (0) TO (12);
+CREATE SCHEMA "Old, old";
+CREATE TABLE "Old, old".high PARTITION OF c FOR VALUES FROM (12) TO (100);
+SET session_replication_role = replica; INSERT INTO c SELECT generate_series(0, 19);
+"""
+
+
+async def test_orphans_by_partition(database_url: str) -> None:
+    await execute(database_url, PARTITIONED)
+    asked = ("rows", "public.c.fk", "-d", database_url, "--by-partition")
+    done = await run(*asked)
+    assert done.out.splitlines()[2:] == ['"Old, old".high     8', "public.low          2"]
+    assert "public.c.fk: 2 partitions with orphans" in done.err
+    table = await run(*asked, "--format", "csv")
+    assert list(csv.reader(io.StringIO(table.out, newline=""))) == [
+        ["partition", "rows"],
+        ['"Old, old".high', "8"],
+        ["public.low", "2"],
+    ]
+    document = json.loads((await run(*asked, "--format", "json", "--limit", "1")).out)
+    assert (document["kind"], document["more"]) == ("partitions", True)
+    assert document["rows"] == [{"partition": '"Old, old".high', "rows": "8"}]
+    shown = await run("show", "c", "-d", database_url, "--ascii")
+    assert shown.out.endswith(
+        """
+public.c.fk, by partition:
+partition        rows
+---------------  ----
+"Old, old".high     8
+public.low          2
+"""
+    )
+    assert "by partition" not in (await run("show", "p", "-d", database_url)).out, "the partitions are not of this one"
+    await execute(database_url, "DELETE FROM c WHERE pid > 9")
+    assert "by partition" not in (await run("show", "c", "-d", database_url)).out
+    none = await run(*asked)
+    assert (none.code, none.out) == (0, "")
+    assert "0 partitions with orphans" in none.err
+
+
+async def test_by_partition_wants_a_partitioned_table(shop: str) -> None:
+    done = await run("rows", "orders_customer_id_fkey", "-d", shop, "--by-partition")
+    assert_told(done, "public.orders has no partitions", "--keys")
+    assert_told(
+        await run("rows", "orders_customer_id_fkey", "-d", shop, "--by-partition", "--keys"), "not allowed with"
+    )
+
+
 async def test_rows_come_in_pages_up_to_the_limit(shop: str) -> None:
     await execute(
         shop,

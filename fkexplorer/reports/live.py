@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fkexplorer.orphans.history import History
+from fkexplorer.orphans.model import Bound
 from fkexplorer.reports.style import Span
 from fkexplorer.reports.values import age, duration, exact, fit, number, percent
 from fkexplorer.schema.names import quote
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from fkexplorer.orphans.events import Backend, Wait
-    from fkexplorer.orphans.model import Count, Estimate, Progress
+    from fkexplorer.orphans.model import Count, Estimate, Page, Progress
     from fkexplorer.reports.style import Line
     from fkexplorer.schema.model import Relationship, Schema
 
@@ -66,6 +67,8 @@ class Live:
     """Deletes by the parent's OID; None where it can't be known."""
     since: datetime | None = None
     """From when on deletes are told."""
+    partitions: dict[int, Page] = field(default_factory=dict)
+    """In which partitions the orphans lay, as `orphans_by_partition` read it."""
     history: History = field(default_factory=History)
 
     def counting(self, edge: int, count: Count | None) -> bool:
@@ -98,7 +101,7 @@ class Live:
         stay = {edge for edge, heir in heirs.items() if edge == heir}
         self.running &= stay
         self.asked &= stay
-        for told in (self.progress, self.estimates, self.confirmed, self.tried, self.waits):
+        for told in (self.progress, self.estimates, self.confirmed, self.tried, self.waits, self.partitions):
             for gone in told.keys() - stay:
                 del told[gone]
 
@@ -109,6 +112,28 @@ class Live:
 
 QUIET = Live()
 """No monitor runs."""
+PARTITIONS_SHOWN = 3
+"""Partitions that the lines of one edge name, those with most orphans."""
+
+
+def partitions_fit(page: Page | None, count: Count) -> bool:
+    """Whether the partitions account for all the orphans of an exact count."""
+    if page is None or page.more or count.bound is not Bound.EXACT:
+        return False
+    return sum(int(rows.text or 0) for _, rows in page.rows) == count.orphans
+
+
+def partitions_line(schema: Schema, edge: Relationship, count: Count | None, live: Live, now: datetime) -> Line | None:
+    """`by partition: page_views_2025_05 8`, those with most first; with its age where that is not the count's."""
+    page = live.partitions.get(edge.oid)
+    if page is None or count is None or not count.orphans or not partitions_fit(page, count):
+        return None
+    home = f"{quote(schema.child_of(edge).schema)}."
+    parts = [f"{(name.text or '').removeprefix(home)} {exact(int(rows.text or 0))}" for name, rows in page.rows]
+    more = f", {len(parts) - PARTITIONS_SHOWN} more" if len(parts) > PARTITIONS_SHOWN else ""
+    elapsed = (now - page.as_of).total_seconds()
+    when = f"  as of {clock(page.as_of, now)} ({age(elapsed)})" if elapsed > FRESH else ""
+    return (Span(f"by partition: {', '.join(parts[:PARTITIONS_SHOWN])}{more}", "problem"), Span(when, "dim"))
 
 
 _MARK_STYLES = {NEW_MARK: "severe", WAIT_MARK: "unknown"}

@@ -46,9 +46,13 @@ def table_text(pages: Sequence[Page], *, ascii: bool = False) -> list[str]:
         return []
     fields = pages[0].fields
     names = [inert(name, ascii=ascii) for name in field_names(fields)]
-    rows = [[shown(value, ascii=ascii) for value in row] for page in pages for row in page.rows]
+    found = [row for page in pages for row in page.rows]
+    rows = [[shown(value, ascii=ascii) for value in row] for row in found]
     widths = [min(WIDEST, max([width(name), *(width(row[index]) for row in rows)])) for index, name in enumerate(names)]
-    right = [field.column is None or field.column.category == "N" for field in fields]
+    right = [
+        field.column.category == "N" if field.column else all((row[index].text or "").isdecimal() for row in found)
+        for index, field in enumerate(fields)
+    ]
 
     def line(cells: Sequence[str]) -> str:
         parts = (

@@ -12,6 +12,7 @@ from fkexplorer.reports.live import (
     deletes_words,
     estimate_words,
     movement_line,
+    partitions_line,
     progress_line,
     wait_lines,
 )
@@ -201,6 +202,7 @@ def edge_detail(
         Span(f"  indexed: {'yes' if edge.index else 'no'}", "" if edge.index else "tag"),
     )
     lines = [head, body, *wait_lines(schema, live.waits.get(edge.oid, ()), now, ascii=ascii)]
+    lines += filter(None, [partitions_line(schema, edge, count, live, now)])
     lines += _under_way(edge, live)
     lines += filter(None, [movement_line(schema, edge, live, now, ascii=ascii)])
     lines.append((Span(sentence(schema, edge)),))

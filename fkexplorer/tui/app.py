@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from fkexplorer.database.source import Source
     from fkexplorer.schema.difference import Difference
-    from fkexplorer.schema.model import Schema
+    from fkexplorer.schema.model import Relationship, Schema
     from fkexplorer.tui import messages as said
 
 FLUSH = 0.1
@@ -245,6 +245,8 @@ class ExplorerApp(RowReader, inherit_bindings=False):
         self._flushing = False
         edges, self._dirty = self._dirty, set()
         self.main.repaint_edges(edges)
+        if self.main.moment().edge in edges:
+            self._want_partitions()
 
     def _settled(self) -> None:
         if not self.world.first_pass_done:
@@ -307,6 +309,30 @@ class ExplorerApp(RowReader, inherit_bindings=False):
     def on_looked_at(self, event: said.LookedAt) -> None:
         """What somebody looks at comes first."""
         self.session.look_at(event.edges)
+        self._want_partitions()
+
+    def _want_partitions(self) -> None:
+        """Read in which partitions the orphans of the edge under the cursor lie, where its count is newer."""
+        from fkexplorer.reports.live import partitions_fit  # noqa: PLC0415 - the first frame does without
+
+        schema, edge = self.world.schema, self.world.edge(self.main.moment().edge)
+        count = self.world.counts.get(edge.oid) if edge else None
+        if schema is None or edge is None or count is None or self.world.lost or not schema.child_of(edge).partitions:
+            return
+        known = self.world.live.partitions.get(edge.oid)
+        # One read for each count: what changes while they are read is counted again.
+        if count.orphans and not partitions_fit(known, count) and (known is None or known.as_of < count.as_of):
+            self._partitions(schema, edge)
+
+    @work(exclusive=True, group="partitions", exit_on_error=False, description="partitions")
+    async def _partitions(self, schema: Schema, edge: Relationship) -> None:
+        await self.session.partitions(schema, edge)
+
+    def on_partitions_loaded(self, event: said.PartitionsLoaded) -> None:
+        """Say it below the list."""
+        if event.generation == self.session.generation and self.world.edge(event.edge) is not None:
+            self.world.live.partitions[event.edge] = event.page
+            self.main.show_detail()
 
     def on_stop_wanted(self, event: said.StopWanted) -> None:
         """Stop one count."""

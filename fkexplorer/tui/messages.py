@@ -79,6 +79,15 @@ class Reconnected(Message):
 
 
 @dataclass
+class PartitionsLoaded(Message):
+    """In which partitions the orphans of this edge lie."""
+
+    generation: int
+    edge: int
+    page: Page
+
+
+@dataclass
 class PageLoaded(Message):
     """A page of rows arrived for this query."""
 

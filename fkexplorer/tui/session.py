@@ -7,6 +7,7 @@ painted; then a thread does, and keys still work meanwhile.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import threading
 from concurrent.futures import Future
@@ -19,6 +20,7 @@ from fkexplorer.tui.messages import (
     ConnectionLost,
     PageFailed,
     PageLoaded,
+    PartitionsLoaded,
     Reconnected,
     ReloadFailed,
     SchemaLoaded,
@@ -223,6 +225,17 @@ class Session:
             RowsKind.CHILDLESS: rows.childless_parents,
         }[query.kind]
         return await ask(database, schema, edge, after=after, as_role=query.as_role, reveal=query.reveal)
+
+    async def partitions(self, schema: Schema, edge: Relationship) -> None:
+        """Read in which partitions the orphans of an edge lie, unless it is over the limit: posts PartitionsLoaded."""
+        from fkexplorer.orphans.partitions import orphans_by_partition  # noqa: PLC0415
+
+        if self._monitor is None or not self._monitor.affordable(edge.oid):
+            return
+        generation = self.generation
+        with contextlib.suppress(Trouble):  # the count, which is there, is told without
+            page = await orphans_by_partition(self.connected(), schema, edge)
+            self._say(PartitionsLoaded(generation, edge.oid, page))
 
     async def whole_row(self, schema: Schema, query: RowsQuery, key: tuple[str | None, ...]) -> Page:
         """One row with its values in full; raises Trouble."""

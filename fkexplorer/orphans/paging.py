@@ -16,7 +16,7 @@ from sqlalchemy import bindparam, case, func, literal_column, null, select, text
 from sqlalchemy.dialects.postgresql import OID
 from sqlalchemy.exc import SQLAlchemyError
 
-from fkexplorer.database.connection import Limits
+from fkexplorer.database.connection import DEFAULT, Limits
 from fkexplorer.database.errors import trouble_of
 from fkexplorer.database.model import Trouble
 from fkexplorer.orphans.keyset import (
@@ -96,7 +96,11 @@ class Rows:
 
 @asynccontextmanager
 async def reading(
-    database: Database, how: How, *, planner: Mapping[str, str] | None = None
+    database: Database,
+    how: How,
+    *,
+    planner: Mapping[str, str] | None = None,
+    statement_timeout_ms: int = DEFAULT.statement_timeout_ms,
 ) -> AsyncIterator[tuple[AsyncConnection, datetime]]:
     """A read whose values print so that they read back unchanged, and the server's clock just before it (UTC).
 
@@ -104,12 +108,14 @@ async def reading(
         database: where to read.
         how: whether row security stays on.
         planner: settings for a plan.
+        statement_timeout_ms: milliseconds that a statement may take.
 
     Raises:
         Trouble: whatever the server refused, in words.
     """
     try:
-        async with database.read(Limits(row_security=how.as_role, planner=planner or {})) as connection:
+        limits = Limits(statement_timeout_ms, row_security=how.as_role, planner=planner or {})
+        async with database.read(limits) as connection:
             # Seconds: what a timestamp is read as depends on the DateStyle that the server last reported.
             seconds: float = (await connection.execute(_SETTINGS)).one().as_of
             yield connection, datetime.fromtimestamp(seconds, UTC)

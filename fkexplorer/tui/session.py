@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from fkexplorer.database.connection import Database
     from fkexplorer.database.source import Source
+    from fkexplorer.fixes.finding import Found
     from fkexplorer.orphans.history import History
     from fkexplorer.orphans.model import Page
     from fkexplorer.orphans.monitor import Monitor
@@ -253,6 +254,12 @@ class Session:
             )
         except Exception as error:  # noqa: BLE001 - as above
             raise trouble_of(error) from None
+
+    async def find_parents(self, schema: Schema, edge: Relationship, text: str) -> Found:
+        """Parents of an edge that a few letters may mean, within the cost limit; raises Trouble."""
+        from fkexplorer.fixes.finding import find_parents  # noqa: PLC0415 - after the first frame
+
+        return await find_parents(self.connected(), schema, edge, text, max_bytes=self._max_bytes)
 
     @staticmethod
     def sql_of(schema: Schema, edge: int) -> str:

@@ -14,6 +14,7 @@ from textual.widgets import Input, Static
 from fkexplorer.reports.values import inert
 from fkexplorer.schema.actions import FixAction
 from fkexplorer.schema.names import table_label
+from fkexplorer.tui.fixes.searching import ParentField
 from fkexplorer.tui.theme import painted
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from fkexplorer.planning import PlanOptions
     from fkexplorer.schema.model import Relationship, Schema
+    from fkexplorer.tui.fixes.searching import Finder
+    from fkexplorer.tui.lines import LineList
 
 SET = "set:"
 """Begins the name of a field that is the SQL of a column."""
@@ -36,6 +39,8 @@ class Field:
     option: str
     """A field of `PlanOptions`, or `set:COLUMN`."""
     label: str
+    parent: bool = False
+    """It is the key of a parent that is there, which can be searched for."""
 
 
 def fields_for(schema: Schema, edge: Relationship, action: FixAction) -> list[Field]:
@@ -52,7 +57,7 @@ def fields_for(schema: Schema, edge: Relationship, action: FixAction) -> list[Fi
     match action:
         case FixAction.REPOINT:
             return [
-                Field("to", f"the key in {table_label(parent)} ({key}) that all of them get"),
+                Field("to", f"the key in {table_label(parent)} ({key}) that all of them get", parent=True),
                 Field("map", "or the path of a CSV file: old key, new key"),
             ]
         case FixAction.INSERT_PARENTS:
@@ -84,7 +89,13 @@ def options_of(options: PlanOptions, values: Mapping[str, str]) -> PlanOptions:
 
 
 class FieldsScreen(ModalScreen["dict[str, str] | None"]):
-    """A few fields; Enter goes to the next, in the last one it gives them all. Esc gives nothing."""
+    """A few fields; Enter goes to the next, in the last one it gives them all. Esc gives nothing.
+
+    Args:
+        title: what it is for.
+        fields: what is asked.
+        find: finds parents for a field that wants one; raises Trouble.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "cancel", id="fields.cancel", tooltip="Give it up."),
@@ -97,8 +108,9 @@ class FieldsScreen(ModalScreen["dict[str, str] | None"]):
     FieldsScreen Input, FieldsScreen Input:focus { border: none; height: 1; background: $panel; margin: 0 0 1 0; }
     """
 
-    def __init__(self, title: str, fields: Sequence[Field]) -> None:
+    def __init__(self, title: str, fields: Sequence[Field], find: Finder | None = None) -> None:
         super().__init__()
+        self._find = find
         self._title = title
         self._fields = fields
 
@@ -110,14 +122,26 @@ class FieldsScreen(ModalScreen["dict[str, str] | None"]):
             box.border_title = Content(inert(self._title, ascii=ascii_only))
             for field in self._fields:
                 yield Static(Content(inert(field.label, ascii=ascii_only)))
-                yield Input(select_on_focus=False)
+                find = self._find if field.parent else None
+                yield Input(select_on_focus=False) if find is None else ParentField(find)
             yield Static(Content("Enter: next field, then the preview. Esc gives up."))
+
+    def on_line_list_chosen(self, event: LineList.Chosen) -> None:
+        """One of what was found, by mouse."""
+        if isinstance(field := event.lines.parent, ParentField):
+            self._go_on(field.query_one(Input))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Next, or all of them."""
+        self._go_on(event.input)
+
+    def _go_on(self, last: Input) -> None:
         inputs = list(self.query(Input))
-        at = inputs.index(event.input)
-        if at + 1 < len(inputs):
+        at = inputs.index(last)
+        if isinstance(last.parent, ParentField) and (key := last.parent.chosen) is not None:
+            # A parent that was chosen is all that there is to say.
+            self.dismiss({self._fields[at].option: key})
+        elif at + 1 < len(inputs):
             inputs[at + 1].focus()
         else:
             self.dismiss({field.option: each.value for field, each in zip(self._fields, inputs, strict=True)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding
@@ -182,7 +183,8 @@ class ChoiceScreen(ModalScreen[None]):
             if values is not None:
                 self._preview(choice, values)
 
-        self.app.push_screen(FieldsScreen(choice.title, fields), answered)
+        find = partial(self._session.find_parents, self._schema, self._edge)
+        self.app.push_screen(FieldsScreen(choice.title, fields, find), answered)
 
     def _preview(self, choice: Choice, values: Mapping[str, str]) -> None:
         label = edge_label(self._schema, self._edge)

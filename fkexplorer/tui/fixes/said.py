@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from fkexplorer.database.model import Trouble
     from fkexplorer.fixes.entries import Entry
+    from fkexplorer.fixes.finding import Found
     from fkexplorer.fixes.model import Advance, Choice, Outcome
 
 
@@ -27,6 +28,15 @@ class Entries(Message):
     """The journal was read, the newest entry first; `words` is why the server could not be asked about some."""
 
     entries: Sequence[Entry]
+    words: str = ""
+
+
+@dataclass
+class ParentsFound(Message):
+    """A search of parents ended; `words` is why it could not be done."""
+
+    text: str
+    found: Found | None
     words: str = ""
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from fkexplorer.orphans.events import Advanced, Backend, Confirmed, Counted, Deleted, Started, Wait, Waiting
 from fkexplorer.orphans.model import Bound, Count, Estimate, Progress, Status
-from fkexplorer.reports.live import Live
+from fkexplorer.reports.live import Live, age_of
 from fkexplorer.schema.graph import Graph
 from fkexplorer.tui.observe import observe
 from fkexplorer.tui.world import World
@@ -198,3 +198,14 @@ def test_another_schema_leaves_what_is_still_the_same_question(watched: Watched)
     assert set(world.live.confirmed) == {d.oid}
     assert world.heirs[c.oid] == 77
     assert e.oid not in world.heirs
+
+
+def test_what_the_last_look_did_not_prove_is_not_called_unchanged(watched: Watched) -> None:
+    """As people read it, a second after either look."""
+    world, c = watched.world, watched.c
+    count = seen(c, 3)
+    watched.count(c, count)
+    observe(world, Confirmed(NOW + timedelta(seconds=50), frozenset([c.oid])))
+    assert age_of(count, world.live, NOW + timedelta(seconds=51)).text == "unchanged since 02:00:00"
+    observe(world, Confirmed(NOW + timedelta(seconds=51), frozenset([watched.d.oid])))
+    assert age_of(count, world.live, NOW + timedelta(seconds=52)).text == "as of 02:00:50 (2s ago)"

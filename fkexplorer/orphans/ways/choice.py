@@ -8,7 +8,7 @@ from fkexplorer.orphans.model import Way
 from fkexplorer.orphans.ways.bitmap import Bitmap
 from fkexplorer.orphans.ways.dense import Range
 from fkexplorer.orphans.ways.gaps import Gaps
-from fkexplorer.orphans.ways.keys import distinct_keys, exact_ways, in_batches, ordered_pairs
+from fkexplorer.orphans.ways.keys import distinct_keys, exact_ways, in_batches, most_words, ordered_pairs
 from fkexplorer.orphans.ways.merge import Merge
 from fkexplorer.orphans.ways.plain import Plain
 from fkexplorer.orphans.ways.rowgaps import RowGaps
@@ -40,7 +40,10 @@ def counting(way: Way, schema: Schema, predicate: EdgePredicate, server_version:
         case Way.MERGE:
             chosen = Merge(predicate, ordered)
         case Way.GAPS:
-            chosen = Gaps(predicate, ordered) if len(ordered) == 1 else RowGaps(predicate, ordered)
+            if len(ordered) == 1:
+                chosen = Gaps(predicate, ordered, most_words=most_words(schema, edge))
+            else:
+                chosen = RowGaps(predicate, ordered)
         case Way.SKIP:
             chosen = Skip(predicate, ordered[0], _most_keys(schema, edge))
         case Way.RANGE:

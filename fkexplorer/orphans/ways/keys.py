@@ -152,6 +152,20 @@ def in_batches(schema: Schema, edge: Relationship) -> bool:
     return rows_of(schema.parent_of(edge)) > _CACHED and SMALL < rows_of(schema.child_of(edge)) <= _SET_ASIDE
 
 
+_FEW_KEYS = 10_000
+"""Keys that are compared with each other in some ms."""
+
+
+def most_words(schema: Schema, edge: Relationship) -> int:
+    """By how many words of 64 numbers the parent's keys may be looked up; 0 where they are not, or too few for it.
+
+    Of the numbers half are keys then at least, as far as is known how many there are.
+    """
+    parent = schema.parent_of(edge)
+    keys = rows_of(parent)
+    return round(keys / 32) + 1 if integers(edge) and keys >= _FEW_KEYS and not parent.partitions else 0
+
+
 def distinct_keys(schema: Schema, edge: Relationship) -> float | None:
     """How many different values the first column of the child's key is thought to have; None where nobody knows."""
     statistics = schema.statistics.get((edge.child, edge.pairs[0].child.number))

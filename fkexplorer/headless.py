@@ -236,9 +236,11 @@ async def _count(
 
     def on_progress(progress: Progress) -> None:
         label = edge_label(schema, schema.edges[progress.edge])
-        done = 100 * progress.done // max(1, progress.total)
+        # Not every count has a measure of how far it is; each has one of how long it has taken.
+        done = f"{100 * progress.done // progress.total} %" if progress.total else f"for {progress.seconds:.0f} s"
+        step = f"{progress.step}, " if progress.step else ""
         resting = f", {progress.resting}" if progress.resting else ""
-        console.progress(f"{len(counts)} of {len(wanted)} foreign keys counted; {label}: {done} %{resting}")
+        console.progress(f"{len(counts)} of {len(wanted)} foreign keys counted; {label}: {step}{done}{resting}")
 
     def on_count(count: Count) -> None:
         counts[count.edge] = count

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import literal_column, select
 
-from fkexplorer.orphans.cost import candidates
-from fkexplorer.orphans.model import Way
+from fkexplorer.orphans.cost import candidates, lone_candidates
+from fkexplorer.orphans.model import LoneWay, Way
 from fkexplorer.orphans.predicate import count_statement, taken_at, totals_statement
-from fkexplorer.orphans.ways.choice import counting
+from fkexplorer.orphans.ways.choice import counting, lone_counting, missed_counting
 from fkexplorer.orphans.ways.explain import plan_of
 from fkexplorer.schema.keys import is_one_to_one
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -116,6 +116,47 @@ def attempts(
         settings = {**made.settings, **_NO_INDEX} if deep else made.settings
         found.append(Attempt(made, settings, candidate.ms, build))
     return found
+
+
+def key_attempts(schema: Schema, predicate: EdgePredicate, server_version: int, *, deep: bool) -> list[Attempt]:
+    """What to try in turn to count the different keys that the orphans name; `orphans` has their number.
+
+    Raises:
+        Incomparable: no operator compares the two sides.
+    """
+    made = [
+        (missed, candidate.ms, candidate.way is Way.PLAIN)
+        for candidate in candidates(schema, predicate.edge)
+        if (missed := missed_counting(candidate.way, schema, predicate, server_version)) is not None
+    ]
+    return _until_plain(made, deep=deep)
+
+
+def lone_attempts(schema: Schema, predicate: EdgePredicate, server_version: int, *, deep: bool) -> list[Attempt]:
+    """What to try in turn to count the parents without a child; `orphans` has their number.
+
+    Raises:
+        Incomparable: no operator compares the two sides.
+    """
+    made = [
+        (lone, candidate.ms, candidate.way is LoneWay.PLAIN)
+        for candidate in lone_candidates(schema, predicate.edge)
+        if (lone := lone_counting(candidate.way, schema, predicate, server_version)) is not None
+    ]
+    return _until_plain(made, deep=deep)
+
+
+def _until_plain(made: Sequence[tuple[Counting, float, bool]], *, deep: bool) -> list[Attempt]:
+    """Attempts of these ways, up to the plain one; without any index it is the only one."""
+    plain = next(at for at, (_, _, plain) in enumerate(made) if plain)
+    return [
+        Attempt(way, {**way.settings, **_NO_INDEX} if deep else way.settings, ms, partial(_number, way))
+        for way, ms, _ in made[plain if deep else 0 : plain + 1]
+    ]
+
+
+def _number(way: Counting) -> Select[Any]:
+    return select(way.whole().label("orphans"))
 
 
 def _orphans_alone(way: Counting, server_version: int) -> Select[Any]:

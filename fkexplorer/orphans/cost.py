@@ -10,9 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fkexplorer.orphans.model import Way
+from fkexplorer.orphans.model import LoneWay, Way
 from fkexplorer.orphans.ways.bitmap import SPAN
-from fkexplorer.orphans.ways.keys import distinct_keys, exact_ways, in_batches, integers, ordered_pairs, rows_of
+from fkexplorer.orphans.ways.keys import (
+    distinct_keys,
+    exact_ways,
+    in_batches,
+    integers,
+    lone_ways,
+    ordered_pairs,
+    rows_of,
+)
 from fkexplorer.schema.model import SMALL
 
 if TYPE_CHECKING:
@@ -55,6 +63,21 @@ def candidates(schema: Schema, edge: Relationship) -> list[Candidate]:
     ways = exact_ways(schema, edge) if costs.children > SMALL else {Way.PLAIN}
     known = {way: ms for way in ways if (ms := costs.of(way)) is not None}
     found = [Candidate(way, _STATEMENT + ms + (0.0 if way is Way.PLAIN else _EXPLAIN)) for way, ms in known.items()]
+    return sorted(found, key=lambda candidate: candidate.ms)
+
+
+@dataclass(frozen=True, slots=True)
+class LoneCandidate:
+    """A way of counting an edge's parents without a child, and what it would take in milliseconds."""
+
+    way: LoneWay
+    ms: float
+
+
+def lone_candidates(schema: Schema, edge: Relationship) -> list[LoneCandidate]:
+    """The ways of counting parents without a child that are exact for an edge, the cheapest first; PLAIN among them."""
+    costs = _Costs(schema, edge)
+    found = [LoneCandidate(way, costs.of_lone(way)) for way in lone_ways(schema, edge)]
     return sorted(found, key=lambda candidate: candidate.ms)
 
 
@@ -104,6 +127,22 @@ class _Costs:
             case Way.RANGE:
                 return self._range()
 
+    def of_lone(self, way: LoneWay) -> float:
+        """What this way of counting parents without a child takes."""
+        read_parents = self._parents * _ROW + self._parent.estimated_bytes * _BYTE
+        match way:
+            case LoneWay.PLAIN:
+                # As a hash join of all children: where the parents' hash table is the smaller one, as of orphans.
+                return read_parents + self._scan() + self.children * 0.2e-3 + self._parents * 0.2e-3
+            case LoneWay.PROBES:
+                # A child that is found is looked at in its table where its page is not all-visible.
+                return read_parents + self._parents * self._probe() + self._hidden(self._child, self._parents)
+            case LoneWay.MERGE:
+                return self._merge()
+            case LoneWay.BITMAP:
+                # It takes a scan to find the ends of the keys, and one for the bits between them.
+                return 2 * self._scan() + self.children * 0.16e-3 + read_parents + self._parents * 25e-6
+
     def _scan(self) -> float:
         return self.children * _ROW + self._child.estimated_bytes * _BYTE
 
@@ -125,11 +164,13 @@ class _Costs:
         span = self._span()
         if self._integers and span is not None:
             gaps = min(gaps, max(0.0, span - self._parents))
-        # Where few rows lie between two keys, the next gap is on the same page, mostly.
-        far = min(1.0, self.children / max(1.0, self._parents) / _LEAF)
-        probe = (_NEAR_PROBE + far * (_PROBE - _NEAR_PROBE)) * self._places
         # The parent's index is read in the order of its rows, mostly: a page looked up serves many of them.
-        return self._parents * _ORDERED_KEY + gaps * probe + self._hidden(self._parent, self._parents) / 5
+        return self._parents * _ORDERED_KEY + gaps * self._probe() + self._hidden(self._parent, self._parents) / 5
+
+    def _probe(self) -> float:
+        """A look for a key, or for what lies behind it: where few rows lie between two, on the same page mostly."""
+        far = min(1.0, self.children / max(1.0, self._parents) / _LEAF)
+        return (_NEAR_PROBE + far * (_PROBE - _NEAR_PROBE)) * self._places
 
     def _range(self) -> float | None:
         span = self._span()

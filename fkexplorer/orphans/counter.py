@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
@@ -16,10 +17,11 @@ from sqlalchemy.exc import DBAPIError
 from fkexplorer.database.connection import Lane, backend_of
 from fkexplorer.database.limits import Limits
 from fkexplorer.database.model import Trouble
-from fkexplorer.orphans.attempts import attempts
+from fkexplorer.orphans.attempts import attempts, key_attempts, lone_attempts
+from fkexplorer.orphans.cost import lone_candidates
 from fkexplorer.orphans.course import FIRST, Course
 from fkexplorer.orphans.estimate import estimate_edge
-from fkexplorer.orphans.long import LONG_MS, count_long
+from fkexplorer.orphans.long import LONG_MS, Wanted, count_long
 from fkexplorer.orphans.model import Status
 from fkexplorer.orphans.outcome import at_least, counted, failed, incomparable, refused, without_number
 from fkexplorer.orphans.predicate import EdgePredicate, Incomparable
@@ -85,13 +87,17 @@ async def count_edge(
         Trouble: the connection is lost (code `lost`) or could not be made again.
     """
     version = database.facts.version_number
-    childless = not full and is_one_to_one(schema.child_of(edge), edge)
+    childless = full or is_one_to_one(schema.child_of(edge), edge)
     try:
         predicate = EdgePredicate(schema, edge)
         tries = attempts(schema, predicate, version, full=full, deep=deep)
-        takes_long = not full and (slow or _DOUBT * tries[0].ms > LONG_MS)
+        ms = tries[0].ms + (lone_candidates(schema, edge)[0].ms if full else 0.0)
+        takes_long = slow or _DOUBT * ms > LONG_MS
+        wanted = Wanted(tries)
         if takes_long and childless:
             tries = attempts(schema, predicate, version, full=False, deep=deep, alone=True)
+            keys = key_attempts(schema, predicate, version, deep=deep) if full else []
+            wanted = Wanted(tries, keys, lone_attempts(schema, predicate, version, deep=deep))
     except Incomparable:
         return incomparable(edge)
     if trust_catalogue and (refusal := refused(schema, edge, database.facts.user)):
@@ -108,9 +114,8 @@ async def count_edge(
             if takes_long:
                 row, attempt = await count_long(
                     connection,
-                    tries,
+                    wanted,
                     predicate,
-                    childless=childless,
                     server_version=version,
                     course=course,
                     pace=pace,
@@ -123,7 +128,7 @@ async def count_edge(
     try:
         if not takes_long or on_progress is None:
             return await stepping_aside(database, count, course)
-        async with _estimating(database, schema, edge, course, after=0.0 if slow or tries[0].ms > LONG_MS else FIRST):
+        async with _estimating(database, schema, edge, course, after=0.0 if slow or ms > LONG_MS else FIRST):
             return await stepping_aside(database, count, course)
     except DBAPIError as error:
         seconds = time.perf_counter() - pace.statement_began
@@ -134,9 +139,17 @@ async def count_edge(
     except InTheWay as who:
         seconds = pace.worked + pace.rested
         status, reason = Status.TIMED_OUT, f"stepped aside again and again, at last for {who}"
-    if status is Status.TIMED_OUT and course.most is not None:
-        return at_least(edge, course.most, reason, seconds)
-    return without_number(edge, status, reason, seconds)
+    found = _at_limit(edge, course, reason, seconds) if status is Status.TIMED_OUT else None
+    return found or without_number(edge, status, reason, seconds)
+
+
+def _at_limit(edge: Relationship, course: Course, reason: str, seconds: float) -> Count | None:
+    """What is known of an edge whose count came to a limit; None where that is nothing."""
+    if course.known is not None:
+        # What else was wanted is not known, but the orphans are.
+        row, way = course.known
+        return replace(counted(edge, row, seconds, way), error=reason)
+    return at_least(edge, course.most, reason, seconds) if course.most is not None else None
 
 
 @asynccontextmanager

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fkexplorer.orphans.model import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from fkexplorer.orphans.model import Estimate
+    from fkexplorer.orphans.model import Estimate, Way
 
 FIRST = 1.0
 """Seconds after which somebody is told for the first time: what is quicker needs no progress."""
@@ -31,6 +31,8 @@ class Course:
         most: the most that an attempt has found, and as of when: a lower bound.
         resting: see `Progress.resting`.
         estimate: see `Progress.estimate`.
+        known: the orphans as an attempt has counted them to the end, a row of `count_statement`, and in which way;
+            None until then.
     """
 
     __slots__ = (
@@ -38,13 +40,16 @@ class Course:
         "_began",
         "_done",
         "_edge",
+        "_last",
         "_started",
+        "_step",
         "_tell",
         "_told",
         "_total",
         "_unit",
         "estimate",
         "found",
+        "known",
         "most",
         "resting",
     )
@@ -63,17 +68,40 @@ class Course:
         self.most: tuple[int, datetime, str] | None = None
         self.resting = ""
         self.estimate: Estimate | None = None
+        self.known: tuple[Mapping[str, Any], Way] | None = None
+        self._step = ""
+        self._last = True
 
-    def begin(self, as_of: datetime, snapshot: str) -> None:
-        """An attempt begins, in this snapshot: from the start, since none sees what another saw."""
-        self._began = time.perf_counter()
+    def begin(self, as_of: datetime, snapshot: str, *, last: bool = True) -> None:
+        """An attempt begins, in this snapshot: from the start, since none sees what another saw.
+
+        Args:
+            as_of: the server's clock.
+            snapshot: its text.
+            last: whether the orphans are all that is counted.
+        """
         self._as_of = as_of, snapshot
-        self._done = self._total = self.found = 0
+        self.found = 0
+        self.begin_step("", last=last)
+
+    def begin_step(self, step: str, *, last: bool) -> None:
+        """Now something else is counted than the orphans, of which all are found.
+
+        Args:
+            step: see `Progress.step`.
+            last: whether nothing follows it: else nobody knows how much time is left.
+        """
+        self._began = time.perf_counter()
+        self._step, self._last = step, last
+        self._done = self._total = 0
         self.resting = ""
 
     def passed(self, done: int, total: int, unit: str, found: int) -> None:
-        """So much is done, and so many orphans were found in it."""
-        self._done, self._total, self._unit, self.found = done, total, unit, found
+        """So much of the step is done, and so much was found in it."""
+        self._done, self._total, self._unit = done, total, unit
+        if self._step:
+            return
+        self.found = found
         if found and self._as_of and (self.most is None or found >= self.most[0]):
             self.most = found, *self._as_of
 
@@ -84,7 +112,7 @@ class Course:
             return
         self._told = now
         took = now - self._began
-        left = took * (self._total - self._done) / self._done if self._done else None
+        left = took * (self._total - self._done) / self._done if self._done and self._last else None
         self._tell(
             Progress(
                 edge=self._edge,
@@ -94,6 +122,7 @@ class Course:
                 found=self.found,
                 seconds=now - self._started,
                 seconds_left=left,
+                step=self._step,
                 resting=self.resting,
                 estimate=self.estimate,
             )

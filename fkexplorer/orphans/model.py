@@ -57,6 +57,19 @@ class Way(StrEnum):
     """One scan of the child against the least and the greatest key of a parent that has all keys in between."""
 
 
+class LoneWay(StrEnum):
+    """How parents without a child were counted. Each way is exact."""
+
+    PLAIN = "plain"
+    """`NOT EXISTS` with the planner's own choice."""
+    PROBES = "probes"
+    """One look into the child's index for each parent."""
+    MERGE = "merge"
+    """A merge of two index-only scans."""
+    BITMAP = "bitmap"
+    """One scan of the parent against a bitmap of the integers that the child names."""
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """What a sample of the child's pages says of its orphans: bounds at 95 %, never an exact number and never 0."""
@@ -83,7 +96,7 @@ class Progress:
     done: int
     total: int
     unit: str
-    """What `done` and `total` count: `blocks` of the child or `keys` of the parent."""
+    """What `done` and `total` count: `blocks` or `keys`. A `total` of 0 means that this count has no measure of it."""
     found: int
     """Orphans so far: a lower bound."""
     seconds: float
@@ -92,6 +105,8 @@ class Progress:
     resting: str = ""
     """Why it does not run at this moment, in a few words; empty while it runs."""
     estimate: Estimate | None = None
+    step: str = ""
+    """What is being counted now besides the orphans, all of which are known by then; empty while they are counted."""
 
 
 @dataclass(frozen=True, slots=True)

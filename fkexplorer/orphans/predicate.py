@@ -37,7 +37,7 @@ from fkexplorer.schema.names import quote
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sqlalchemy import ColumnClause, ColumnElement, Exists, Select
+    from sqlalchemy import ColumnClause, ColumnElement, Exists, Label, Select
     from sqlalchemy.sql.compiler import TypeCompiler
     from sqlalchemy.sql.selectable import NamedFromClause
 
@@ -200,7 +200,12 @@ class EdgePredicate:
     @property
     def has_child(self) -> Exists:
         """Which rows of `p` some row of `c` refers to; for a PERIOD, one whose range overlaps."""
-        return self.from_child(literal_column("1")).where(*self._comparisons()).correlate(self.parent).exists()
+        return self.has_child_where()
+
+    def has_child_where(self, *conditions: ColumnElement[bool]) -> Exists:
+        """The same, with more asked of the row of `c`."""
+        found = self.from_child(literal_column("1")).where(*conditions, *self._comparisons())
+        return found.correlate(self.parent).exists()
 
     @property
     def is_childless(self) -> ColumnElement[bool]:
@@ -251,13 +256,7 @@ def totals_statement(predicate: EdgePredicate, server_version: int) -> Select[An
     One statement, so that all of them are of one snapshot. The orphans are an anti join in a subquery of their own:
     as a FILTER of the first count they would be a subplan, run once for each row.
     """
-    all_null = predicate.all_null
-    partly = and_(not_(predicate.not_null_condition), not_(all_null))
-    rows = predicate.from_child(
-        func.count().label("rows"),
-        func.count().filter(all_null).label("nulls"),
-        func.count().filter(partly).label("unchecked"),
-    ).subquery("t")
+    rows = predicate.from_child(*row_totals(predicate)).subquery("t")
     keys = (
         predicate.from_child(func.count().label("rows"))
         .where(predicate.is_orphan)
@@ -271,6 +270,17 @@ def totals_statement(predicate: EdgePredicate, server_version: int) -> Select[An
     return select(*rows.c, *orphans.c, childless_count(predicate), *taken_at(server_version)).select_from(
         rows.join(orphans, true())
     )
+
+
+def row_totals(predicate: EdgePredicate) -> list[Label[int]]:
+    """What a scan of the child tells: `rows`, `nulls`, `unchecked`."""
+    all_null = predicate.all_null
+    partly = and_(not_(predicate.not_null_condition), not_(all_null))
+    return [
+        func.count().label("rows"),
+        func.count().filter(all_null).label("nulls"),
+        func.count().filter(partly).label("unchecked"),
+    ]
 
 
 def childless_count(predicate: EdgePredicate) -> ColumnElement[int]:

@@ -72,19 +72,20 @@ class Pace:
 
     `work_seconds` is the time that it may work. `snapshot_seconds` is the time for which it may hold a snapshot, asleep
     or not: VACUUM removes nothing that a snapshot may still see. `eager` means that it never rests.
-    `statement_began` is when it last sent something, by `time.perf_counter()`.
+    `statement_began` is when it last sent something, `snapshot_began` when the attempt did, by `time.perf_counter()`.
     """
 
     work_seconds: float
     snapshot_seconds: float = 300.0
     eager: bool = False
     statement_began: float = field(default_factory=time.perf_counter)
+    snapshot_began: float = field(default_factory=time.perf_counter)
     worked: float = 0.0
     rested: float = 0.0
 
     def begin(self) -> None:
         """A new attempt, of which nothing is done."""
-        self.statement_began = time.perf_counter()
+        self.statement_began = self.snapshot_began = time.perf_counter()
         self.worked = self.rested = 0.0
 
     def rest_after(self, seconds: float, *, busy: bool) -> float:
@@ -153,28 +154,40 @@ async def count_in_slices(
 
 
 async def run_pieces(
-    pieces: AsyncGenerator[Piece, None], courses: Sequence[Course], *, pace: Pace, watch: Watch
+    pieces: AsyncGenerator[Piece, None],
+    courses: Sequence[Course],
+    *,
+    pace: Pace,
+    watch: Watch,
+    numbers: int | None = None,
 ) -> list[int | None]:
     """The sum of all pieces for each edge; their courses are told of each piece.
+
+    Args:
+        pieces: with a number for each course; or with so many as `numbers` says, for one course.
+        courses: of the edges.
+        pace: what it may take.
+        watch: who says whether others are at work.
+        numbers: see `pieces`.
 
     Raises:
         CutShort: it came to a limit.
         DBAPIError: the server refused or stopped it.
     """
-    began = pace.statement_began = time.perf_counter()
-    sums: list[int | None] = [0] * len(courses)
+    pace.statement_began = time.perf_counter()
+    sums: list[int | None] = [0] * (numbers or len(courses))
     async with aclosing(pieces):
         async for piece in pieces:
             took = time.perf_counter() - pace.statement_began
             pace.worked += took
             sums = [None if n is None or more is None else n + more for n, more in zip(sums, piece.found, strict=True)]
             rest = 0.0 if piece.last else pace.rest_after(took, busy=watch.busy)
-            for course, found in zip(courses, sums, strict=True):
+            for course, found in zip(courses, sums, strict=numbers is None):
                 course.passed(piece.done, piece.total, piece.unit, found or 0)
                 course.resting = "others are at work" if rest else ""
             if piece.last or all(found is None for found in sums):
                 break
-            _keep_limits(pace, began)
+            _keep_limits(pace)
             for course in courses:
                 course.report()
             if rest:
@@ -184,10 +197,10 @@ async def run_pieces(
     return sums
 
 
-def _keep_limits(pace: Pace, began: float) -> None:
+def _keep_limits(pace: Pace) -> None:
     if pace.worked > pace.work_seconds:
         raise CutShort(f"stopped at its time limit of {pace.work_seconds:.0f} s")
-    if time.perf_counter() - began > pace.snapshot_seconds:
+    if time.perf_counter() - pace.snapshot_began > pace.snapshot_seconds:
         raise CutShort(f"stopped after {pace.snapshot_seconds:.0f} s: VACUUM removes nothing that its snapshot may see")
 
 

@@ -170,12 +170,15 @@ def progress_line(progress: Progress, estimate: Estimate | None) -> Line:
         words.append(f"{percent(min(progress.done, progress.total), progress.total)} of ")
         words[0] += number(progress.total, progress.unit.removesuffix("s"))
     if progress.found:
-        words.append(f"at least {number(progress.found, 'orphan')}")
-    elif progress.total > 0:
+        words.append(f"{'' if progress.step else 'at least '}{number(progress.found, 'orphan')}")
+    elif progress.total > 0 and not progress.step:
         words.append("no orphan so far")
     if progress.seconds_left is not None:
         words.append(f"{duration(progress.seconds_left)} left")
-    line = [Span("counting: " + (", ".join(words) or f"for {duration(progress.seconds)}"), "unknown")]
+    if progress.total <= 0:
+        words.append(f"for {duration(progress.seconds)}")
+    what = f"counting {progress.step}: " if progress.step else "counting: "
+    line = [Span(what + ", ".join(words), "unknown")]
     if progress.resting:
         line.append(Span(f"  {progress.resting}", "unknown"))
     if estimate is not None and not progress.found:

@@ -21,10 +21,10 @@ from psycopg import errors
 from sqlalchemy import func, literal_column, select
 
 from fkexplorer.demo.server import EmbeddedServer
-from fkexplorer.orphans.model import Way
+from fkexplorer.orphans.model import LoneWay, Way
 from fkexplorer.orphans.predicate import EdgePredicate
-from fkexplorer.orphans.ways.choice import counting
-from fkexplorer.orphans.ways.keys import exact_ways
+from fkexplorer.orphans.ways.choice import counting, lone_counting, missed_counting
+from fkexplorer.orphans.ways.keys import exact_ways, lone_ways
 from fkexplorer.orphans.ways.way import Slicing
 from tests.orphans.connected import opened
 from tests.orphans.forced import compiled, force, number, plan, rows
@@ -51,6 +51,10 @@ class Outcome:
     reached: Counter[Way] = field(default_factory=Counter)
     """Those of them whose plan was the one that the way is for."""
     sliced: Counter[Way] = field(default_factory=Counter)
+    lone: Counter[LoneWay] = field(default_factory=Counter)
+    """Counts of parents without a child that were compared, whole and in slices, by the plan that each way is for."""
+    missed: Counter[str] = field(default_factory=Counter)
+    """Counts of missing keys, likewise, by the class."""
     with_orphans: int = 0
     disturbed: int = 0
     """Cases into which somebody wrote meanwhile."""
@@ -98,6 +102,7 @@ class Differential:
         self._schema = asyncio.run(_read(conninfo))
         edges = {self._schema.child_of(edge).schema: edge.oid for edge in self._schema.edges.values()}
         self._ways: dict[str, list[_Exact]] = {}
+        self._others: dict[str, tuple[list[tuple[LoneWay, _Exact]], list[_Exact]]] = {}
         self._pairs = [
             _Pair(kind, schema, edges[schema], self._numbers(schema, kind, "c"), self._numbers(schema, kind, "p"))
             for schema, kind in kept.items()
@@ -227,6 +232,53 @@ class Differential:
             for way in others:
                 with self._reader.transaction(force_rollback=True):
                     self._count(pair, way, truth, outcome)
+            if self._random.random() < 0.6:
+                self._compare_others(pair, outcome)
+
+    def _compare_others(self, pair: _Pair, outcome: Outcome) -> None:
+        """The parents without a child, and the keys that are missing."""
+        if pair.schema not in self._others:
+            self._others[pair.schema] = self._exact_others(pair)
+        lone, missed = self._others[pair.schema]
+        wanted = number(self._reader, lone[0][1].text)
+        for way, each in lone:
+            outcome.lone[way] += self._agrees(pair, each, wanted, outcome, "parents without a child")
+        wanted = number(self._reader, missed[0].text)
+        for each in missed:
+            outcome.missed[type(each.counting).__name__] += self._agrees(pair, each, wanted, outcome, "missing keys")
+
+    def _agrees(self, pair: _Pair, way: _Exact, truth: int, outcome: Outcome, what: str) -> bool:
+        """Whether a way serves, by the plan that it is for; if its counts are others, the outcome says so."""
+        made = way.counting
+        with self._reader.transaction(force_rollback=True):
+            force(self._reader, made)
+            # So small a table is read as a whole rather than looked into by an index.
+            self._reader.execute("SET LOCAL enable_seqscan = off")
+            [[found]] = rows(self._reader, way.text)
+            if found is None:
+                return False
+            reached = made.accepts(plan(self._reader, way.text))
+            sliced = found if made.slicing is Slicing.NONE else self._in_slices(made)
+        if {found, sliced} != {truth}:
+            name = type(made).__name__
+            outcome.wrong.append(f"{pair.schema} ({pair.kind.name}): {name}: {found}, {sliced} {what} for {truth}")
+        return reached
+
+    def _exact_others(self, pair: _Pair) -> tuple[list[tuple[LoneWay, _Exact]], list[_Exact]]:
+        """Those that claim to be exact, PLAIN first."""
+        edge = self._schema.edges[pair.edge]
+        predicate = EdgePredicate(self._schema, edge)
+        lone = []
+        for way in sorted(lone_ways(self._schema, edge), key=lambda way: way is not LoneWay.PLAIN):
+            made = lone_counting(way, self._schema, predicate, self._version)
+            assert made is not None
+            lone.append((way, _Exact(made, compiled(select(made.whole())))))
+        missed = [
+            _Exact(made, compiled(select(made.whole())))
+            for way in sorted(exact_ways(self._schema, edge), key=lambda way: way is not Way.PLAIN)
+            if (made := missed_counting(way, self._schema, predicate, self._version)) is not None
+        ]
+        return lone, missed
 
     def _exact(self, pair: _Pair) -> list[_Exact]:
         """The ways that claim to be exact, PLAIN first."""
@@ -264,13 +316,7 @@ class Differential:
             outcome.wrong.append(f"{where}: {made.way} counts {found} for {truth}")
         if made.slicing is Slicing.NONE:
             return
-        match made.slicing:
-            case Slicing.KEYS:
-                total = self._by_keys(made)
-            case Slicing.BLOCKS:
-                total = self._by_blocks(made)
-            case _:
-                total = sum(flag for (flag,) in rows(self._reader, compiled(made.marked(4))))
+        total = self._in_slices(made)
         outcome.sliced[made.way] += 1
         if total != truth:
             outcome.wrong.append(f"{where}: slices of {made.way} count {total} for {truth}")
@@ -285,6 +331,15 @@ class Differential:
                 return found not in {None, truth}
         except psycopg.Error:
             return True
+
+    def _in_slices(self, made: Counting) -> int:
+        match made.slicing:
+            case Slicing.KEYS:
+                return self._by_keys(made)
+            case Slicing.BLOCKS:
+                return self._by_blocks(made)
+            case _:
+                return sum(flag for (flag,) in rows(self._reader, compiled(made.marked(4))))
 
     def _by_keys(self, made: Counting) -> int:
         statement = made.boundaries(100, self._random.choice((1, 3)))
@@ -325,6 +380,7 @@ def main() -> None:
             for way in Way
             if way is not Way.PLAIN
         ),
+        *(f"{way}: {outcome.lone[way]} counts of parents without a child" for way in LoneWay),
         *(outcome.wrong or ["no count was wrong"]),
     ]
     sys.stdout.write("\n".join(lines) + "\n")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fkexplorer.orphans.model import Way
+from fkexplorer.orphans.model import LoneWay, Way
 from tests.orphans.differential import Differential
 from tests.orphans.waymutations import WAY_MUTATIONS
 
@@ -30,6 +30,8 @@ def test_every_way_counts_as_not_exists_does(make_database: Callable[[str], str]
     assert outcome.disturbed >= 50
     assert all(outcome.reached[way] >= 50 for way in FAST), outcome.reached
     assert all(outcome.sliced[way] >= 50 for way in (Way.GAPS, Way.MERGE)), outcome.sliced
+    assert all(outcome.lone[way] >= 50 for way in LoneWay), outcome.lone
+    assert all(outcome.missed[name] >= 50 for name in ("MissedPlain", "MissedScan", "MissedMerge")), outcome.missed
     possible = [each for each in WAY_MUTATIONS if citext or each.extension != "citext"]
     missed = [(each.way, each.name) for each in possible if each not in outcome.caught]
     assert missed == [], missed

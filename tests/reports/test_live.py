@@ -124,6 +124,9 @@ def test_progress_says_how_far_what_is_found_and_how_long(one: tuple[Schema, Rel
     assert plain(progress_line(progress(edge), estimate(edge))).endswith("a sample says at most 1.6% (3,200 rows)")
     unknown = replace(progress(edge), done=0, total=0, seconds_left=None)
     assert plain(progress_line(unknown, None)) == "counting: for 10.0 s"
+    assert plain(progress_line(replace(unknown, found=3, step="missing keys"), None)) == (
+        "counting missing keys: 3 orphans, for 10.0 s"
+    )
     some = estimate(edge, low=900)
     assert "a sample says 900 to 1.6% (3,200 rows)" in plain(progress_line(progress(edge), some))
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fkexplorer.orphans.model import Way
+from fkexplorer.orphans.model import LoneWay, Way
 from fkexplorer.orphans.ways.bitmap import Bitmap
 from fkexplorer.orphans.ways.dense import Range
 from fkexplorer.orphans.ways.gaps import Gaps
-from fkexplorer.orphans.ways.keys import distinct_keys, exact_ways, in_batches, most_words, ordered_pairs
+from fkexplorer.orphans.ways.keys import distinct_keys, exact_ways, in_batches, lone_ways, most_words, ordered_pairs
+from fkexplorer.orphans.ways.lone import LoneBitmap, LoneMerge, LonePlain, LoneProbes
 from fkexplorer.orphans.ways.merge import Merge
+from fkexplorer.orphans.ways.missed import MissedMerge, MissedPlain, MissedScan
 from fkexplorer.orphans.ways.plain import Plain
 from fkexplorer.orphans.ways.rowgaps import RowGaps
 from fkexplorer.orphans.ways.skip import Skip
+from fkexplorer.orphans.ways.way import Scanning
 
 if TYPE_CHECKING:
     from fkexplorer.orphans.predicate import EdgePredicate
@@ -51,6 +54,36 @@ def counting(way: Way, schema: Schema, predicate: EdgePredicate, server_version:
         case Way.BITMAP:
             chosen = Bitmap(predicate, server_version)
     return chosen
+
+
+def missed_counting(way: Way, schema: Schema, predicate: EdgePredicate, server_version: int) -> Counting | None:
+    """The way of counting missing keys that goes with one of counting orphans; None where there is none."""
+    match way:
+        case Way.PLAIN:
+            return MissedPlain(predicate)
+        case Way.MERGE:
+            return MissedMerge(predicate, ordered_pairs(schema, predicate.edge))
+        case Way.BITMAP | Way.RANGE:
+            made = counting(way, schema, predicate, server_version)
+            return MissedScan(predicate, made) if isinstance(made, Scanning) else None
+        case Way.GAPS | Way.SKIP:
+            return None
+
+
+def lone_counting(way: LoneWay, schema: Schema, predicate: EdgePredicate, server_version: int) -> Counting | None:
+    """That way of counting the parents without a child; None where it is not proven to be exact there."""
+    edge = predicate.edge
+    if way not in lone_ways(schema, edge):
+        return None
+    match way:
+        case LoneWay.PLAIN:
+            return LonePlain(predicate)
+        case LoneWay.PROBES:
+            return LoneProbes(predicate, server_version)
+        case LoneWay.MERGE:
+            return LoneMerge(predicate, ordered_pairs(schema, edge))
+        case LoneWay.BITMAP:
+            return LoneBitmap(predicate, server_version)
 
 
 def _most_keys(schema: Schema, edge: Relationship) -> int:

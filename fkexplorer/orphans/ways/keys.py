@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
-from fkexplorer.orphans.model import Way
+from fkexplorer.orphans.model import LoneWay, Way
 from fkexplorer.schema.model import SMALL, Match, TypeName
 
 if TYPE_CHECKING:
@@ -67,6 +67,16 @@ def exact_ways(schema: Schema, edge: Relationship) -> frozenset[Way]:
         ways.add(Way.BITMAP)
         if _unique_alone(schema.parent_of(edge), edge.pairs[0].parent.number):
             ways.add(Way.RANGE)
+    return frozenset(ways)
+
+
+def lone_ways(schema: Schema, edge: Relationship) -> frozenset[LoneWay]:
+    """The ways of counting parents without a child that are proven to be exact for an edge; PLAIN is for all."""
+    ways = {LoneWay.PLAIN}
+    if ordered_pairs(schema, edge):
+        ways |= {LoneWay.PROBES, LoneWay.MERGE}
+    if integers(edge):
+        ways.add(LoneWay.BITMAP)
     return frozenset(ways)
 
 

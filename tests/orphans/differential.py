@@ -23,8 +23,10 @@ from sqlalchemy import func, literal_column, select
 from fkexplorer.demo.server import EmbeddedServer
 from fkexplorer.orphans.model import LoneWay, Way
 from fkexplorer.orphans.predicate import EdgePredicate
+from fkexplorer.orphans.ways.bitmap import Bitmap
 from fkexplorer.orphans.ways.choice import counting, lone_counting, missed_counting
-from fkexplorer.orphans.ways.keys import exact_ways, lone_ways
+from fkexplorer.orphans.ways.gaps import Gaps
+from fkexplorer.orphans.ways.keys import exact_ways, integers, lone_ways, ordered_pairs
 from fkexplorer.orphans.ways.way import Slicing
 from tests.orphans.connected import opened
 from tests.orphans.forced import compiled, force, number, plan, rows
@@ -39,6 +41,10 @@ if TYPE_CHECKING:
     from tests.orphans.forced import Text
     from tests.orphans.waykinds import Kind
     from tests.orphans.waymutations import WayMutation
+
+
+_WORDS = 40
+"""Of 64 numbers each: all that the pools have but the ends of the integer types."""
 
 
 @dataclass(slots=True)
@@ -289,6 +295,12 @@ class Differential:
             made = counting(way, self._schema, predicate, self._version)
             assert made is not None
             found.append(_Exact(made, compiled(select(made.whole()))))
+        if integers(edge):
+            # Parents as small as these are not looked up by words otherwise.
+            by_words: list[Counting] = [Bitmap(predicate, self._version, most_words=_WORDS)]
+            if ordered := ordered_pairs(self._schema, edge):
+                by_words.append(Gaps(predicate, ordered, most_words=_WORDS))
+            found += [_Exact(made, compiled(select(made.whole()))) for made in by_words]
         return found
 
     def _disturb(self, pair: _Pair) -> None:

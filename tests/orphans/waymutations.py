@@ -70,6 +70,17 @@ WAY_MUTATIONS = (
         "the greatest key may be NULL",
         _sub(r"WHERE [^\n]*? IS NOT NULL (ORDER BY [^\n]*?NULLS FIRST)", r"\1"),
     ),
+    WayMutation(
+        Way.GAPS,
+        "a hole behind the greatest key",
+        _sub(r"\(-1\)::bigint << CAST\(\(SELECT (?!.*# \(-1\))", "0 << CAST((SELECT "),
+    ),
+    WayMutation(Way.GAPS, "a hole before the least key", _sub(r"# \(-1\)::bigint", "# 0")),
+    WayMutation(
+        Way.GAPS, "a hole of one number", _sub(r"THEN 63 WHEN .*? THEN 7 ELSE 0", "THEN 0 WHEN false THEN 7 ELSE 0")
+    ),
+    WayMutation(Way.GAPS, "a whole byte is none", _sub(r"\) != 255", ") != 0")),
+    WayMutation(Way.GAPS, "the word's last number", _sub(r"\| 63\)", "| 62)")),
     WayMutation(Way.GAPS, "heirs of the child", _sub(rf"ONLY ({_TABLE} AS c\b)", r"\1")),
     WayMutation(Way.GAPS, "heirs of the parent", _sub(rf"ONLY ({_TABLE} AS p\b)", r"\1")),
     WayMutation(Way.GAPS, "another type's operators", _sub(r"OPERATOR\(\w+\.([<>])\)", r"\1"), "citext"),
@@ -84,6 +95,13 @@ WAY_MUTATIONS = (
     WayMutation(Way.RANGE, "the greatest key", _sub(r"(c\.\S+?) > ", r"\1 >= ")),
     WayMutation(Way.RANGE, "heirs of the child", _sub(rf"ONLY ({_TABLE} AS c\b)", r"\1")),
     WayMutation(Way.BITMAP, "bytes in the machine's order", _sub(r"# 56\b", "# 0")),
+    WayMutation(Way.BITMAP, "the first bit is that of the least key", _sub(r"least & \(-64\)::bigint", "least")),
+    WayMutation(
+        Way.BITMAP,
+        "the first bit is always that of 0",
+        _sub(r"CASE WHEN (\S+)\.from_zero THEN \1\.greatest END", r"\1.greatest"),
+    ),
+    WayMutation(Way.BITMAP, "the word's last number", _sub(r"\| 63\)", "| 62)")),
     WayMutation(Way.BITMAP, "no words without keys", _sub(r"LEFT OUTER JOIN", "JOIN")),
     WayMutation(Way.BITMAP, "the least key", _sub(r"(c\.\S+?) >= ", r"\1 > ")),
     WayMutation(Way.BITMAP, "the greatest key", _sub(r"(c\.\S+?) <= ", r"\1 < ")),

@@ -52,7 +52,7 @@ def counting(way: Way, schema: Schema, predicate: EdgePredicate, server_version:
         case Way.RANGE:
             chosen = Range(predicate, server_version, indexed=bool(ordered))
         case Way.BITMAP:
-            chosen = Bitmap(predicate, server_version)
+            chosen = Bitmap(predicate, server_version, most_words=most_words(schema, edge))
     return chosen
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Integer, case, cast, func, literal_column, or_, select, true
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy import ColumnElement, Select, Subquery
 
     from fkexplorer.orphans.predicate import EdgePredicate
@@ -25,18 +27,32 @@ def word_of(number: ColumnElement[int]) -> ColumnElement[int]:
     return number.op(">>")(literal_column("6"))
 
 
-def words(predicate: EdgePredicate, least: ColumnElement[int], greatest: ColumnElement[int]) -> Select[tuple[int, int]]:
+def bits_of(
+    key: ColumnElement[int], place: Callable[[ColumnElement[int]], ColumnElement[int]] | None = None
+) -> ColumnElement[int]:
+    """An aggregate: the bits of a word's keys; the last 6 bits of what `place` makes of a key number its own."""
+    return func.bit_or(literal_column("1::bigint").op("<<")(_last_six(key if place is None else place(key))))
+
+
+def words(
+    predicate: EdgePredicate,
+    least: ColumnElement[int],
+    greatest: ColumnElement[int],
+    place: Callable[[ColumnElement[int]], ColumnElement[int]] | None = None,
+) -> Select[tuple[int, int]]:
     """Rows `at`, `bits` (int8, or NULL): the words from that of one number to that of another, and their keys' bits.
 
-    It is quick where an index of the parent has the key first, and most words have many keys.
+    It is quick where an index of the parent has the key first, and most words have many keys. For `place` see
+    `bits_of`.
     """
     [key] = predicate.parent_keys
     numbers = func.generate_series(word_of(least), word_of(greatest)).table_valued("at").render_derived(name="n")
     first = numbers.c.at.op("<<")(literal_column("6"))
     # Up to the last number, not to before the next word's first: behind the greatest int8 there is none.
     last = first.op("|")(literal_column("63"))
-    bits = func.bit_or(literal_column("1::bigint").op("<<")(_place(key)))
-    found = predicate.from_parent(bits).where(key >= first, key <= last).correlate(numbers).scalar_subquery()
+    found = (
+        predicate.from_parent(bits_of(key, place)).where(key >= first, key <= last).correlate(numbers).scalar_subquery()
+    )
     # The limit of none keeps the planner from writing the look where the word is named, to be taken each time.
     return select(numbers.c.at, found.label("bits")).select_from(numbers).offset(_ZERO)
 
@@ -53,7 +69,7 @@ def holes(predicate: EdgePredicate, least: ColumnElement[int], greatest: ColumnE
     """
     found = words(predicate, least, greatest).subquery("f")
     # What lies beyond the two is as good as there.
-    below, above = _WHOLE.op("<<")(_place(least)), _WHOLE.op("<<")(_place(greatest))
+    below, above = _WHOLE.op("<<")(_last_six(least)), _WHOLE.op("<<")(_last_six(greatest))
     filled = (
         func.coalesce(found.c.bits, _ZERO)
         .op("|")(case((found.c.at == word_of(least), below.op("#")(_WHOLE)), else_=_ZERO))
@@ -85,7 +101,7 @@ def holes(predicate: EdgePredicate, least: ColumnElement[int], greatest: ColumnE
     )
 
 
-def _place(number: ColumnElement[int]) -> ColumnElement[int]:
+def _last_six(number: ColumnElement[int]) -> ColumnElement[int]:
     """The number's bit in its word."""
     return cast(number.op("&")(literal_column("63")), Integer)
 

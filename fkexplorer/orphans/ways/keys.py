@@ -167,13 +167,15 @@ _FEW_KEYS = 10_000
 
 
 def most_words(schema: Schema, edge: Relationship) -> int:
-    """By how many words of 64 numbers the parent's keys may be looked up; 0 where they are not, or too few for it.
+    """By how many words of 64 numbers the parent's keys may be looked up in an index; 0 where it would not be quicker.
 
     Of the numbers half are keys then at least, as far as is known how many there are.
     """
     parent = schema.parent_of(edge)
     keys = rows_of(parent)
-    return round(keys / 32) + 1 if integers(edge) and keys >= _FEW_KEYS and not parent.partitions else 0
+    if not integers(edge) or keys < _FEW_KEYS or parent.partitions:
+        return 0
+    return round(keys / 32) + 1 if _unique_alone(parent, edge.pairs[0].parent.number) else 0
 
 
 def distinct_keys(schema: Schema, edge: Relationship) -> float | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
-from sqlalchemy import and_, case, cast, func, literal_column, not_, or_, select, true
+from sqlalchemy import func, literal_column, not_, or_, select, true
 
 from fkexplorer.orphans.model import Way
 from fkexplorer.orphans.predicate import EdgePredicate
@@ -108,10 +108,7 @@ class LoneBitmap(Bitmap):
     @property
     def missing(self) -> ColumnElement[bool]:
         """Which parents have no bit; one without a key has none."""
-        [key] = self._predicate.child_keys
-        bit = func.get_bit(self._bits, cast(key - self._least, self._bit_number))
-        inside = and_(key >= self._least, key <= self._greatest)
-        return case((inside, bit == literal_column("0")), else_=true())
+        return self._unset(true())
 
 
 class _Reversed(EdgePredicate):

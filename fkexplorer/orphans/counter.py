@@ -21,6 +21,7 @@ from fkexplorer.orphans.attempts import attempts, key_attempts, lone_attempts
 from fkexplorer.orphans.cost import lone_candidates
 from fkexplorer.orphans.course import FIRST, Course
 from fkexplorer.orphans.estimate import estimate_edge
+from fkexplorer.orphans.first import has_orphans
 from fkexplorer.orphans.long import LONG_MS, Wanted, count_long
 from fkexplorer.orphans.model import Status
 from fkexplorer.orphans.outcome import at_least, counted, failed, incomparable, refused, without_number
@@ -155,17 +156,20 @@ def _at_limit(edge: Relationship, course: Course, reason: str, seconds: float) -
 @asynccontextmanager
 async def _estimating(
     database: Database, schema: Schema, edge: Relationship, course: Course, *, after: float
-) -> AsyncIterator[None]:
-    """Meanwhile, after so many seconds, look at a sample: there is something to tell while it is being counted."""
+) -> AsyncIterator[asyncio.Task[None]]:
+    """Meanwhile, after so many seconds, look at a sample, and for a first orphan: there is something to tell early."""
 
     async def look() -> None:
         await asyncio.sleep(after)
         with suppress(Trouble):
             course.estimate = await estimate_edge(database, schema, edge)
+            # A sample that found some has said that there are any.
+            if not (course.estimate and course.estimate.low) and (first := await has_orphans(database, schema, edge)):
+                course.seen(first)
 
     looking = asyncio.create_task(look())
     try:
-        yield
+        yield looking
     finally:
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from fkexplorer.orphans.model import Estimate, Way
+    from fkexplorer.orphans.model import Estimate, First, Way
 
 FIRST = 1.0
 """Seconds after which somebody is told for the first time: what is quicker needs no progress."""
@@ -41,6 +41,7 @@ class Course:
         "_done",
         "_edge",
         "_last",
+        "_least",
         "_started",
         "_step",
         "_tell",
@@ -71,6 +72,7 @@ class Course:
         self.known: tuple[Mapping[str, Any], Way] | None = None
         self._step = ""
         self._last = True
+        self._least = 0
 
     def begin(self, as_of: datetime, snapshot: str, *, last: bool = True) -> None:
         """An attempt begins, in this snapshot: from the start, since none sees what another saw.
@@ -105,6 +107,12 @@ class Course:
         if found and self._as_of and (self.most is None or found >= self.most[0]):
             self.most = found, *self._as_of
 
+    def seen(self, first: First) -> None:
+        """Somebody else has looked whether there is any orphan, in a snapshot of its own."""
+        if first.any:
+            self._least = 1
+            self.most = self.most or (1, first.as_of, first.snapshot)
+
     def report(self) -> None:
         """Tell how far it is, if it takes long enough and nobody was told just now."""
         now = time.perf_counter()
@@ -119,7 +127,7 @@ class Course:
                 done=self._done,
                 total=self._total,
                 unit=self._unit,
-                found=self.found,
+                found=self.found if self._step else max(self.found, self._least),
                 seconds=now - self._started,
                 seconds_left=left,
                 step=self._step,

@@ -89,6 +89,16 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
+class First:
+    """Whether an edge has any orphan at all: exact, as of its snapshot."""
+
+    edge: int
+    any: bool
+    as_of: datetime
+    snapshot: str
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How far a count has come that takes longer than a second."""
 

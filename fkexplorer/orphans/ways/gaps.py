@@ -141,6 +141,9 @@ class Gaps(ByKeys):
 
     def _beyond_all(self, *, descending: bool) -> ColumnElement[int]:
         """Rows below the least key, or above the greatest; none where there is no key."""
+        return self._predicate.from_child(func.count()).where(self._is_beyond(descending=descending)).scalar_subquery()
+
+    def _is_beyond(self, *, descending: bool) -> ColumnElement[bool]:
         key = self._parent_key
         last = (
             self._predicate.from_parent(key.value)
@@ -150,7 +153,7 @@ class Gaps(ByKeys):
             .scalar_subquery()
         )
         by = self._first.order.greater if descending else self._first.order.less
-        return self._predicate.from_child(func.count()).where(operator(self._child_key, by, last)).scalar_subquery()
+        return operator(self._child_key, by, last)
 
     def _all_of_no_parent(self) -> ColumnElement[int]:
         """All rows that have a key, where the parent has none."""

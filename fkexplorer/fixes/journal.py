@@ -3,8 +3,8 @@
 One file of JSON lines, only ever appended to, each line on the disk before the next thing happens. A line is an event
 of an entry. The transactions of an entry are its parts, numbered from 0: a batch is one, a step of DDL is one.
 
-    begun        `person`, `machine`, `database`, `system` (which database), `action`, `edge`, `sql`, `undo`, `lasting`,
-                 `gap` (the query that counts it), `ticket`, `approver`; of an undo `undoes`
+    begun        `person`, `machine`, `database`, `system` (which database), `action`, `edge`, `titles` (of the steps),
+                 `sql`, `undo`, `lasting`, `gap` (the query that counts it), `ticket`, `approver`; of an undo `undoes`
     backed_up    `part`, `folder`: the rows that this part changes are in it
     committing   `part`, `xid` (`txid_current`), `touched`; of an undo `undone` (the part that it takes back)
     committed    `part`; from whoever asked the server about it `xid`

@@ -38,6 +38,8 @@ class Request:
     action: FixAction
     rows: tuple[Key, ...] = ()
     """Marked rows of the child by what identifies them (`Page.keys`); empty means all orphans of the edge."""
+    missing: tuple[Key, ...] = ()
+    """Marked keys: of the orphans only those that name one of them, by the child's values; empty means any key."""
     key: Key = ()
     """One key: to re-point to, or to insert."""
     mapping: tuple[tuple[Key, Key], ...] = ()

@@ -12,7 +12,7 @@ from fkexplorer.fixes.locks import data_locks
 from fkexplorer.fixes.model import Change, DataStep, Verb
 from fkexplorer.fixes.reach import Reach
 from fkexplorer.fixes.verdicts import DEFAULT
-from fkexplorer.orphans.keyset import index_parts, place_parts
+from fkexplorer.orphans.keyset import index_parts, place_parts, value_type
 from fkexplorer.orphans.paging import predicate_of
 from fkexplorer.orphans.predicate import cast_to, collated, relation
 from fkexplorer.schema.model import Match
@@ -46,12 +46,12 @@ class Orphans:
 
     Args:
         schema: the schema that the edge is of.
-        request: the request; its marked rows narrow them.
+        request: the request; its marked rows and its marked keys narrow them.
         index: the index that marked rows are told by; None for their place.
 
     Raises:
         Trouble: no operator compares the edge's columns (`incomparable`), or the table has another key than the marked
-            rows were read by (`changed`).
+            rows were read by (`changed`), or the edge's keys can't be marked (`impossible`, `incomplete`).
     """
 
     def __init__(self, schema: Schema, request: Request, index: Index | None) -> None:
@@ -59,10 +59,16 @@ class Orphans:
         self.edge = request.edge
         self.predicate = predicate_of(schema, request.edge)
         self.table: Table = self.predicate.child_table
-        self.marked = _marked(self.table, request, index) if request.rows else ""
+        marked = [_marked(self.table, request, index)] if request.rows else []
+        marked += [_of_keys(self.predicate, request)] if request.missing else []
+        self.marked = " AND ".join(marked)
+        """Whether a row of `c` is marked; empty where all orphans are meant."""
         orphaned = sql.condition(self.predicate, self.predicate.is_orphan)
         self.where = f"{orphaned} AND {self.marked}" if self.marked else orphaned
-        self.what = "the marked rows" if request.rows else "the orphans"
+        keys = f"{len(request.missing):,} marked {'key' if len(request.missing) == 1 else 'keys'}"
+        self.what = (
+            "the marked rows" if request.rows else f"the orphans with {keys}" if request.missing else "the orphans"
+        )
         self.label = table_label(self.table)
 
     def step(self, title: str, change: Change, *, first: tuple[str, ...] = ()) -> DataStep:
@@ -339,3 +345,21 @@ def _marked(table: Table, request: Request, index: Index | None) -> str:
         value = collated(part.value, collation) if collation else part.value
         equals.append(sql.compared(sql.written(value), part.ordering.equal, f'm."k{at}"'))
     return sql.any_of(request.rows, [part.ordering.type for part in parts], equals)
+
+
+def _of_keys(predicate: EdgePredicate, request: Request) -> str:
+    """Whether a row of `c` names one of the marked keys."""
+    edge = request.edge
+    if edge.period:
+        raise impossible("its key has a PERIOD, which is compared by overlap", "mark the rows themselves")
+    if any(len(key) != len(edge.pairs) for key in request.missing):
+        raise incomplete(
+            f"a key has a value for each of {named(pair.child for pair in edge.pairs)}", "give all of them"
+        )
+    equals = []
+    for at, key in enumerate(predicate.child_keys):
+        same = _is_old(predicate, at)
+        # With MATCH FULL a key may be NULL in part.
+        part = f'(m."k{at}" IS NULL AND {sql.written(key)} IS NULL OR {same})'
+        equals.append(part if edge.match is Match.FULL else same)
+    return sql.any_of(request.missing, [pair.child_cast or value_type(pair.child) for pair in edge.pairs], equals)

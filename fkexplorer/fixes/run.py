@@ -169,6 +169,7 @@ class _Run:
             system=system,
             action=plan.request.action.value,
             edge=edge_label(self._schema, self._edge),
+            titles=[step.title for step in plan.steps],
             sql=[statement for step in plan.steps for statement in _statements(step)],
             undo=[_undo(step) for step in plan.steps],
             lasting=list(self._preview.lasting),

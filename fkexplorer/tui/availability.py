@@ -25,7 +25,7 @@ class Moment:
 
 
 _NEEDS_CONNECTION = frozenset(
-    ["orphans", "table_orphans", "group", "childless", "unmask", "recount", "stop_count", "fixes"],
+    ["orphans", "table_orphans", "group", "childless", "unmask", "recount", "stop_count", "fixes", "fix_pair"],
 )
 
 
@@ -103,6 +103,21 @@ def _unmask(_world: World, moment: Moment) -> str | None:
     return None if moment.secrets else "no secret column here"
 
 
+def _mark(world: World, moment: Moment) -> str | None:
+    query = moment.rows
+    if query is None or query.kind not in (RowsKind.ORPHANS, RowsKind.KEYS):
+        return "only orphans of one foreign key, and the keys that they miss"
+    edge, table = world.edge(query.edge), world.table(query.table)
+    if query.kind is RowsKind.KEYS:
+        return "keys with a PERIOD can't be marked" if edge is not None and edge.period else None
+    from fkexplorer.orphans.keyset import usable_keys  # noqa: PLC0415 - the first frame does without
+
+    if table is not None and not usable_keys(table):
+        # A place in the table may be another row's by the time that it is changed.
+        return f"{table.name} has no key that tells its rows apart: v shows the missing keys, which can be marked"
+    return None
+
+
 def _stop(world: World, moment: Moment) -> str | None:
     if moment.edge is None:
         return "no foreign key under the cursor"
@@ -160,4 +175,5 @@ _CHECKS = {
     "fold": _fold,
     "copy_sql": _comparable,
     "fixes": _edge_needed,
+    "mark": _mark,
 }

@@ -135,7 +135,7 @@ class Chooser(ModalScreen[Item | None]):
 
     def _score(self, letters: str, text: str) -> float:
         # A cheap look first: scoring all 22,000 names of a large schema at each key would take a second.
-        return self._search.match(letters, text)[0] if _in_order(letters, text.casefold()) else 0.0
+        return self._search.match(letters, text)[0] if in_order(letters, text.casefold()) else 0.0
 
     def action_move(self, by: int) -> None:
         """Next or previous match."""
@@ -190,6 +190,7 @@ class PaletteScreen(Chooser[Key]):
         super().__init__([Entry(key, ((key.label, 2.0), (key.tooltip, 1.0))) for key in actions], line)
 
 
-def _in_order(letters: str, text: str) -> bool:
+def in_order(letters: str, text: str) -> bool:
+    """Whether a text has these letters in their order: a cheap look before a match is scored."""
     found = iter(text)
     return all(letter in found for letter in letters)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fkexplorer.tui.session import Session
     from fkexplorer.tui.world import World
 
-_JUMPS = {"t": "tables", "l": "lens", "d": "detail", "r": "rows"}
+_JUMPS = {"t": "tables", "l": "lens", "d": "detail", "r": "rows", "a": "fixes"}
 
 
 class MainScreen(FixKeys):
@@ -129,16 +129,20 @@ class MainScreen(FixKeys):
             self._show_lens(table, self._left_at.get(table))
 
     def action_close(self) -> None:
-        """Esc: the filter, then the zoom, then the rows, then the Lens; before there is anything, the app."""
+        """Esc: the filter, marks, zoom, docked fixes, rows, then the Lens; before there is anything, the app."""
         if self.world.schema is None:
             self.app.exit(0)
             return
-        listed = self.listed()
-        if listed.filter_text:
+        if (listed := self.listed()).filter_text:
             listed.set_filter("")
+            self.show_all()
+        elif self.view is View.ROWS and self.rows.marks:
+            self.rows.unmark()
             self.show_all()
         elif self.zoomed:
             self.action_zoom()
+        elif self.close_panel():
+            pass
         elif self.view is View.ROWS:
             self.switch(View.LENS if self.world.trail.here is not None else View.TABLES)
         elif self.view is View.LENS:
@@ -159,12 +163,10 @@ class MainScreen(FixKeys):
 
     def action_pane(self, by: str | int) -> None:
         """Next or previous pane."""
-        panes = self.panes()
-        focused = self.focused
-        if not panes:
-            return
+        panes, focused = self.panes(), self.focused
         at = panes.index(focused) if focused in panes else 0
-        self.set_focus(panes[(at + int(by)) % len(panes)])
+        if panes:
+            self.set_focus(panes[(at + int(by)) % len(panes)])
 
     def action_jump(self) -> None:
         """The next letter names a pane."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
     from fkexplorer.schema.difference import Difference
+    from fkexplorer.tui.fixes.choosing import ChoicePanel
     from fkexplorer.tui.lines import LineList
     from fkexplorer.tui.world import RowsQuery
 
@@ -45,19 +46,12 @@ LOW, ORDINARY = 20, 24
 """Below the first height the detail has two lines, below the second five, else six, so that totals have a place."""
 SMALLEST = (40, 10)
 LIST_WIDTH = 34
+PANEL_WIDTH = 48
+"""Of the docked fixes: the rows beside it keep half of what the list leaves of 130 cells."""
 SEEN = 12
 """Seconds that a change of the catalogue is told: nobody waits for it, so that eyes may be elsewhere."""
 REST = 0.12
 """Seconds after which a cursor is taken to rest."""
-
-_KEYS_OF_VIEW: dict[View, tuple[str, ...]] = {
-    View.TABLES: ("choose", "orphans", "filter", "find", "problem(1)", "recount", "sort", "help", "close_or_quit"),
-    View.LENS: (
-        "choose", "orphans", "fixes", "childless", "back", "recount", "stop_count", "problem(1)", "fold",
-        "find", "help",
-    ),
-    View.ROWS: ("choose", "group", "fixes", "childless", "unmask", "copy_name", "copy_sql", "filter", "close", "help"),
-}  # fmt: skip
 
 
 class Panes(Screen[None], inherit_bindings=False):
@@ -72,6 +66,9 @@ class Panes(Screen[None], inherit_bindings=False):
     #main {{ width: 1fr; }}
     #tables.-beside {{ width: {LIST_WIDTH}; }}
     #edge {{ width: 1; height: 1fr; }}
+    #strip {{ height: 1fr; }}
+    #panel {{ width: {PANEL_WIDTH}; height: 100%; }}
+    #panel.-alone {{ width: 1fr; }}
     #small {{ display: none; height: 1fr; content-align: center middle; }}
     """
 
@@ -91,7 +88,9 @@ class Panes(Screen[None], inherit_bindings=False):
         self.detail = Detail(id="detail")
         self._header, self._trail, self._keys = Panel(id="header"), Panel(id="trail"), Panel(id="keys")
         self._edge, self._small = Panel(id="edge"), Panel(id="small")
-        self._body, self._main = Horizontal(id="body"), Vertical(id="main")
+        self._body, self._main, self.strip = Horizontal(id="body"), Vertical(id="main"), Horizontal(id="strip")
+        self.panel: ChoicePanel | None = None
+        """The docked fixes, in the strip with the rows."""
 
     def compose(self) -> ComposeResult:
         """All panes; `arrange_panes` shows those that there is room for."""
@@ -103,7 +102,8 @@ class Panes(Screen[None], inherit_bindings=False):
             with self._main:
                 yield self.lens
                 yield self.detail
-                yield self.rows
+                with self.strip:
+                    yield self.rows
         yield self._small
         yield FilterBar()
         yield self._keys
@@ -132,13 +132,16 @@ class Panes(Screen[None], inherit_bindings=False):
 
     def arrange_panes(self) -> None:
         """Show the panes that there is room for."""
-        if self.detail not in self._main.children or self.rows not in self._main.children:
+        if self.detail not in self._main.children or self.strip not in self._main.children:
             return  # the app ends while this screen begins
         width, height = self.size
         small = width < SMALLEST[0] or height < SMALLEST[1]
         roomy = height >= SHORT
         home = self.view is View.TABLES
+        fixes = self.docked and self.panel is not None
+        panel = [] if self.panel is None else [(self.panel, fixes)]
         show: tuple[tuple[Widget, bool], ...] = (
+            *panel,
             (self._header, not small),
             (self._trail, not small and roomy),
             (self._body, not small),
@@ -149,6 +152,7 @@ class Panes(Screen[None], inherit_bindings=False):
             (self._main, self.beside or not home or roomy),
             (self.lens, self._lens_shown),
             (self.rows, self.view is View.ROWS),
+            (self.strip, self.view is View.ROWS or fixes),
             (self.detail, roomy and not self.zoomed),
         )
         for widget, wanted in show:
@@ -157,11 +161,15 @@ class Panes(Screen[None], inherit_bindings=False):
         self.detail.styles.height = 3 if height < LOW else 6 if height < ORDINARY else 7
         # Docked rows belong to the edge that the detail above them describes; alone they come first.
         main = self._main
-        above = main.children.index(self.detail) < main.children.index(self.rows)
+        above = main.children.index(self.detail) < main.children.index(self.strip)
         if self.docked and not above:
-            main.move_child(self.detail, before=self.rows)
+            main.move_child(self.detail, before=self.strip)
         elif above and not self.docked:
-            main.move_child(self.detail, after=self.rows)
+            main.move_child(self.detail, after=self.strip)
+        if self.panel is not None:
+            self.panel.set_class(self.view is not View.ROWS, "-alone")
+            if self.focused is self.panel.lines and not fixes:
+                self.set_focus(self.listed())
         self.tables.set_class(self.beside, "-beside")
         # With one pane the detail lies below the tables, side by side it lies below the Lens.
         self._body.styles.layout = "horizontal" if self.beside else "vertical"
@@ -181,8 +189,10 @@ class Panes(Screen[None], inherit_bindings=False):
 
     def panes(self) -> list[Widget]:
         """The panes that can be focused, in reading order."""
-        panes: list[Widget] = [self.tables, *(pane for pane in self._main.children)]
-        return [pane for pane in panes if pane.display and (pane.parent is None or pane.parent.display)]
+        fixes = [self.panel.lines] if self.panel is not None else []
+        below: list[Widget] = [self.rows, *fixes]
+        main = [pane for child in self._main.children for pane in (below if child is self.strip else [child])]
+        return [pane for pane in (self.tables, *main) if pane.display and (pane.parent is None or pane.parent.display)]
 
     def switch(self, view: View, *, focus: bool = True) -> None:
         """Show another view and put the keys there."""
@@ -251,7 +261,7 @@ class Panes(Screen[None], inherit_bindings=False):
 
     def show_keys(self) -> None:
         """The keys of this view, greyed where they do nothing."""
-        keys = [(BY_ACTION[action].shown, action, BY_ACTION[action].label) for action in _KEYS_OF_VIEW[self.view]]
+        keys = [(BY_ACTION[action].shown, action, BY_ACTION[action].label) for action in bars.KEYS_OF_VIEW[self.view]]
         line = bars.key_line(keys, self.reason, cells=self.size.width)
         self._keys.show([line])
 

@@ -29,6 +29,25 @@ WIDEST = 36
 PAGE = 200
 
 
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What somebody marked: orphan rows, or the keys that they miss."""
+
+    rows: tuple[tuple[str | None, ...], ...] = ()
+    """By what identifies them (`Page.keys`)."""
+    missing: tuple[tuple[str | None, ...], ...] = ()
+    """Values of the child's columns."""
+
+    def __bool__(self) -> bool:
+        return bool(self.rows or self.missing)
+
+    def __str__(self) -> str:
+        rows, keys = len(self.rows), len(self.missing)
+        if rows:
+            return f"{rows:,} marked {'row' if rows == 1 else 'rows'}"
+        return f"{keys:,} marked {'key' if keys == 1 else 'keys'}" if keys else ""
+
+
 class RowsView(LineList):
     """The rows of one query. More pages are asked for when the cursor comes near the end of what is there."""
 
@@ -59,6 +78,8 @@ class RowsView(LineList):
         self.trouble: str | None = None
         self.column = 0
         self.filter_text = ""
+        self._marked: set[int] = set()
+        """Indexes into `rows`."""
         self._shown: list[int] = []
         self._widths: list[int] = []
         self._first_column = 0
@@ -72,6 +93,7 @@ class RowsView(LineList):
         self.more, self.after, self.as_role, self.trouble = False, None, False, None
         self.column = self._first_column = self.cursor = self.top = 0
         self.filter_text = ""
+        self._marked = set()
         self.waiting = True
         self.refresh()
 
@@ -143,6 +165,42 @@ class RowsView(LineList):
         row = self.current
         return self.rows[row][self.column] if row is not None and self.column < len(self.fields) else None
 
+    # Marks
+
+    @property
+    def marks(self) -> Marks:
+        """What is marked, in the order of the list."""
+        order = sorted(self._marked)
+        if self.query_shown is not None and self.query_shown.kind is RowsKind.KEYS:
+            return Marks(missing=tuple(self._key_of(at) for at in order))
+        return Marks(rows=tuple(self.keys[at] for at in order))
+
+    def _key_of(self, at: int) -> tuple[str | None, ...]:
+        values = zip(self.fields, self.rows[at], strict=True)
+        return tuple(value.text for field, value in values if field.foreign)
+
+    def mark(self) -> str:
+        """Mark the cursor's row, or take its mark away, and go to the next; why that can't be done, or nothing."""
+        at = self.current
+        if at is None:
+            return "there is no row"
+        if self.query_shown is not None and self.query_shown.kind is RowsKind.KEYS:
+            own = [value for field, value in zip(self.fields, self.rows[at], strict=True) if field.foreign]
+            if any(value.masked for value in own):
+                return "its value is masked: M shows it"
+            if any(value.cut for value in own):
+                return "its value is too long to be brought whole: mark its rows"
+        self._marked ^= {at}
+        self.repaint_line(self.cursor)
+        self.repaint_headings()
+        self.move_to(self.cursor + 1)
+        return ""
+
+    def unmark(self) -> None:
+        """Take all marks away."""
+        self._marked = set()
+        self.refresh()
+
     # Painting
 
     def _measure(self, page: Page) -> None:
@@ -176,6 +234,8 @@ class RowsView(LineList):
         """What these rows are; how many, and what is particular about them, as far as there is room."""
         ascii_only = painted(self.app).ascii_only
         must = [self._how_many()]
+        if self._marked:
+            must.append(f"{exact(len(self._marked))} marked")
         if self.as_role:
             must.append("as your role sees them")
         said = "  ".join(must)
@@ -214,7 +274,7 @@ class RowsView(LineList):
     def line(self, index: int, width: int) -> Sequence[Span]:
         """One row, cut to its columns."""
         row = self.rows[self._shown[index]]
-        spans: list[Span] = [Span(" ")]
+        spans: list[Span] = [Span("*", "key") if self._shown[index] in self._marked else Span(" ")]
         for at in self._columns_in(width):
             spans += [self._cell(row[at], at), Span("  ")]
         return spans

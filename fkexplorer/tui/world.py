@@ -113,6 +113,8 @@ class World:
     """Whether anything can be written."""
     environment: Environment | None = None
     """The configured one of the server."""
+    mended: bool = False
+    """A fix has run since the rows on screen were read."""
     bell: bool = True
     """Whether it rings when orphans appear."""
     trail: Trail = field(default_factory=Trail)

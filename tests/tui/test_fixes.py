@@ -12,7 +12,7 @@ from textual.events import Paste
 
 from fkexplorer.tui.arming import Arming
 from fkexplorer.tui.fixes.asking import FieldsScreen
-from fkexplorer.tui.fixes.choosing import ChoiceScreen
+from fkexplorer.tui.fixes.choosing import ChoicePanel, ChoiceScreen
 from fkexplorer.tui.fixes.deed import DeedScreen, Phase
 from fkexplorer.tui.fixes.journal import JournalScreen
 from fkexplorer.tui.fixes.typed import TypeScreen
@@ -65,14 +65,25 @@ async def arm(person: Person) -> None:
     await person.sees("WRITE 10 min")
 
 
-async def panel(person: Person, edge: str = "fk", table: str = "c") -> ChoiceScreen:
-    await person.open_lens(table, edge)
-    await person.press("a")
-    await person.until(lambda: isinstance(person.app.screen, ChoiceScreen) and person.app.screen.choices)
-    await person.settle()
+def choosing(person: Person) -> ChoicePanel | None:
+    """The panel, over the screen or docked in it."""
     screen = person.app.screen
-    assert isinstance(screen, ChoiceScreen)
-    return screen
+    return screen.panel if isinstance(screen, ChoiceScreen) else person.app.main.panel
+
+
+async def panel(person: Person, edge: str = "fk", table: str = "c") -> ChoicePanel:
+    await person.open_lens(table, edge)
+    return await fixes(person)
+
+
+async def fixes(person: Person) -> ChoicePanel:
+    """The panel of what the cursor is on."""
+    await person.press("a")
+    await person.until(lambda: (found := choosing(person)) is not None and found.choices)
+    await person.settle()
+    found = choosing(person)
+    assert found is not None
+    return found
 
 
 def deed(person: Person) -> DeedScreen:
@@ -190,7 +201,7 @@ async def test_choices_that_need_no_word(url: str, letter: str, answer: str, que
         ("t", [*"side", "enter"], "SELECT count(*) FROM side"),
         ("p", ["7", "enter", "enter"], "SELECT count(*) FROM c WHERE pid = 7 AND id > 10"),
         ("i", ["enter"], "SELECT count(*) FROM p WHERE id > 10"),
-        ("b", [*"public.src", "enter", "enter", "enter"], "SELECT count(*) FROM p WHERE name LIKE 'from src%'"),
+        ("b", [*"public.src", "ctrl+s"], "SELECT count(*) FROM p WHERE name LIKE 'from src%'"),
     ],
 )
 async def test_choices_that_are_told_something(url: str, letter: str, keys: list[str], query: str) -> None:

@@ -1,4 +1,4 @@
-"""The keys of the main screen that lead to fixes: arm writing, the panel, the journal."""
+"""The keys of the main screen that lead to fixes: arm writing, marks, the panel, the journal."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Any, Literal
 from fkexplorer.reports.values import inert
 from fkexplorer.tui.arming import MINUTES
 from fkexplorer.tui.messages import words_of
-from fkexplorer.tui.panes import Panes
+from fkexplorer.tui.panes import REST, Panes
+from fkexplorer.tui.rows import Marks
 from fkexplorer.tui.theme import painted
+from fkexplorer.tui.world import View
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from textual.screen import Screen
 
+    from fkexplorer.schema.model import Relationship
     from fkexplorer.tui.session import Session
-    from fkexplorer.tui.world import World
+    from fkexplorer.tui.world import RowsKind, World
 
 
 def arm(screen: Screen[Any], world: World, done: Callable[[], None]) -> None:
@@ -61,18 +64,90 @@ class FixKeys(Panes):
     """The panes, with what writing needs."""
 
     session: Session
+    _aiming = False
+    """The panel is told soon what it is about."""
 
     def action_arm(self) -> None:
         """Arm writing, or disarm it."""
         arm(self, self.world, self.show_header)
 
-    def action_fixes(self) -> None:
-        """All that can be done about the edge under the cursor."""
-        from fkexplorer.tui.fixes.choosing import ChoiceScreen  # noqa: PLC0415 - the first frame does without
+    async def action_fixes(self) -> None:
+        """All that can be done about the edge under the cursor, or about what is marked of its orphans."""
+        from fkexplorer.tui.fixes.choosing import ChoicePanel, ChoiceScreen  # noqa: PLC0415 - as below
 
         schema, edge = self.world.schema, self.world.edge(self.moment().edge)
-        if self.may("fixes") and schema is not None and edge is not None:
-            self.app.push_screen(ChoiceScreen(self.session, self.world, schema, edge))
+        if not self.may("fixes") or schema is None or edge is None:
+            return
+        if not self.docked:
+            self.app.push_screen(ChoiceScreen(self.session, self.world, schema, edge, self._marks))
+            return
+        if self.panel is None:
+            self.panel = ChoicePanel(self.session, self.world, id="panel")
+            await self.strip.mount(self.panel)
+        self.panel.aim(schema, edge, self._marks)
+        self.arrange_panes()
+        self.set_focus(self.panel.lines)
+
+    @property
+    def _marks(self) -> Marks:
+        return self.rows.marks if self.view is View.ROWS else Marks()
+
+    def on_choice_panel_closed(self) -> None:
+        """The panel goes, and the keys to the list."""
+        self.close_panel()
+
+    def close_panel(self) -> bool:
+        """Take the docked panel away; whether there was one."""
+        panel, self.panel = self.panel, None
+        if panel is None:
+            return False
+        panel.remove()
+        self.switch(self.view)
+        return True
+
+    def show_detail(self) -> None:
+        """As of the panes; the docked panel follows once the cursor rests, since it asks the server."""
+        super().show_detail()
+        if self.panel is not None and not self._aiming:
+            self._aiming = True
+            self.set_timer(REST, self._aim)
+
+    def _aim(self) -> None:
+        self._aiming = False
+        if self.panel is not None and self.docked:
+            self.panel.aim(self.world.schema, self.world.edge(self.moment().edge), self._marks)
+
+    def on_screen_resume(self) -> None:
+        """After a fix the rows are read again: those that are shown may be gone."""
+        query = self.rows.query_shown
+        if self.world.mended and self.view is View.ROWS and query is not None and not self.reason("fixes"):
+            self.ask_rows(query.kind, table=query.table, edge=query.edge)
+        self.world.mended = False
+
+    def ask_rows(self, kind: RowsKind, *, table: int, edge: int | None) -> None:
+        """Hook: show rows."""
+
+    def action_mark(self) -> None:
+        """Mark the row under the cursor, or no longer."""
+        if self.may("mark"):
+            if reason := self.rows.mark():
+                self.say(f"mark: {reason}")
+            self.show_detail()
+
+    def action_fix_pair(self) -> None:
+        """Ask for a pair of columns, and what can be done about it."""
+        from fkexplorer.tui.fixes.choosing import ChoiceScreen  # noqa: PLC0415 - the first frame does without
+        from fkexplorer.tui.fixes.pair import PairScreen  # noqa: PLC0415 - as above
+
+        schema = self.world.schema
+        if not self.may("fix_pair") or schema is None:
+            return
+
+        def found(edge: Relationship | None) -> None:
+            if edge is not None:
+                self.app.push_screen(ChoiceScreen(self.session, self.world, schema, edge))
+
+        self.app.push_screen(PairScreen(self.session, schema), found)
 
     def action_journal(self) -> None:
         """What was done from here."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
+from textual.message import Message
 from textual.screen import ModalScreen
 
 from fkexplorer.database.model import Trouble
@@ -24,6 +26,7 @@ from fkexplorer.tui.fixes.deeds import Fix
 from fkexplorer.tui.fixes.said import Chosen, Failed
 from fkexplorer.tui.messages import words_of
 from fkexplorer.tui.panel import wrapped
+from fkexplorer.tui.rows import Marks
 from fkexplorer.tui.theme import painted
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
     from fkexplorer.fixes.model import Choice
+    from fkexplorer.orphans.model import Count
     from fkexplorer.reports.style import Line
     from fkexplorer.schema.model import Relationship, Schema
     from fkexplorer.tui.lines import LineList
@@ -62,11 +66,24 @@ def letter_of(choice: Choice, choices: Sequence[Choice]) -> str:
     return str([each.rule for each in choices if each.action is choice.action].index(choice.rule) + 1)
 
 
+_OF_ROWS = frozenset(
+    {
+        FixAction.DELETE,
+        FixAction.SET_NULL,
+        FixAction.SET_DEFAULT,
+        FixAction.REPOINT,
+        FixAction.INSERT_PARENTS,
+        FixAction.QUARANTINE,
+    }
+)
+"""What can be done about some orphans and not about others."""
+
+
 class ChoiceLines(TextLines):
     """Choices, and below each that can't be done why; the cursor stands on choices alone."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(id="fixes")
         self.places: dict[int, int] = {}
         """The choice of each line that is one."""
 
@@ -74,87 +91,161 @@ class ChoiceLines(TextLines):
         """Not on a reason."""
         return index in self.places or not self.places
 
+    def on_resize(self) -> None:
+        """Wrap for the width."""
+        if isinstance(self.parent, ChoicePanel):
+            self.parent.show_choices()
 
-class ChoiceScreen(ModalScreen[None]):
-    """The fixes of one edge. A letter, or Enter, leads to the preview; nothing is done here."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "dismiss", "close", id="choice.close", tooltip="Close the panel.")
-    ]
-    DEFAULT_CSS = """
-    ChoiceScreen { align: right middle; }
-    ChoiceScreen > Vertical { width: 70; max-width: 96%; height: 100%; border: round $primary; background: $surface; }
-    ChoiceScreen.-ascii > Vertical { border: ascii $primary; }
+class ChoicePanel(Vertical):
+    """The fixes of one edge, or of what is marked of its orphans. Nothing is done here.
+
+    A letter, or Enter, leads to the preview. Docked beside a list it is given another edge, or other marks, as the
+    cursor moves there; its frame shows where the keys go.
+
+    Args:
+        session: whom to ask.
+        world: what is known.
     """
 
-    def __init__(self, session: Session, world: World, schema: Schema, edge: Relationship) -> None:
-        super().__init__()
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "close", "close", id="choice.close", tooltip="Close the panel.")
+    ]
+    DEFAULT_CSS = """
+    ChoicePanel { border: round $primary; background: $surface; }
+    ChoicePanel.-away { border: round $foreground 40%; }
+    ChoicePanel.-ascii { border: ascii $primary; }
+    ChoicePanel.-ascii.-away { border: ascii $foreground 40%; }
+    """
+
+    @dataclass
+    class Closed(Message):
+        """Somebody wants it to go."""
+
+        panel: ChoicePanel
+
+    def __init__(self, session: Session, world: World, *, id: str | None = None) -> None:
+        super().__init__(id=id)
         self._session = session
         self._world = world
-        self._schema = schema
-        self._edge = edge
+        self._about: tuple[Schema, Relationship] | None = None
+        self._marks = Marks()
+        self._count: Count | None = None
+        self._asked = 0
+        """How often choices were asked for: an answer to an earlier question is dropped."""
         self.choices: Sequence[Choice] = ()
+        self.lines = ChoiceLines()
 
     def compose(self) -> ComposeResult:
         """One list."""
-        ascii_only = painted(self.app).ascii_only
-        self.set_class(ascii_only, "-ascii")
-        with Vertical() as box:
-            box.border_title = Content(inert(f"fixes  {edge_label(self._schema, self._edge)}", ascii=ascii_only))
-            yield ChoiceLines()
+        self.set_class(painted(self.app).ascii_only, "-ascii")
+        yield self.lines
 
-    def on_mount(self) -> None:
-        """Ask what can be done."""
-        self.app.run_worker(self._ask(), group="look", exit_on_error=False, description="choices")
+    def aim(self, schema: Schema | None, edge: Relationship | None, marks: Marks) -> None:
+        """Be about this edge and these marks from now on; what can be done is asked unless it is known.
 
-    async def _ask(self) -> None:
+        Args:
+            schema: the schema that the edge is of.
+            edge: a declared edge, or a pair of columns; None where there is nothing to mend.
+            marks: what is marked of its orphans.
+        """
+        about = (schema, edge) if schema is not None and edge is not None else None
+        count = self._world.counts.get(edge.oid) if edge is not None else None
+        same = (
+            about is not None
+            and self._about is not None
+            and about[0] is self._about[0]
+            and about[1] is self._about[1]
+            and (count and count.orphans) == (self._count and self._count.orphans)
+        )
+        if same and marks == self._marks:
+            return
+        self._about, self._marks, self._count = about, marks, count
+        if not same:
+            self.choices = ()
+            self._asked += 1
+            if about is not None:
+                asking = self._ask(*about, self._asked)
+                self.app.run_worker(asking, group="look", exit_on_error=False, description="choices")
+        self.show_choices()
+
+    async def _ask(self, schema: Schema, edge: Relationship, number: int) -> None:
+        message: Message
         try:
-            count = self._world.counts.get(self._edge.oid)
-            found = await choices(self._session.connected(), self._schema, self._edge, count)
+            message = Chosen(await choices(self._session.connected(), schema, edge, self._count))
         except Trouble as trouble:
-            self.post_message(Failed(trouble))
-        else:
-            self.post_message(Chosen(found))
+            message = Failed(trouble)
+        if number == self._asked:
+            self.post_message(message)
 
     def on_chosen(self, event: Chosen) -> None:
         """Show them."""
         self.choices = event.choices
-        self._show()
+        self.show_choices()
 
     def on_failed(self, event: Failed) -> None:
         """Say why there are none."""
-        lines = self.query_one(ChoiceLines)
-        lines.content = wrapped([(Span(self._inert(words_of(event.trouble)), "severe"),)], self._cells)
-        lines.refresh()
-
-    def on_resize(self) -> None:
-        """Wrap for the width."""
-        self._show()
+        why = (Span(self._inert(words_of(event.trouble)), "severe"),)
+        self.lines.content = wrapped([why], self._cells)
+        self.lines.refresh()
 
     @property
     def _cells(self) -> int:
-        return max(20, min(70, int(self.size.width * 0.96)) - 4)
+        return max(20, self.lines.size.width - 1)
 
     def _inert(self, text: str) -> str:
         return inert(text, ascii=painted(self.app).ascii_only)
 
-    def _show(self) -> None:
-        lines = self.query_one(ChoiceLines)
+    def reason(self, choice: Choice) -> str:
+        """Why it can't be done to what is marked, or at all; empty where it can."""
+        if self._marks and choice.action not in _OF_ROWS:
+            return f"it is of all rows, and {self._marks}: unmark first"
+        return choice.reason
+
+    def show_choices(self) -> None:
+        """Say what can be done."""
+        label = edge_label(*self._about) if self._about else ""
+        self.border_title = Content(self._inert(f"fixes  {label}"))
         content: list[Line] = []
-        lines.places = {}
+        self.lines.places = {}
+        if self._marks and self.choices:
+            content += wrapped([(Span(f"Of {self._marks} alone:", "heading"),)], self._cells)
         for number, choice in enumerate(self.choices):
-            lines.places[len(content)] = number
-            off = bool(choice.reason)
+            self.lines.places[len(content)] = number
+            reason = self.reason(choice)
             letter = letter_of(choice, self.choices)
-            title = Span(self._inert(choice.title), "off" if off else "")
-            content += wrapped([(Span(f"{letter}  ", "off" if off else "key"), title)], self._cells)
-            if off:
-                remedy = f": {choice.remedy}" if choice.remedy else ""
-                why = (Span("   "), Span(self._inert(f"{choice.reason}{remedy}"), "unknown"))
-                content += wrapped([why], self._cells)
-        lines.content = content or [(Span(" Asking what can be done.", "dim"),)]
-        lines.move_to(lines.cursor)
-        lines.refresh()
+            title = Span(self._inert(self._title(choice)), "off" if reason else "")
+            content += wrapped([(Span(f"{letter}  ", "off" if reason else "key"), title)], self._cells)
+            if reason:
+                remedy = f": {choice.remedy}" if choice.remedy and reason == choice.reason else ""
+                content += wrapped([(Span("   "), Span(self._inert(f"{reason}{remedy}"), "unknown"))], self._cells)
+        asking = "Asking what can be done." if self._about else "No foreign key under the cursor."
+        self.lines.content = content or [(Span(f" {asking}", "dim"),)]
+        self.lines.move_to(self.lines.cursor)
+        self.lines.refresh()
+
+    def _title(self, choice: Choice) -> str:
+        if not self._marks or choice.action not in _OF_ROWS:
+            return choice.title
+        of = "these rows" if self._marks.rows else "the orphans with these keys"
+        return {
+            FixAction.DELETE: f"delete {of}",
+            FixAction.SET_NULL: f"set the key of {of} to NULL",
+            FixAction.SET_DEFAULT: f"set the key of {of} to its default",
+            FixAction.REPOINT: f"re-point {of} to a parent that exists",
+            FixAction.INSERT_PARENTS: f"insert the parents that {of} miss"
+            if self._marks.rows
+            else "insert the parents with these keys",
+            FixAction.QUARANTINE: f"move {of} to a side table",
+        }[choice.action]
+
+    def on_descendant_focus(self) -> None:
+        """Its frame shows that letters are choices."""
+        self.remove_class("-away")
+
+    def on_descendant_blur(self) -> None:
+        """The keys go elsewhere."""
+        self.add_class("-away")
 
     def on_key(self, event: events.Key) -> None:
         """Letters are choices."""
@@ -166,29 +257,72 @@ class ChoiceScreen(ModalScreen[None]):
 
     def on_line_list_chosen(self, event: LineList.Chosen) -> None:
         """Enter."""
-        number = self.query_one(ChoiceLines).places.get(event.index)
+        event.stop()
+        number = self.lines.places.get(event.index)
         if number is not None:
             self._take(self.choices[number])
 
+    def on_line_list_moved(self, event: LineList.Moved) -> None:
+        """No list of the screen moved."""
+        event.stop()
+
+    def action_close(self) -> None:
+        """Whoever shows it takes it away."""
+        self.post_message(self.Closed(self))
+
     def _take(self, choice: Choice) -> None:
-        if choice.reason:
-            self.app.notify(self._inert(f"{choice.title}: {choice.reason}"), markup=False, timeout=6)
+        if self._about is None:
             return
-        fields = fields_for(self._schema, self._edge, choice.action)
+        schema, edge = self._about
+        marks = self._marks
+        if reason := self.reason(choice):
+            self.app.notify(self._inert(f"{choice.title}: {reason}"), markup=False, timeout=6)
+            return
+        # One key alone is what marks are for.
+        fields = [each for each in fields_for(schema, edge, choice.action) if not (marks and each.option == "key")]
+
+        def preview(values: Mapping[str, str] | None) -> None:
+            if values is None:
+                return
+            options = PlanOptions(edge_label(schema, edge), choice.action, rule=choice.rule or None)
+            fix = Fix(self._session, schema, edge, options_of(options, values), marks)
+            self.app.push_screen(DeedScreen(self._session, self._world, fix))
+
         if not fields:
-            self._preview(choice, {})
+            preview({})
             return
+        find = partial(self._session.find_parents, schema, edge)
+        self.app.push_screen(FieldsScreen(self._title(choice), fields, find), preview)
 
-        def answered(values: Mapping[str, str] | None) -> None:
-            if values is not None:
-                self._preview(choice, values)
 
-        find = partial(self._session.find_parents, self._schema, self._edge)
-        self.app.push_screen(FieldsScreen(choice.title, fields, find), answered)
+class ChoiceScreen(ModalScreen[None]):
+    """The panel over the right half, where there is no room beside the list."""
 
-    def _preview(self, choice: Choice, values: Mapping[str, str]) -> None:
-        label = edge_label(self._schema, self._edge)
-        options = options_of(PlanOptions(label, choice.action, rule=choice.rule or None), values)
-        self.app.push_screen(
-            DeedScreen(self._session, self._world, Fix(self._session, self._schema, self._edge, options))
-        )
+    DEFAULT_CSS = """
+    ChoiceScreen { align: right middle; }
+    ChoiceScreen > ChoicePanel { width: 70; max-width: 96%; height: 100%; }
+    """
+
+    def __init__(
+        self, session: Session, world: World, schema: Schema, edge: Relationship, marks: Marks | None = None
+    ) -> None:
+        super().__init__()
+        self.panel = ChoicePanel(session, world)
+        self._about = (schema, edge, marks or Marks())
+
+    @property
+    def choices(self) -> Sequence[Choice]:
+        """What can be done; empty until it is known."""
+        return self.panel.choices
+
+    def compose(self) -> ComposeResult:
+        """The panel."""
+        yield self.panel
+
+    def on_mount(self) -> None:
+        """Ask what can be done."""
+        self.panel.aim(*self._about)
+
+    def on_choice_panel_closed(self) -> None:
+        """Go."""
+        self.dismiss()

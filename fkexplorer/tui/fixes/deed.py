@@ -318,6 +318,7 @@ class DeedScreen(ModalScreen[None]):
     def on_finished(self, event: Finished) -> None:
         """Say how it ended; the screen behind counts again."""
         self.phase, self.outcome = Phase.ENDED, event.outcome
+        self._world.mended = True
         schema = self._world.schema or self.deed.schema
         self._said = outcome_lines(schema, event.outcome, ascii=painted(self.app).ascii_only)
         self._show()
@@ -328,7 +329,9 @@ class DeedScreen(ModalScreen[None]):
     def _again(self) -> bool:
         """Whether what is left is worth another look."""
         ending = self.outcome.ending if self.outcome else None
-        return ending in (Ending.MOVED, Ending.REFUSED, Ending.STOPPED, Ending.REMAINING)
+        # What remains of the others is no part of a fix of marked rows.
+        remaining = ending is Ending.REMAINING and not self.deed.partial
+        return remaining or ending in (Ending.MOVED, Ending.REFUSED, Ending.STOPPED)
 
     def action_stop(self) -> None:
         """Between two batches or steps."""

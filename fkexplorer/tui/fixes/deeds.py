@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,10 @@ from fkexplorer.fixes.script import script
 from fkexplorer.fixes.undo import undo, undo_preview
 from fkexplorer.planning import PlanOptions, request_of
 from fkexplorer.reports.fixes import preview_lines, statements, undo_lines
+from fkexplorer.reports.style import Span
 from fkexplorer.schema.actions import FixAction
 from fkexplorer.schema.names import edge_label
+from fkexplorer.tui.rows import Marks
 
 if TYPE_CHECKING:
     import asyncio
@@ -80,6 +83,11 @@ class Deed(ABC):
         """The edge to count again."""
         return None
 
+    @property
+    def partial(self) -> bool:
+        """Whether it is of some orphans alone, so that others may well remain."""
+        return False
+
     async def dry(self) -> None:
         """Do it and take it back, for its numbers; raises Trouble."""
         raise Trouble("there is no dry run of an undo", "its numbers are those of the backup", code="impossible")
@@ -92,10 +100,14 @@ class Deed(ABC):
 class Fix(Deed):
     """A fix of an edge."""
 
-    def __init__(self, session: Session, schema: Schema, edge: Relationship, options: PlanOptions) -> None:
-        super().__init__(session, schema, f"{options.action} {options.rule or ''}".strip() + f"  {options.edge}")
+    def __init__(
+        self, session: Session, schema: Schema, edge: Relationship, options: PlanOptions, marks: Marks | None = None
+    ) -> None:
+        title = f"{options.action} {options.rule or ''}".strip() + f"  {options.edge}"
+        super().__init__(session, schema, f"{title}  {marks}" if marks else title)
         self._edge = edge
         self._options = options
+        self._marks = marks or Marks()
         self._seen: Preview | None = None
 
     @property
@@ -106,12 +118,22 @@ class Fix(Deed):
 
     async def look(self) -> None:
         """Count all that it would touch."""
-        request = request_of(self.schema, self._edge, self._options)
+        request = replace(
+            request_of(self.schema, self._edge, self._options), rows=self._marks.rows, missing=self._marks.missing
+        )
         self._seen = await preview(self._session.connected(), self.schema, request)
 
     def lines(self, *, cells: int, ascii: bool) -> list[Line]:
         """The preview."""
-        return preview_lines(self.schema, self.seen, cells=cells, ascii=ascii)
+        lines = preview_lines(self.schema, self.seen, cells=cells, ascii=ascii)
+        marked = len(self._marks.rows)
+        # Several rows may miss one parent: only a change of the rows themselves tells which are left out.
+        if self._options.action is FixAction.INSERT_PARENTS or self.seen.rows >= marked:
+            return lines
+        others = "by a mapping: the others are no orphans now, or it has not their key"
+        why = others if self._options.map else "the others are no orphans now"
+        left_out = f" {self.seen.rows:,} of {self._marks} would change: {why}"
+        return [(Span(left_out, "unknown"),), *lines]
 
     @property
     def sql(self) -> Sequence[str]:
@@ -132,6 +154,11 @@ class Fix(Deed):
     def edge(self) -> Relationship | None:
         """The edge that is mended."""
         return self._edge
+
+    @property
+    def partial(self) -> bool:
+        """Of what is marked."""
+        return bool(self._marks)
 
     def hindrance(self) -> str:
         """Nothing to do, or rows that the server would refuse."""

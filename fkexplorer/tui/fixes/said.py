@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fkexplorer.fixes.entries import Entry
     from fkexplorer.fixes.finding import Found
     from fkexplorer.fixes.model import Advance, Choice, Outcome
+    from fkexplorer.schema.model import Relationship
 
 
 @dataclass
@@ -21,6 +22,14 @@ class Chosen(Message):
     """What can be done with an edge is known."""
 
     choices: Sequence[Choice]
+
+
+@dataclass
+class Paired(Message):
+    """The pair of columns that was typed can be compared."""
+
+    text: str
+    edge: Relationship
 
 
 @dataclass

@@ -168,9 +168,15 @@ class EdgePredicate:
         """Which rows of `c` have a row of `p`; for a PERIOD, whose ranges are covered by those of `p` together."""
         return self.has_parent_where()
 
-    def has_parent_where(self, *conditions: ColumnElement[bool]) -> Exists:
-        """The same, with more asked of the row of `p`."""
+    def has_parent_where(self, *conditions: ColumnElement[bool], one_by_one: bool = False) -> Exists:
+        """The same, with more asked of the row of `p`.
+
+        `one_by_one`: it is looked for anew for each row of `c`, in an index; else the planner may read all of `p`.
+        """
         found = self.from_parent(literal_column("1")).where(*conditions, *self._comparisons()).correlate(self.child)
+        if one_by_one:
+            # With an OFFSET it is neither made a join nor hashed.
+            found = found.offset(literal_column("0"))
         if self.edge.period:
             period = self.edge.pairs[-1]
             covered = self.child.c[period.child.name].op("OPERATOR(pg_catalog.<@)", return_type=Boolean())

@@ -90,7 +90,7 @@ WAY_MUTATIONS = (
     WayMutation(Way.SKIP, "heirs of the child", _sub(rf"ONLY ({_TABLE} AS c\b)", r"\1")),
     WayMutation(Way.SKIP, "heirs of the parent", _sub(rf"ONLY ({_TABLE} AS p\b)", r"\1")),
     WayMutation(Way.SKIP, "another type's operators", _sub(r"OPERATOR\(\w+\.([<>=])\)", r"\1"), "citext"),
-    WayMutation(Way.RANGE, "keys with holes", _sub(r"CAST\(count\(.*? AS dense", "true AS dense")),
+    WayMutation(Way.RANGE, "keys with holes", _sub(r"CAST\(\(SELECT count\(.*? AS dense", "true AS dense")),
     WayMutation(Way.RANGE, "the least key", _sub(r"(c\.\S+?) < ", r"\1 <= ")),
     WayMutation(Way.RANGE, "the greatest key", _sub(r"(c\.\S+?) > ", r"\1 >= ")),
     WayMutation(Way.RANGE, "heirs of the child", _sub(rf"ONLY ({_TABLE} AS c\b)", r"\1")),

@@ -45,11 +45,13 @@ class Range(Scanning):
             self.settings = _BY_INDEX
         self.slicing = Slicing.NONE if indexed else by_blocks(server_version)
         [key] = predicate.parent_keys
-        count, least, greatest = func.count(key), func.min(key), func.max(key)
+        ends = predicate.from_parent(func.min(key).label("least"), func.max(key).label("greatest")).cte()
+        # By itself, since the ends are found at once, and looked for in each key the count takes a third longer.
+        count = predicate.from_parent(func.count()).where(key.is_not(None)).scalar_subquery()
         # Of the least and the greatest int8 the difference is none.
-        dense = cast(count, Numeric) == cast(greatest, Numeric) - cast(least, Numeric) + literal_column("1")
-        ends = predicate.from_parent(dense.label("dense"), least.label("least"), greatest.label("greatest")).cte()
-        self._dense = select(ends.c.dense).scalar_subquery()
+        numbers = cast(ends.c.greatest, Numeric) - cast(ends.c.least, Numeric) + literal_column("1")
+        dense = select((cast(count, Numeric) == numbers).label("dense")).select_from(ends).cte()
+        self._dense = select(dense.c.dense).scalar_subquery()
         self._least = select(ends.c.least).scalar_subquery()
         self._greatest = select(ends.c.greatest).scalar_subquery()
 

@@ -50,6 +50,7 @@ SHOTS = (
     Shot("find-80x24", SMALL, ("f", "m", "e", "m", "b", "e", "r")),
     Shot("help-140x40", LARGE, ("question_mark",)),
     Shot("fixes-80x24", SMALL, ("enter", "a")),
+    Shot("fixes-140x40", LARGE, ("enter", "o", "space", "space", "a")),
 )
 
 
@@ -98,6 +99,8 @@ def _busy(app: ExplorerApp) -> bool:
     """Whether rows, totals or choices that a key asked for are still to come, or to be painted."""
     if isinstance(app.screen, ChoiceScreen):
         return not app.screen.choices
+    if app.main.panel is not None and not app.main.panel.choices:
+        return True
     return app.main.rows.waiting or bool(app.world.live.running or app.world.in_full or app._dirty)
 
 

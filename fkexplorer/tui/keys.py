@@ -150,7 +150,7 @@ KEYS: tuple[Key, ...] = (
         "main",
     ),
     Key("trail.forward", "right_square_bracket", "]", "forward", "forward", "Forward along the trail.", "main"),
-    Key("close", "escape", "Esc", "close", "close", "Close one layer, or clear the filter.", "main"),
+    Key("close", "escape", "Esc", "close", "close", "Close one layer; clear the filter, or the marks.", "main"),
     Key("copy.name", "y", "y", "copy_name", "copy", "Copy the name or the value under the cursor.", "main"),
     Key("copy.sql", "Y", "Y", "copy_sql", "copy SQL", "Copy the query that lists these orphans.", "main"),
     Key("fixes", "a", "a", "fixes", "fixes", "What can be done about this foreign key; a preview comes first.", "main"),

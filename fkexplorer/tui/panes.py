@@ -86,7 +86,7 @@ class Panes(Screen[None], inherit_bindings=False):
         self.lens = LensView(world, id="lens")
         self.rows = RowsView(id="rows")
         self.detail = Detail(id="detail")
-        self._header, self._trail, self._keys = Panel(id="header"), Panel(id="trail"), Panel(id="keys")
+        self._header, self._trail, self.key_line = Panel(id="header"), Panel(id="trail"), Panel(id="keys")
         self._edge, self._small = Panel(id="edge"), Panel(id="small")
         self._body, self._main, self.strip = Horizontal(id="body"), Vertical(id="main"), Horizontal(id="strip")
         self.panel: ChoicePanel | None = None
@@ -106,7 +106,7 @@ class Panes(Screen[None], inherit_bindings=False):
                     yield self.rows
         yield self._small
         yield FilterBar()
-        yield self._keys
+        yield self.key_line
 
     def on_mount(self) -> None:
         """Show what is known: where we connect to."""
@@ -145,7 +145,7 @@ class Panes(Screen[None], inherit_bindings=False):
             (self._header, not small),
             (self._trail, not small and roomy),
             (self._body, not small),
-            (self._keys, not small),
+            (self.key_line, not small),
             (self._small, small),
             (self.tables, self.beside or home),
             (self._edge, self.beside),
@@ -263,7 +263,7 @@ class Panes(Screen[None], inherit_bindings=False):
         """The keys of this view, greyed where they do nothing."""
         keys = [(BY_ACTION[action].shown, action, BY_ACTION[action].label) for action in bars.KEYS_OF_VIEW[self.view]]
         line = bars.key_line(keys, self.reason, cells=self.size.width)
-        self._keys.show([line])
+        self.key_line.show([line])
 
     def show_detail(self) -> None:
         """The lines about what is under the cursor."""

@@ -58,11 +58,13 @@ async def test_beside_the_rows_the_list_stays_in_sight_and_live(url: str, size: 
         # Letters are choices here: n is no next match, and what can't be done says why.
         await person.press("c")
         await person.told("the constraint fk is there already")
+        await person.sees("a letter is a choice")
         # In the list the same letters are keys of the list, and marks are followed by the panel.
         await person.press("shift+tab")
         assert person.focused_on("rows")
         await person.press("space", "space")
         await person.sees("Of 2 marked rows alone")
+        await person.sees("Space mark")
         await person.sees("delete these rows")
         await person.press("space", "k", "space")
         await person.sees("Of 2 marked rows alone")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from fkexplorer.reports.style import Span
 from fkexplorer.reports.values import inert
 from fkexplorer.tui.arming import MINUTES
 from fkexplorer.tui.messages import words_of
@@ -15,6 +16,7 @@ from fkexplorer.tui.world import View
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from textual import events
     from textual.screen import Screen
 
     from fkexplorer.schema.model import Relationship
@@ -116,6 +118,20 @@ class FixKeys(Panes):
         self._aiming = False
         if self.panel is not None and self.docked:
             self.panel.aim(self.world.schema, self.world.edge(self.moment().edge), self._marks)
+
+    def on_descendant_focus(self, _event: events.DescendantFocus) -> None:
+        """The keys are others where the panel has the focus."""
+        self.show_keys()
+
+    def show_keys(self) -> None:
+        """As of the panes; letters are choices where the panel has the focus."""
+        if self.panel is None or self.focused is not self.panel.lines:
+            super().show_keys()
+            return
+        spans = []
+        for key, label in (("Enter", "preview"), ("Tab", "next pane"), ("Esc", "close"), ("a letter", "is a choice")):
+            spans += [Span(f" {key}", "key"), Span(f" {label} ", "dim")]
+        self.key_line.show([spans])
 
     def on_screen_resume(self) -> None:
         """After a fix the rows are read again: those that are shown may be gone."""

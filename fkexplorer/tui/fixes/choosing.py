@@ -77,6 +77,7 @@ _OF_ROWS = frozenset(
     }
 )
 """What can be done about some orphans and not about others."""
+_UNMARK = "Esc in the list unmarks first"
 
 
 class ChoiceLines(TextLines):
@@ -199,7 +200,7 @@ class ChoicePanel(Vertical):
     def reason(self, choice: Choice) -> str:
         """Why it can't be done to what is marked, or at all; empty where it can."""
         if self._marks and choice.action not in _OF_ROWS:
-            return f"it is of all rows, and {self._marks}: unmark first"
+            return _UNMARK
         return choice.reason
 
     def show_choices(self) -> None:
@@ -208,21 +209,33 @@ class ChoicePanel(Vertical):
         self.border_title = Content(self._inert(f"fixes  {label}"))
         content: list[Line] = []
         self.lines.places = {}
-        if self._marks and self.choices:
-            content += wrapped([(Span(f"Of {self._marks} alone:", "heading"),)], self._cells)
-        for number, choice in enumerate(self.choices):
+        choices = list(enumerate(self.choices))
+        if self._marks:
+            # What is of all rows comes last, with one reason for all of it.
+            choices.sort(key=lambda each: each[1].action not in _OF_ROWS)
+        heading = ""
+        for number, choice in choices:
+            if (said := self._heading(choice)) != heading:
+                heading = said
+                content += wrapped([(Span(said, "heading"),)], self._cells)
             self.lines.places[len(content)] = number
             reason = self.reason(choice)
             letter = letter_of(choice, self.choices)
             title = Span(self._inert(self._title(choice)), "off" if reason else "")
             content += wrapped([(Span(f"{letter}  ", "off" if reason else "key"), title)], self._cells)
-            if reason:
-                remedy = f": {choice.remedy}" if choice.remedy and reason == choice.reason else ""
+            if reason and reason != _UNMARK:
+                remedy = f": {choice.remedy}" if choice.remedy else ""
                 content += wrapped([(Span("   "), Span(self._inert(f"{reason}{remedy}"), "unknown"))], self._cells)
         asking = "Asking what can be done." if self._about else "No foreign key under the cursor."
         self.lines.content = content or [(Span(f" {asking}", "dim"),)]
         self.lines.move_to(self.lines.cursor)
         self.lines.refresh()
+
+    def _heading(self, choice: Choice) -> str:
+        """What stands above the choices of this kind."""
+        if not self._marks:
+            return ""
+        return f"Of {self._marks} alone" if choice.action in _OF_ROWS else f"Of all rows: {_UNMARK}"
 
     def _title(self, choice: Choice) -> str:
         if not self._marks or choice.action not in _OF_ROWS:
@@ -307,6 +320,7 @@ class ChoiceScreen(ModalScreen[None]):
         self, session: Session, world: World, schema: Schema, edge: Relationship, marks: Marks | None = None
     ) -> None:
         super().__init__()
+        self._world = world
         self.panel = ChoicePanel(session, world)
         self._about = (schema, edge, marks or Marks())
 
@@ -322,6 +336,12 @@ class ChoiceScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         """Ask what can be done."""
         self.panel.aim(*self._about)
+
+    def on_screen_resume(self) -> None:
+        """After a fix it is of all orphans again: what was marked may be gone."""
+        if self._world.mended:
+            schema, edge, _ = self._about
+            self.panel.aim(schema, edge, Marks())
 
     def on_choice_panel_closed(self) -> None:
         """Go."""

@@ -210,6 +210,9 @@ class CountQueue:
         self._failure = None
         if self._waiting:
             self._idle.clear()
+        # Before the lanes run: else the one of large counts would have the connection that is there, and the many small
+        # ones wait for another to be made, four times there and back.
+        await self._prepare_next()
         lanes = [asyncio.create_task(self._lane(pipelines=number == 0)) for number in range(self._connections)]
         try:
             await asyncio.wait(lanes, return_when=asyncio.FIRST_COMPLETED)
@@ -262,6 +265,10 @@ class CountQueue:
             del self._waiting[oid]
         return window
 
+    async def _prepare_next(self) -> None:
+        """Build the statements of the next window."""
+        await self._pipeline.prepare(islice(filter(self._is_small, self._in_order()), WINDOW))
+
     def _next_alone(self, *, pipelines: bool) -> int | None:
         """The edge whose turn it is among those that are counted alone."""
         busy = pipelines and self._connections > 1 and time.monotonic() - self._small_at < _BUSY_SECONDS
@@ -290,7 +297,7 @@ class CountQueue:
         counting = asyncio.create_task(self._pipeline.run(trusted, on_count, on_slow))
         try:
             # The next ones are built while these are on their way.
-            await self._pipeline.prepare(islice(filter(self._is_small, self._in_order()), WINDOW))
+            await self._prepare_next()
             await counting
         finally:
             counting.cancel()

@@ -77,7 +77,8 @@ class LoneCandidate:
 def lone_candidates(schema: Schema, edge: Relationship) -> list[LoneCandidate]:
     """The ways of counting parents without a child that are exact for an edge, the cheapest first; PLAIN among them."""
     costs = _Costs(schema, edge)
-    found = [LoneCandidate(way, costs.of_lone(way)) for way in lone_ways(schema, edge)]
+    known = ((way, costs.of_lone(way)) for way in lone_ways(schema, edge))
+    found = [LoneCandidate(way, ms) for way, ms in known if ms is not None]
     return sorted(found, key=lambda candidate: candidate.ms)
 
 
@@ -127,14 +128,14 @@ class _Costs:
             case Way.RANGE:
                 return self._range()
 
-    def of_lone(self, way: LoneWay) -> float:
-        """What this way of counting parents without a child takes."""
+    def of_lone(self, way: LoneWay) -> float | None:
+        """What this way of counting parents without a child takes; None where it would most likely not serve."""
         read_parents = self._parents * _ROW + self._parent.estimated_bytes * _BYTE
         match way:
             case LoneWay.PLAIN:
                 # A hash join, most often of the parents, each of which is marked when a child is found: quicker than to
-                # look for orphans, of 3 million children against 100,000 and 750,000 parents.
-                each = 60e-6 if self._parents <= 150_000 else 0.15e-3 if self._parents <= 1e6 else 0.9e-3
+                # look for orphans, of 3 million children against 100,000 to 1.5 million parents.
+                each = 60e-6 if self._parents <= 150_000 else 0.2e-3 if self._parents <= 2e6 else 0.9e-3
                 return read_parents + self._scan() + self.children * each + self._parents * 0.2e-3
             case LoneWay.PROBES:
                 # A child that is found is looked at in its table where its page is not all-visible.
@@ -142,7 +143,9 @@ class _Costs:
             case LoneWay.MERGE:
                 return self._merge()
             case LoneWay.BITMAP:
-                # It takes a scan to find the ends of the keys, and one for the bits between them.
+                # The child's keys lie where the parent's do. It takes a scan to find their ends, and one for the bits.
+                if (self._span() or 0) >= SPAN:
+                    return None
                 return 2 * self._scan() + self.children * 80e-6 + read_parents + self._parents * 25e-6
 
     def _scan(self) -> float:

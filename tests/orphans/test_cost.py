@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fkexplorer.orphans.attempts import attempts
-from fkexplorer.orphans.cost import candidates, estimated_ms
-from fkexplorer.orphans.model import Way
+from fkexplorer.orphans.cost import candidates, estimated_ms, lone_candidates
+from fkexplorer.orphans.model import LoneWay, Way
 from fkexplorer.orphans.predicate import EdgePredicate
 from fkexplorer.orphans.ways.choice import counting
 from fkexplorer.orphans.ways.keys import exact_ways
@@ -92,6 +92,29 @@ MEASURED = {
 def test_the_quickest_as_measured_comes_first(schema: Schema, name: str) -> None:
     edge, children, parents, more, way = MEASURED[name]
     assert _ways(_sized(schema, edge, children, parents, **more), edge)[0] is way  # type: ignore[arg-type]
+
+
+# Of parents without a child likewise, with 1.5 to 4 million rows.
+LONE = {
+    "few parents": ("ints", 4 * MILLION, 20_000, {"span": 40_000}, LoneWay.PROBES),
+    "few uuids": ("uuids", 4 * MILLION, 20_000, {}, LoneWay.PROBES),
+    "many parents": ("ints", 3 * MILLION, 0.75 * MILLION, {"span": 1.5 * MILLION}, LoneWay.MERGE),
+    "nothing is visible": ("ints", 4 * MILLION, 20_000, {"span": 40_000, "visible": 0.0}, LoneWay.PROBES),
+    "few without an index": ("bare", 3 * MILLION, 0.1 * MILLION, {"span": 200_000}, LoneWay.PLAIN),
+    "many without an index": ("bare", 3 * MILLION, 5 * MILLION, {"span": 10 * MILLION}, LoneWay.BITMAP),
+    "far apart without an index": ("bare", 3 * MILLION, 5 * MILLION, {"span": 2**60}, LoneWay.PLAIN),
+    "uuids without an index": ("loose", 3 * MILLION, 5 * MILLION, {}, LoneWay.PLAIN),
+}
+
+
+@pytest.mark.parametrize("name", LONE)
+def test_the_quickest_for_parents_without_a_child_comes_first(schema: Schema, name: str) -> None:
+    edge, children, parents, more, way = LONE[name]
+    sized = _sized(schema, edge, children, parents, **more)  # type: ignore[arg-type]
+    found = lone_candidates(sized, edge_of(sized, edge))
+    assert found[0].way is way
+    assert [candidate.ms for candidate in found] == sorted(candidate.ms for candidate in found)
+    assert LoneWay.PLAIN in {candidate.way for candidate in found}
 
 
 @pytest.mark.parametrize("name", ["ints", "bare", "uuids", "loose"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fkexplorer.fixes import sql
 from fkexplorer.fixes.model import DataStep, DdlStep, Verb
 from fkexplorer.fixes.rows import named
 from fkexplorer.schema.names import quote, table_label
@@ -12,10 +13,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from fkexplorer.database.model import ServerFacts
-    from fkexplorer.fixes.model import Change, Plan, Trigger
+    from fkexplorer.fixes.model import Change, Plan, Step, Trigger
+    from fkexplorer.fixes.shapes import Ask
     from fkexplorer.schema.model import Column, Relationship, Schema, Table
 
 VERBS = {Verb.DELETE: "DELETE", Verb.UPDATE: "UPDATE", Verb.INSERT: "INSERT"}
+
+# A role may switch them off (`event_triggers`, of PostgreSQL 17), and those that only a replica fires are not ours.
+_EVENT_TRIGGERS = """
+SELECT e.evtname::text, e.evtevent::text, n.nspname::text, f.proname::text, e.evttags
+FROM pg_catalog.pg_event_trigger e JOIN pg_catalog.pg_proc f ON f.oid = e.evtfoid
+JOIN pg_catalog.pg_namespace n ON n.oid = f.pronamespace
+WHERE e.evtenabled = ANY (CASE pg_catalog.current_setting('session_replication_role')
+  WHEN 'replica' THEN '{{A,R}}' ELSE '{{A,O}}' END::"char"[])
+ AND e.evtevent::text IN ({events}) AND (e.evttags IS NULL OR e.evttags && ARRAY[{tags}])
+ AND pg_catalog.current_setting('event_triggers', true) IS DISTINCT FROM 'off'
+ORDER BY e.evtname
+"""
 
 
 def privilege(schema: Schema, facts: ServerFacts, plan: Plan) -> str:
@@ -57,6 +71,36 @@ def lasting(schema: Schema, plan: Plan, triggers: Iterable[Trigger], given: Iter
     if plan.steps and isinstance(plan.steps[0], DdlStep) and not edge.triggers.all_fire and "DROP" in _text(plan):
         found.append(f"its triggers, which are off at {', '.join(edge.triggers.places)}, fire again")
     return found
+
+
+async def event_triggers(ask: Ask, steps: Iterable[Step]) -> list[str]:
+    """Which event triggers the DDL of these steps fires, a sentence each (`pg_event_trigger`).
+
+    Args:
+        ask: reads, as the role that will do it.
+        steps: of a plan. None of them rewrites a table, so that `table_rewrite` is not looked for.
+    """
+    statements = [text for step in steps for text in (step.statements if isinstance(step, DdlStep) else step.first)]
+    tags = {_tag(statement) for statement in statements}
+    if not tags:
+        return []
+    # What ALTER TABLE drops is told to `sql_drop` under the tag of the whole statement.
+    dropping = {_tag(statement) for statement in statements if " DROP CONSTRAINT " in statement}
+    listed = {
+        "events": "'ddl_command_start', 'ddl_command_end'" + (", 'sql_drop'" if dropping else ""),
+        "tags": ", ".join(map(sql.literal, sorted(tags))),
+    }
+    return [
+        f"what the event trigger {quote(name)} ({schema}.{function}) does at {event} of {', '.join(sorted(fired))}"
+        for name, event, schema, function, only in await ask(_EVENT_TRIGGERS.format(**listed))
+        if (fired := (dropping if event == "sql_drop" else tags) & (set(only) if only else tags))
+    ]
+
+
+def _tag(statement: str) -> str:
+    """The command tag of a statement of a plan, as `evttags` has it."""
+    first, second, *_ = statement.split(None, 2)
+    return first if first == "COMMENT" else f"{first} {second}"
 
 
 def _of_change(schema: Schema, change: Change, given: Iterable[Column]) -> list[str]:

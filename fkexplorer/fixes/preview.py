@@ -19,7 +19,7 @@ from fkexplorer.fixes.guard import Names, user_triggers
 from fkexplorer.fixes.holders import holders
 from fkexplorer.fixes.locks import data_locks
 from fkexplorer.fixes.model import Blocker, Consequences, DataStep, Effect, Preview, Trigger, Verb
-from fkexplorer.fixes.notes import lasting, privilege, stays_invalid
+from fkexplorer.fixes.notes import event_triggers, lasting, privilege, stays_invalid
 from fkexplorer.fixes.plans import make_plan
 from fkexplorer.fixes.rows import Orphans
 from fkexplorer.fixes.samples import changed_rows, new_rows
@@ -185,6 +185,7 @@ class _Looking:
             left_behind=found.left_behind,
             before=before,
             after=after,
+            lasting=(*seen.lasting, *await event_triggers(self.ask, plan.steps)),
             holders=await holders(self.ask, self.schema, step.locks),
         )
 
@@ -214,7 +215,7 @@ class _Looking:
         return replace(
             seen,
             blockers=(Blocker(edge.oid, orphans),) if orphans else (),
-            lasting=(*seen.lasting, *notes),
+            lasting=(*seen.lasting, *await event_triggers(self.ask, steps), *notes),
             holders=await holders(self.ask, self.schema, locks),
         )
 

@@ -16,6 +16,7 @@ from fkexplorer.fixes.run import SLOWER
 from fkexplorer.fixes.scriptddl import DdlScript
 from fkexplorer.fixes.scriptstep import MACROS, StepScript
 from fkexplorer.fixes.writer import WriteLimits
+from fkexplorer.schema.actions import FixAction
 from fkexplorer.schema.names import edge_label, table_label
 from fkexplorer.version import version
 
@@ -34,6 +35,18 @@ _BACKUP = (
     "change: a CSV file for each table, with all columns that are not generated, to be read by \\copy … (FORMAT csv,",
     "HEADER). It holds what is in the table: keep it as safe as that.",
 )
+
+_NOT = (
+    "What it does not do: a step is one transaction of all its rows, without batches; a lock that is not had in time",
+    "ends it, and is not tried for again; and the free space for the backup is not looked at before. Where the backup",
+    "can't be written, the step ends, and nothing of it is committed.",
+)
+_LOOKS_AGAIN = (
+    "It looks through all rows whenever it runs, and never finds nothing to do: the catalogue (convalidated) says the",
+    "same before and after, and rows that came while triggers were off leave no mark there.",
+)
+"""Of a revalidation. A mark of its own, as the xmin of the constraint's row, would be changed by any other DDL of it,
+and would stay as it is while rows come without their triggers."""
 
 
 async def script(database: Database, schema: Schema, preview: Preview, *, max_rows: int | None = None) -> str:
@@ -91,7 +104,10 @@ def _head(database: Database, schema: Schema, preview: Preview, max_rows: int | 
         "",
         *_HOW,
         "",
+        *([*_LOOKS_AGAIN, ""] if request.action is FixAction.REVALIDATE else []),
         *_BACKUP,
+        "",
+        *_NOT,
     ]
     return [
         *psql.comment(*about),

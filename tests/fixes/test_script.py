@@ -281,6 +281,7 @@ async def test_without_a_backup_nothing_is_changed(make_case: Callable[[str], Ca
     case = make_case(FAMILY)
     text = await case.script("c.fk", FixAction.DELETE)
     await case.changes_nothing(text.replace("mktemp -d", "false"), "no folder could be made here for the backup")
+    assert "-- can't be written, the step ends, and nothing of it is committed." in text
     full = re.sub(r"\\set fk_file .*", r"\\set fk_file /dev/full", text)
     was = hashes(case.conninfo)
     ran = await case.run(full)
@@ -313,6 +314,21 @@ async def test_a_quarantine_for_repeated_use_keeps_its_table(make_case: Callable
         assert ran.code == 0, ran
         assert case.value("SELECT count(*) FROM side") == rows
         case.execute("SET session_replication_role = replica; INSERT INTO c VALUES (16, 16), (17, 17)")
+
+
+async def test_a_revalidation_looks_again_each_time_and_says_so(make_case: Callable[[str], Case]) -> None:
+    case = make_case(FAMILY + "DELETE FROM g; DELETE FROM c WHERE pid > 10; ALTER TABLE c VALIDATE CONSTRAINT fk;")
+    text = await case.script("c.fk", FixAction.REVALIDATE)
+    assert "-- It looks through all rows whenever it runs, and never finds nothing to do" in text
+    for _ in range(2):
+        ran = await case.run(text)
+        assert (ran.code, ran.err) == (0, ""), ran
+        assert "nothing to do" not in ran.out
+        assert "fkexplorer: done" in ran.out
+    case.execute("SET session_replication_role = replica; INSERT INTO c VALUES (16, 16)")
+    ran = await case.run(text)
+    assert ran.code == 3, ran
+    assert "violates foreign key constraint" in ran.err
 
 
 CONSTRAINTS = """

@@ -1,4 +1,4 @@
-"""A whole run holds the locks that its preview announced; and the event triggers that a plan fires are named."""
+"""A run of rows with a single foreign key holds the locks that its preview announced; event triggers are named."""
 
 from __future__ import annotations
 

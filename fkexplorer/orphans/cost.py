@@ -18,6 +18,7 @@ from fkexplorer.orphans.ways.keys import (
     in_batches,
     integers,
     lone_ways,
+    most_words,
     ordered_pairs,
     rows_of,
 )
@@ -38,6 +39,8 @@ _LEAF = 250
 """Rows whose keys are on one page of an index, or somewhat fewer."""
 _ORDERED_KEY = 0.17e-3
 """A key of the parent read in order, and compared with the one before."""
+_WORD, _WORD_KEY = 1e-3, 0.06e-3
+"""The bits of 64 numbers looked up in the parent's index, and each key that is found there."""
 _NOT_VISIBLE = 0.5e-3
 """A row that an index-only scan has to look up in the table, since its page is not all-visible."""
 _EXPLAIN = 0.5
@@ -98,6 +101,7 @@ class _Costs:
         self._integers = integers(edge)
         self._in_batches = in_batches(schema, edge)
         self._distinct = distinct_keys(schema, edge)
+        self._most_words = most_words(schema, edge)
         self._places = max(1, len(self._child.partitions))
 
     def _plain(self) -> float:
@@ -169,8 +173,18 @@ class _Costs:
         span = self._span()
         if self._integers and span is not None:
             gaps = min(gaps, max(0.0, span - self._parents))
+        ordered = self._by_words(span)
+        if ordered is None:
+            ordered = self._parents * _ORDERED_KEY
         # The parent's index is read in the order of its rows, mostly: a page looked up serves many of them.
-        return self._parents * _ORDERED_KEY + gaps * self._probe() + self._hidden(self._parent, self._parents) / 5
+        return ordered + gaps * self._probe() + self._hidden(self._parent, self._parents) / 5
+
+    def _by_words(self, span: float | None) -> float | None:
+        """To look the parent's keys up 64 numbers at a time, where that is done."""
+        count = None if span is None else span / 64
+        if count is None or count >= self._most_words:
+            return None
+        return count * _WORD + self._parents * _WORD_KEY
 
     def _probe(self) -> float:
         """A look for a key, or for what lies behind it: where few rows lie between two, on the same page mostly."""
@@ -189,7 +203,10 @@ class _Costs:
         span = self._span() or 2 * self._parents
         if span >= SPAN:
             return None
-        return self._scan() + self.children * 25e-6 + self._parents * 0.16e-3 + span / 64 * 0.3e-3
+        bits = self._by_words(self._span())
+        if bits is None:
+            bits = self._parents * 0.1e-3 + span / 64 * 0.6e-3
+        return self._scan() + self.children * 15e-6 + bits
 
     def _span(self) -> float | None:
         """How many integers lie between the parent's least key and its greatest, both included."""

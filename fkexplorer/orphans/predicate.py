@@ -13,11 +13,9 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Double,
-    Text,
     and_,
     cast,
     column,
-    extract,
     func,
     literal_column,
     not_,
@@ -240,10 +238,13 @@ def taken_at(server_version: int) -> tuple[ColumnElement[Any], ColumnElement[Any
     Args:
         server_version: `server_version_num`; before 13 the function has its old name.
     """
-    functions = func.pg_catalog
-    snapshot = functions.pg_current_snapshot() if server_version >= 130000 else functions.txid_current_snapshot()
-    clock = cast(extract("epoch", functions.statement_timestamp()), Double)
-    return cast(snapshot, Text).label("snapshot"), clock.label("as_of")
+    # As text: of the 0.4 ms that a small count's statement takes to build and compile, these were a fifth.
+    function = "pg_current_snapshot" if server_version >= 130000 else "txid_current_snapshot"
+    snapshot: ColumnElement[Any] = literal_column(f"pg_catalog.{function}()::pg_catalog.text")
+    clock: ColumnElement[Any] = literal_column(
+        "EXTRACT(epoch FROM pg_catalog.statement_timestamp())::pg_catalog.float8", type_=Double()
+    )
+    return snapshot.label("snapshot"), clock.label("as_of")
 
 
 def count_statement(predicate: EdgePredicate, server_version: int, *, childless: bool = False) -> Select[Any]:

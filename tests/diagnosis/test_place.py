@@ -1,0 +1,152 @@
+"""Where errors belong: each text is one that PostgreSQL gave, or names that it would give, in a real catalogue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from fkexplorer.diagnosis.place import place
+from fkexplorer.diagnosis.reading.model import ErrorKind, ParsedError
+from tests.orphans.connected import opened
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fkexplorer.diagnosis.model import Placed
+
+MISSING, BLOCKED = ErrorKind.MISSING_PARENT, ErrorKind.STILL_REFERENCED
+
+SCHEMA = """
+CREATE TABLE users (id int PRIMARY KEY, org int, login text, UNIQUE (org, login));
+CREATE TABLE sessions (id int PRIMARY KEY, user_id int REFERENCES users, org int, login text,
+ CONSTRAINT by_login FOREIGN KEY (org, login) REFERENCES users (org, login));
+CREATE TABLE accounts (id int PRIMARY KEY, user_id int CONSTRAINT owner REFERENCES users);
+CREATE TABLE teams (id int PRIMARY KEY, user_id int CONSTRAINT owner REFERENCES users);
+CREATE TABLE "Order Items" (id int PRIMARY KEY, "userId" int CONSTRAINT "OrderOwner" REFERENCES users);
+CREATE SCHEMA one; CREATE SCHEMA two;
+CREATE TABLE one.links (user_id int CONSTRAINT links_fk REFERENCES public.users);
+CREATE TABLE two.links (user_id int CONSTRAINT links_fk REFERENCES public.users);
+CREATE TABLE one.notes (user_id int CONSTRAINT notes_fk REFERENCES public.users);
+"""
+
+
+async def placed(conninfo: str, kind: ErrorKind = MISSING, **told: Any) -> Placed:
+    """What `place` says of an error with these names."""
+    async with opened(conninfo) as (database, schema):
+        return await place(database, schema, ParsedError(kind, **told))
+
+
+def certain(found: Placed) -> str:
+    """The label of the only candidate, which is an edge."""
+    [candidate] = found.candidates
+    assert candidate.edge is not None
+    assert candidate.edge == found.edge
+    return candidate.label
+
+
+def codes(found: Placed) -> set[str]:
+    return {each.code for each in found.evidence}
+
+
+@pytest.fixture(scope="module")
+def users(make_database: Callable[[str], str]) -> str:
+    return make_database(SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"constraint": "sessions_user_id_fkey", "child_table": "sessions", "child_schema": "public"},
+        {"constraint": "sessions_user_id_fkey"},
+        {"constraint": "sessions_user_id_fkey (index)"},
+        {"constraint": '"sessions_user_id_fkey"', "child_table": '"sessions"'},
+        {"constraint": "SESSIONS_USER_ID_FKEY", "child_table": "Sessions"},
+        {"constraint": "sessions_user_id_fkey", "child_table": "public.sessions"},
+        {"child_table": "sessions", "columns": ("user_id",), "parent_table": "users"},
+        {"child_table": "public.sessions", "columns": ("user_id",)},
+    ],
+)
+async def test_one_edge_is_certain(users: str, told: dict[str, Any]) -> None:
+    found = await placed(users, **told)
+    assert certain(found) == "public.sessions.sessions_user_id_fkey"
+    assert codes(found) == set()
+
+
+async def test_a_name_on_two_tables_is_ambiguous_until_the_table_is_told(users: str) -> None:
+    found = await placed(users, constraint="owner")
+    assert [each.label for each in found.candidates] == ["public.accounts.owner", "public.teams.owner"]
+    assert found.edge is None
+    assert codes(found) == {"ambiguous"}
+    assert certain(await placed(users, constraint="owner", child_table="teams")) == "public.teams.owner"
+
+
+async def test_another_schema_is_told_and_the_edge_found(users: str) -> None:
+    found = await placed(users, constraint="notes_fk", child_table="notes", child_schema="public")
+    assert certain(found) == "one.notes.notes_fk"
+    [evidence] = found.evidence
+    assert evidence.code == "schema_differs"
+    assert evidence.text == "The text says schema public; here notes_fk is in one."
+    assert evidence.edge == found.edge
+
+
+async def test_two_schemas_are_both_listed_and_none_is_chosen(users: str) -> None:
+    found = await placed(users, constraint="links_fk", child_table="links", child_schema="public")
+    assert [each.label for each in found.candidates] == ["one.links.links_fk", "two.links.links_fk"]
+    assert found.edge is None
+    assert codes(found) == {"ambiguous", "schema_differs"}
+    assert certain(await placed(users, constraint="links_fk", child_table="links", child_schema="two")) == (
+        "two.links.links_fk"
+    )
+
+
+async def test_the_parents_columns_are_told_of_a_blocked_delete(users: str) -> None:
+    found = await placed(users, BLOCKED, child_table="sessions", parent_table="users", columns=("login", "org"))
+    assert certain(found) == "public.sessions.by_login"
+
+
+async def test_a_constraint_of_that_name_on_another_table_is_no_edge(users: str) -> None:
+    found = await placed(users, constraint="notes_fk", child_table="remarks", columns=("user_id",))
+    [candidate] = found.candidates
+    assert candidate.edge is None
+    assert found.edge is None
+    assert candidate.label == "one.notes.notes_fk"
+    assert "the text names the table remarks" in candidate.reasons
+
+
+async def test_partitions_and_their_clones_lead_to_the_constraint_itself(make_database: Callable[[str], str]) -> None:
+    conninfo = make_database("""
+    CREATE TABLE p (id int PRIMARY KEY) PARTITION BY RANGE (id);
+    CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (100);
+    CREATE TABLE c (pid int) PARTITION BY LIST (pid);
+    CREATE TABLE c1 (pid int, CONSTRAINT c_pid_fkey CHECK (pid > 0));
+    ALTER TABLE c ATTACH PARTITION c1 FOR VALUES IN (1, 2, 3);
+    ALTER TABLE c ADD CONSTRAINT c_pid_fkey FOREIGN KEY (pid) REFERENCES p;
+    INSERT INTO p VALUES (1); INSERT INTO c VALUES (1);
+    """)
+    said = []
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        for statement in ("INSERT INTO c VALUES (2)", "DELETE FROM p"):
+            with pytest.raises(psycopg.errors.ForeignKeyViolation) as refused:
+                connection.execute(statement.encode())
+            said.append(refused.value.diag)
+    inserted, deleted = said
+    assert inserted.table_name == "c1"
+    assert inserted.constraint_name != "c_pid_fkey"
+    found = await placed(
+        conninfo,
+        constraint=inserted.constraint_name,
+        child_table="c1",
+        child_schema="public",
+        columns=("pid",),
+        parent_table="p",
+    )
+    assert certain(found) == "public.c.c_pid_fkey"
+    assert codes(found) == {"partition_clone"}
+    found = await placed(
+        conninfo, BLOCKED, constraint=deleted.constraint_name, child_table=deleted.table_name, parent_table="p1"
+    )
+    assert certain(found) == "public.c.c_pid_fkey"
+    assert deleted.constraint_name != "c_pid_fkey"
+    assert certain(await placed(conninfo, child_table="c1", columns=("pid",))) == "public.c.c_pid_fkey"

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fkexplorer.fixes.model import Lock
+from fkexplorer.fixes.bonds import affordable, countable
+from fkexplorer.fixes.model import Lock, Verb
 from fkexplorer.fixes.verdicts import DEFAULT
 from fkexplorer.schema.model import Action, TableKind
 
@@ -120,6 +121,26 @@ def data_locks(
         if touched is None or touched & _with_partitions(schema, check.edge)
     ]
     return locks(modes)
+
+
+def looks(schema: Schema, change: Change, touched: Iterable[int], known: Iterable[Lock]) -> tuple[Lock, ...]:
+    """What a run of the statement locks besides, as it notes down for an undo how the rows stood to others.
+
+    Args:
+        schema: the schema that it is of.
+        change: the statement.
+        touched: OIDs of the tables of which rows change or go.
+        known: the statement's own locks.
+    """
+    if change.verb is Verb.INSERT:
+        referring = [edge for edge in schema.edges.values() if edge.parent == change.table]
+        edges = [edge for edge in referring if affordable(schema, edge) and not edge.period]
+    else:
+        backed = {*touched, change.table}
+        edges = [edge for edge in schema.edges.values() if edge.child in backed]
+    own = {lock.table for lock in known}
+    others = [end for edge in edges if countable(schema, edge) for end in (edge.child, edge.parent)]
+    return locks((table, ACCESS_SHARE) for table in others if table not in own)
 
 
 def _is_null(column: Column, value: str) -> bool:

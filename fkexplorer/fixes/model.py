@@ -163,6 +163,8 @@ class DataStep:
     """Statements of the same transaction that go before it, as the CREATE TABLE of a side table."""
     batches: bool = True
     """Whether it may be cut into batches."""
+    looks: tuple[Lock, ...] = ()
+    """On tables that the run reads besides, for its backup: whose parents are missing, who refers to new rows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from fkexplorer.fixes.closure import defaults, follow
 from fkexplorer.fixes.collisions import incoming
 from fkexplorer.fixes.guard import Names, user_triggers
 from fkexplorer.fixes.holders import holders
-from fkexplorer.fixes.locks import data_locks
+from fkexplorer.fixes.locks import data_locks, looks
 from fkexplorer.fixes.model import Blocker, Consequences, DataStep, Effect, Preview, Trigger, Verb
 from fkexplorer.fixes.notes import event_triggers, lasting, privilege, stays_invalid
 from fkexplorer.fixes.plans import make_plan
@@ -169,6 +169,8 @@ class _Looking:
         effects = found.effects
         rows = sum(each.deleted + each.updated + each.inserted for each in effects)
         triggers = await self.triggers(effects)
+        touched = [each.table for each in effects if each.deleted or each.updated]
+        step = replace(step, looks=looks(self.schema, step.change, touched, step.locks))
         plan = replace(self.plan, steps=(step, *self.plan.steps[1:]))
         seen = replace(self, plan=plan).seen(
             confirm=str(sum(each.deleted + each.updated + each.inserted for each in effects if not each.edges)),
@@ -186,7 +188,7 @@ class _Looking:
             before=before,
             after=after,
             lasting=(*seen.lasting, *await event_triggers(self.ask, plan.steps)),
-            holders=await holders(self.ask, self.schema, step.locks),
+            holders=await holders(self.ask, self.schema, (*step.locks, *step.looks)),
         )
 
     async def constraint(self) -> Preview:

@@ -54,6 +54,9 @@ def preview_lines(schema: Schema, preview: Preview, *, cells: int, ascii: bool =
     for step in preview.plan.steps:
         for lock in step.locks:
             say.line(f"{lock.mode} on {_table(schema, lock.table)}: {lock.blocks}")
+        if isinstance(step, DataStep) and step.looks:
+            read = ", ".join(_table(schema, lock.table) for lock in step.looks)
+            say.line(f"{step.looks[0].mode} on {read}, for the backup: {step.looks[0].blocks}")
     for held in preview.holders:
         does = "holds" if held.granted else "waits for"
         since = f" for {duration(held.seconds)}" if held.seconds is not None else ""

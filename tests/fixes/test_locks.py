@@ -1,4 +1,4 @@
-"""A run of rows with a single foreign key holds the locks that its preview announced; event triggers are named."""
+"""A run holds the locks that its preview announced; event triggers are named."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from fkexplorer.fixes.preview import preview
 from fkexplorer.fixes.run import run
 from fkexplorer.fixes.script import script
 from fkexplorer.fixes.writer import Transaction
+from fkexplorer.named import edge_or_pair
 from fkexplorer.schema.actions import FixAction
 from tests.fixes.byhand import edge_named
 from tests.fixes.test_script import ACTIONS, FAMILY, request_for
@@ -31,20 +32,32 @@ WHERE l.pid = {} AND l.locktype = 'relation' AND l.granted AND c.relkind IN ('r'
 """
 DDL: dict[str, tuple[FixAction, dict[str, object]]] = {
     "validate": (FixAction.VALIDATE, {}),
+    "revalidate": (FixAction.REVALIDATE, {}),
+    "add-constraint": (FixAction.ADD_CONSTRAINT, {"rule": "cascade"}),
     "change rule": (FixAction.CHANGE_ON_DELETE, {"rule": "cascade"}),
 }
-INSERTS = ("insert one", "backfill all")
-"""A run of these also reads the tables that refer to the new rows, to know later who does: more than is announced."""
+MORE = """
+CREATE TABLE kinds (id int PRIMARY KEY);
+CREATE TABLE marks (id int PRIMARY KEY);
+ALTER TABLE c ADD COLUMN kind int REFERENCES kinds;
+ALTER TABLE g ADD COLUMN mark int REFERENCES marks;
+CREATE TABLE q (pid int REFERENCES p) PARTITION BY RANGE (pid);
+CREATE TABLE q1 PARTITION OF q FOR VALUES FROM (1) TO (100);
+"""
+"""Other foreign keys of the tables whose rows change, and another child, which is partitioned, of the parent."""
 CLEAN = FAMILY + "DELETE FROM g; DELETE FROM c WHERE pid > 10;"
 
 
 @pytest.mark.matrix
-@pytest.mark.parametrize("name", [*(name for name in ACTIONS if name not in INSERTS), *DDL])
+@pytest.mark.parametrize("name", [*ACTIONS, *DDL])
 async def test_a_run_holds_what_was_announced(
     make_database: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     action, asked = {**ACTIONS, **DDL}[name]
-    conninfo = make_database(CLEAN if name in DDL else FAMILY)
+    conninfo = make_database((CLEAN if name in DDL else FAMILY) + MORE)
+    if action is FixAction.ADD_CONSTRAINT:
+        with psycopg.connect(conninfo) as connection:
+            connection.execute("ALTER TABLE c DROP CONSTRAINT fk")
     seen_locks: list[dict[int, str]] = []
     commit = Transaction.commit
 
@@ -61,11 +74,11 @@ async def test_a_run_holds_what_was_announced(
             await commit(self)
 
         monkeypatch.setattr(Transaction, "commit", looked_at)
-        request = request_for(schema, edge_named(schema, "c.fk"), action, asked)
-        found = await preview(database, schema, request)
+        edge = await edge_or_pair(database, schema, "c(pid):p(id)")
+        found = await preview(database, schema, request_for(schema, edge, action, asked))
         outcome = await run(database, schema, found, Journal(tmp_path))
         assert outcome.ending in (Ending.DONE, Ending.REMAINING), outcome.words
-        assert seen_locks == [locks_of(step) for step in found.plan.steps]
+        assert seen_locks == [locks_of(step, of_run=True) for step in found.plan.steps]
 
 
 EVENTS = """

@@ -81,6 +81,7 @@ def announced(schema: Schema, preview: Preview) -> dict[int, tuple[int, int, int
     return {table: numbers for table, numbers in found.items() if any(numbers)}
 
 
-def locks_of(step: Step) -> dict[int, str]:
-    """The locks that a step announces."""
-    return {lock.table: lock.mode for lock in step.locks}
+def locks_of(step: Step, *, of_run: bool = False) -> dict[int, str]:
+    """The locks that a step announces: of its statements, or of a whole run."""
+    looks = step.looks if of_run and isinstance(step, DataStep) else ()
+    return {lock.table: lock.mode for lock in (*step.locks, *looks)}

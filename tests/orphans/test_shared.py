@@ -118,7 +118,7 @@ async def test_what_the_scan_does_not_tell_is_counted_otherwise_in_its_snapshot(
         edges = _named(schema, "made_by", "sent_by", "hole", "wide", "tiny")
         counts = await count_together(database, schema, edges)
         assert [count.orphans for count in counts] == await _truth(database, schema, edges)
-        assert [count.way for count in counts] == [Way.PLAIN] * 4 + [Way.RANGE]
+        assert [count.way for count in counts] == [Way.BITMAP] * 2 + [Way.PLAIN] * 2 + [Way.RANGE]
         assert len({count.snapshot for count in counts}) == 1
 
 

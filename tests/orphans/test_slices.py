@@ -195,7 +195,7 @@ async def test_a_way_that_does_not_serve_gives_place_to_the_next(
         # The statistics still say that there are no holes.
         await run(database_url, "SET session_replication_role = replica; DELETE FROM p WHERE id % 10 = 3")
         count = await count_edge(database, schema, edge)
-        assert (count.way, count.orphans) == (Way.PLAIN, 3000)
+        assert (count.way, count.orphans) == (Way.BITMAP, 3000)
 
 
 STATE = """

@@ -6,7 +6,8 @@ times a scan of the child, and a hash join 7 to 20 times. It needs no index.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from sqlalchemy import BigInteger, Integer, Numeric, and_, case, cast, false, func, literal_column, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
@@ -65,7 +66,6 @@ class Bitmap(Scanning):
         self._greatest = select(known.c.greatest).scalar_subquery()
         self._last_from_zero = select(case((known.c.from_zero, known.c.greatest))).scalar_subquery()
         self._base = select(base).scalar_subquery()
-        self._bits = self._bitmap()
 
     @property
     def serves(self) -> ColumnElement[bool]:
@@ -92,6 +92,11 @@ class Bitmap(Scanning):
             else_=beyond,
         )
 
+    def of_column(self, predicate: EdgePredicate) -> Self:
+        """The same for an edge of another column with the same parent."""
+        _ = self._bits  # Built once, and shared: it costs 1 ms, so not before anything needs it.
+        return super().of_column(predicate)
+
     def whole(self) -> ColumnElement[int]:
         """The rows without their bit; NULL where there is no bitmap."""
         return self._counted()
@@ -108,7 +113,8 @@ class Bitmap(Scanning):
         counted = self._predicate.from_child(func.count()).where(*conditions, self.missing)
         return case((self.serves, counted.scalar_subquery()))
 
-    def _bitmap(self) -> ColumnElement[bytes]:
+    @cached_property
+    def _bits(self) -> ColumnElement[bytes]:
         """The bits as `get_bit` numbers them: words of 64 in order, with the highest byte of each first."""
         bits = self._grouped()
         if self._most_words:

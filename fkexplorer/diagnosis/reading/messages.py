@@ -1,0 +1,161 @@
+"""Reads a message of the server in any of its languages: what kind of error it is, and the names and values in it."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from fkexplorer.diagnosis.reading.messages_keys import with_key
+from fkexplorer.diagnosis.reading.messages_match import Match
+from fkexplorer.diagnosis.reading.messages_objects import dependent, described
+from fkexplorer.diagnosis.reading.messages_other import other_engine
+from fkexplorer.diagnosis.reading.messages_pattern import Template, data, details, languages, templates
+from fkexplorer.diagnosis.reading.messages_short import shortened
+from fkexplorer.diagnosis.reading.model import ErrorKind, Topic
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable
+
+__all__ = ["Match", "could_match", "match_detail", "match_message"]
+
+
+@cache
+def _order() -> list[str]:
+    """The languages, that of the last message first: a log is in one."""
+    return list(languages())
+
+
+def match_message(text: str) -> Match | None:
+    """The first primary message in a text; None where there is none that is known.
+
+    Args:
+        text: the message alone, or with something before and after it on its line. Where it is alone its names are
+            read whatever they hold; else the last one ends with its quote, as PostgreSQL does not escape those within.
+    """
+    return _found(text, templates) or other_engine(text) or _broken_off(text)
+
+
+def match_detail(text: str, match: Match | None = None) -> Match | None:
+    """A message with what its DETAIL adds.
+
+    Args:
+        text: the DETAIL without its label; more may follow it, and its end may be missing.
+        match: the message that it belongs to; None where the text has the DETAIL alone.
+
+    Returns:
+        The message as it was where the DETAIL is of another kind or says nothing; None where there is neither.
+    """
+    if match is not None and match.topic is Topic.DROP_DEPENDENT:
+        return dependent(text, match)
+    engine = match.engine if match else "postgresql"
+    found = _found(text, details, engine) or shortened(text, _order(), engine)
+    if match is None or found is None:
+        return found or match
+    if found.topic is Topic.UNKNOWN_DIRECTION:
+        found = replace(found, kind=match.kind, topic=match.topic)
+    if match.topic is Topic.UNKNOWN_DIRECTION:
+        match = replace(match, kind=found.kind, topic=found.topic)
+    if match.kind is not found.kind or (match.kind is ErrorKind.OTHER and match.topic is not found.topic):
+        return match
+    return _merged(match, found)
+
+
+def could_match(text: bytes | str) -> bool:
+    """Whether a text may hold a message that is known; never False wrongly, and much quicker than to match it.
+
+    Args:
+        text: a line or a whole piece of a log; bytes are UTF-8.
+    """
+    ascii_, others = _rare()[isinstance(text, bytes)]
+    return any(each in text for each in ascii_) or (not text.isascii() and any(each in text for each in others))
+
+
+@cache
+def _rare() -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+    words: list[str] = data()["rare"]
+    ascii_ = tuple(word for word in words if word.isascii())
+    others = tuple(word for word in words if not word.isascii())
+    return (ascii_, others), (tuple(map(str.encode, ascii_)), tuple(map(str.encode, others)))
+
+
+def _found(text: str, of: Callable[[str], tuple[Template, ...]], engine: str = "postgresql") -> Match | None:
+    """The message that a text is, or else the first in it."""
+    for language in tuple(_order()):
+        able = [each for each in of(language) if each.anchor in text]
+        for each in able:
+            if found := each.whole.match(text):
+                return _taken(each, found, engine)
+        parts = [(found.start(), each, found) for each in able if (found := each.part.search(text))]
+        if parts:
+            _, each, found = min(parts, key=lambda part: part[0])
+            return _taken(each, found, engine)
+    return None
+
+
+def _broken_off(text: str) -> Match | None:
+    """A message whose end is missing: it has all of its words but not its last name."""
+    for language in tuple(_order()):
+        for each in templates(language):
+            if each.anchor in text and each.cut and (found := each.cut.search(text)):
+                return _taken(each, found)
+    return None
+
+
+def _taken(template: Template, found: re.Match[str], engine: str = "postgresql") -> Match:
+    _prefer(template.language)
+    said, known = found.groupdict(), template.message
+    names: dict[str, Any] = {
+        field.name: said[field.name] for field in fields(Match) if said.get(field.name) is not None
+    }
+    made = Match(
+        known.kind,
+        known.topic,
+        known.sqlstate,
+        engine=engine,
+        language=template.language,
+        start=found.start(),
+        end=found.end(),
+        **names,
+    )
+    if "column" in said:
+        made = replace(made, columns=(said["column"],))
+    if "parent_column" in said:
+        made = replace(made, parent_columns=(said["parent_column"],), types=(said["child_type"], said["parent_type"]))
+    if "dropped" in said:
+        _, schema, table = described(said["dropped"], template.language)
+        made = replace(made, parent_schema=schema, parent_table=table)
+    if "key" in said:
+        made = with_key(made, said["key"])
+    return _of_catalogue(made) if known.sqlstate == "23505" else made
+
+
+def _merged(match: Match, detail: Match) -> Match:
+    """A message with those fields of its DETAIL that it has not itself."""
+    empty = {field.name for field in fields(Match) if getattr(match, field.name) in (None, (), Topic.NONE)}
+    made = replace(match, **{name: getattr(detail, name) for name in empty})
+    return _of_catalogue(made) if made.sqlstate == "23505" else made
+
+
+def _of_catalogue(match: Match) -> Match:
+    """A 23505 on an index of a system catalogue with the name of what exists, or is being made by another session."""
+    if not (match.constraint or "").startswith("pg_"):
+        return replace(match, topic=Topic.NOT_FK)
+    said = dict(zip(match.columns or (), match.values or (), strict=True))
+    return replace(
+        match,
+        constraint=said.get("conname") or match.constraint,
+        child_table=said.get("relname") or said.get("typname"),
+        columns=None,
+        values=None,
+        other_cuts=(),
+        other_keys=(),
+    )
+
+
+def _prefer(language: str) -> None:
+    order = _order()
+    if order[0] != language:
+        order.remove(language)
+        order.insert(0, language)

@@ -30,6 +30,8 @@ BACKGROUND_SECONDS = 30.0
 ON_DEMAND_SECONDS = 600.0
 """Somebody waits for it and can stop it, so the server may take longer than in the background."""
 _LONG_MS = 1000.0
+_FAR_MS = 25.0
+"""A way there and back that takes as long as half of a window's work."""
 _BUSY_SECONDS = 10.0
 """While small counts keep coming, their lane takes none that would keep them waiting for longer than a second."""
 
@@ -254,11 +256,12 @@ class CountQueue:
         """The small edges whose turn it is, out of the queue."""
         window: dict[int, Wanted] = {}
         work = 0.0
+        size = self._window_size()
         for oid in self._in_order():
             if not self._is_small(oid):
                 continue
             work += self._prices.cost(oid)
-            if len(window) == WINDOW or (window and work > WINDOW_MS):
+            if len(window) == size or (window and work > WINDOW_MS * size / WINDOW):
                 break
             window[oid] = self._waiting[oid]
         for oid in window:
@@ -267,7 +270,11 @@ class CountQueue:
 
     async def _prepare_next(self) -> None:
         """Build the statements of the next window."""
-        await self._pipeline.prepare(islice(filter(self._is_small, self._in_order()), WINDOW))
+        await self._pipeline.prepare(islice(filter(self._is_small, self._in_order()), self._window_size()))
+
+    def _window_size(self) -> int:
+        """Over a long line twice as many, as long as a window's own way there and back; but the first comes soon."""
+        return 2 * WINDOW if self._counted and self._database.round_trip * 1000 > _FAR_MS else WINDOW
 
     def _next_alone(self, *, pipelines: bool) -> int | None:
         """The edge whose turn it is among those that are counted alone."""

@@ -48,11 +48,8 @@ def fields_for(schema: Schema, edge: Relationship, action: FixAction) -> list[Fi
     parent = schema.parent_of(edge)
     key = ", ".join(pair.parent.name for pair in edge.pairs)
     taken = {pair.parent.number for pair in edge.pairs}
-    needed = [
-        Field(f"{SET}{column.name}", f"{column.name}, SQL of type {column.type_text}")
-        for column in parent.columns
-        if column.not_null and not (column.has_default or column.identity or column.generated or column.number in taken)
-    ]
+    columns = [column for column in parent.columns if column.number not in taken and not column.generated]
+    needed = [column for column in columns if column.not_null and not (column.has_default or column.identity)]
     one_key = Field("key", f"one key alone ({key}); empty: all that are missing")
     match action:
         case FixAction.REPOINT:
@@ -61,13 +58,19 @@ def fields_for(schema: Schema, edge: Relationship, action: FixAction) -> list[Fi
                 Field("map", "or the path of a CSV file: old key, new key"),
             ]
         case FixAction.INSERT_PARENTS:
-            return [*needed, one_key]
+            return [
+                *(Field(f"{SET}{column.name}", f"{column.name}, SQL of type {column.type_text}") for column in needed),
+                one_key,
+            ]
         case FixAction.BACKFILL:
             return [
                 Field("source", "the table that has them, as schema.table"),
                 Field("scope", "orphans, gap (all without a twin), or key; empty: orphans"),
                 one_key,
-                *(replace(each, label=f"{each.label}; s is the source's row") for each in needed),
+                *(
+                    Field(f"{SET}{column.name}", f"{column.name}, SQL with the source's row s; empty: its own")
+                    for column in sorted(columns, key=lambda column: column not in needed)
+                ),
             ]
         case FixAction.QUARANTINE:
             return [Field("name", "the name of the side table; empty: one is made up")]
@@ -99,6 +102,7 @@ class FieldsScreen(ModalScreen["dict[str, str] | None"]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "cancel", id="fields.cancel", tooltip="Give it up."),
+        Binding("ctrl+s", "go_on", "go on", id="fields.go_on", tooltip="On to the preview; what is empty is not told."),
     ]
     DEFAULT_CSS = """
     FieldsScreen { align: center middle; }
@@ -124,7 +128,7 @@ class FieldsScreen(ModalScreen["dict[str, str] | None"]):
                 yield Static(Content(inert(field.label, ascii=ascii_only)))
                 find = self._find if field.parent else None
                 yield Input(select_on_focus=False) if find is None else ParentField(find)
-            yield Static(Content("Enter: next field, then the preview. Esc gives up."))
+            yield Static(Content("Enter: next field, then the preview; Ctrl+S: at once. Esc gives up."))
 
     def on_line_list_chosen(self, event: LineList.Chosen) -> None:
         """One of what was found, by mouse."""
@@ -138,10 +142,17 @@ class FieldsScreen(ModalScreen["dict[str, str] | None"]):
     def _go_on(self, last: Input) -> None:
         inputs = list(self.query(Input))
         at = inputs.index(last)
-        if isinstance(last.parent, ParentField) and (key := last.parent.chosen) is not None:
-            # A parent that was chosen is all that there is to say.
-            self.dismiss({self._fields[at].option: key})
-        elif at + 1 < len(inputs):
+        if at + 1 < len(inputs) and not (isinstance(last.parent, ParentField) and last.parent.chosen):
             inputs[at + 1].focus()
         else:
-            self.dismiss({field.option: each.value for field, each in zip(self._fields, inputs, strict=True)})
+            self.action_go_on()
+
+    def action_go_on(self) -> None:
+        """With all of them as they are; a parent that was chosen is all that there is to say."""
+        values = {}
+        for field, each in zip(self._fields, self.query(Input), strict=True):
+            if isinstance(each.parent, ParentField) and (key := each.parent.chosen) is not None:
+                values = {field.option: key}
+                break
+            values[field.option] = each.value
+        self.dismiss(values)

@@ -34,8 +34,6 @@ WINDOW_MS = 50.0
 WINDOW = 64
 """Statements of a window at most: over a line of 50 ms twice as many would save a tenth of the whole."""
 _LIMITS = Limits(statement_timeout_ms=500, lock_timeout_ms=100)
-_AT_A_TIME = 8
-"""Statements that are built before the event loop has its turn again: one takes some 0.36 ms."""
 # A paramstyle without percent signs: else those in names would come out doubled.
 _DIALECT = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
 
@@ -57,9 +55,9 @@ class Pipeline:
     async def prepare(self, edges: Iterable[int]) -> None:
         """Build the statements of these edges, so that they need not be built when their turn comes."""
         missing = [edge for edge in edges if edge not in self._texts]
-        for number, edge in enumerate(missing):
-            if number % _AT_A_TIME == 0:
-                await asyncio.sleep(0)
+        for edge in missing:
+            # One takes 0.3 ms: what else the event loop has to do, as sending the rest of a window, goes in between.
+            await asyncio.sleep(0)
             self._texts[edge] = self._statement(self._schema.edges[edge])
 
     def _statement(self, edge: Relationship) -> str | None:

@@ -13,7 +13,6 @@ import json
 import re
 import sys
 from collections import Counter, defaultdict
-from itertools import chain
 from pathlib import Path
 
 from fkexplorer.diagnosis.reading import messages_known as known
@@ -21,8 +20,10 @@ from fkexplorer.diagnosis.reading import messages_known as known
 PLACE = re.compile(r"%(?:(\d+)\$)?l?[sdu]")
 
 
-SHORTEST = 8
+SHORTEST = 7
 """Bytes of a word that is rare enough."""
+FIRST = 0xC0
+"""The first byte of a letter outside ASCII is at least this in UTF-8."""
 
 
 def wanted() -> list[str]:
@@ -62,14 +63,9 @@ def parts(text: str) -> set[str]:
     return found or {max(words, key=lambda word: len(word.encode()))}
 
 
-def rare(texts: dict[str, dict[str, list[str]]]) -> list[str]:
-    """Few words of which every primary message has one, in every language.
-
-    Chosen greedily: the one that most of the messages without any have; of those the longest, as it is the rarest.
-    Words of ASCII alone are preferred, since they are the same in every encoding of a log.
-    """
-    messages = {text for each in known.MESSAGES for text in (each.text, *chain(*texts.get(each.text, {}).values()))}
-    able = {text: parts(text) for text in sorted(messages)}
+def cover(texts: set[str]) -> list[str]:
+    """Few words of which each text has one: greedily that which most of those without any have, the longest of them."""
+    able = {text: parts(text) for text in sorted(texts)}
     chosen: list[str] = []
     while able:
         counts = Counter(part for found in able.values() for part in found)
@@ -77,6 +73,31 @@ def rare(texts: dict[str, dict[str, list[str]]]) -> list[str]:
         chosen.append(best)
         able = {text: found for text, found in able.items() if best not in text}
     return sorted(chosen)
+
+
+def rare(texts: dict[str, dict[str, list[str]]]) -> dict[str, list[str]]:
+    """Words of which every primary message has one, in every language.
+
+    Under the empty name those of the messages in ASCII; under a byte in hexadecimal those of the others that have this
+    byte: a text without it need not be searched for them. All words of 130 would be sought at 30 MB/s, these at 90.
+    """
+    messages = {
+        (language, text)
+        for each in known.MESSAGES
+        for language, found in {"en": [each.text], **texts.get(each.text, {})}.items()
+        for text in found
+    }
+    words = {"": cover({text for _, text in messages if text.isascii()})}
+    groups: dict[str, set[str]] = defaultdict(set)
+    for language in sorted({language for language, _ in messages}):
+        left = {text for own, text in messages if own == language and not any(word in text for word in words[""])}
+        while left:
+            counts = Counter(byte for text in left for byte in {byte for byte in text.encode() if byte >= FIRST})
+            best = max(counts, key=lambda byte: (counts[byte], byte))
+            got = {text for text in left if best in text.encode()}
+            groups[f"{best:x}"] |= got
+            left -= got
+    return words | {byte: cover(group) for byte, group in sorted(groups.items())}
 
 
 def derive(paths: list[Path]) -> dict[str, object]:

@@ -6,19 +6,20 @@ from dataclasses import fields, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from fkexplorer.diagnosis.reading import messages_known as known
 from fkexplorer.diagnosis.reading.messages_keys import with_key
 from fkexplorer.diagnosis.reading.messages_match import Match
 from fkexplorer.diagnosis.reading.messages_objects import dependent, described
 from fkexplorer.diagnosis.reading.messages_other import other_engine
-from fkexplorer.diagnosis.reading.messages_pattern import Template, data, details, languages, templates
+from fkexplorer.diagnosis.reading.messages_pattern import Kind, Template, data, languages, plain_templates, templates
 from fkexplorer.diagnosis.reading.messages_short import shortened
 from fkexplorer.diagnosis.reading.model import ErrorKind, Topic
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Callable
+    from collections.abc import Mapping
 
-__all__ = ["Match", "could_match", "match_detail", "match_message"]
+__all__ = ["Match", "could_match", "labels", "match_detail", "match_message", "severities"]
 
 
 @cache
@@ -34,7 +35,7 @@ def match_message(text: str) -> Match | None:
         text: the message alone, or with something before and after it on its line. Where it is alone its names are
             read whatever they hold; else the last one ends with its quote, as PostgreSQL does not escape those within.
     """
-    return _found(text, templates) or other_engine(text) or _broken_off(text)
+    return _found(text, "messages") or other_engine(text) or _broken_off(text)
 
 
 def match_detail(text: str, match: Match | None = None) -> Match | None:
@@ -50,7 +51,7 @@ def match_detail(text: str, match: Match | None = None) -> Match | None:
     if match is not None and match.topic is Topic.DROP_DEPENDENT:
         return dependent(text, match)
     engine = match.engine if match else "postgresql"
-    found = _found(text, details, engine) or shortened(text, _order(), engine)
+    found = _found(text, "details", engine) or shortened(text, _order(), engine)
     if match is None or found is None:
         return found or match
     if found.topic is Topic.UNKNOWN_DIRECTION:
@@ -63,27 +64,50 @@ def match_detail(text: str, match: Match | None = None) -> Match | None:
 
 
 def could_match(text: bytes | str) -> bool:
-    """Whether a text may hold a message that is known; never False wrongly, and much quicker than to match it.
+    """Whether a text may hold a primary message that is known; much quicker than to match it, and never False wrongly.
 
     Args:
-        text: a line or a whole piece of a log; bytes are UTF-8.
+        text: a line or a whole piece of a log; bytes are UTF-8. No word in it may be broken over two lines.
     """
-    ascii_, others = _rare()[isinstance(text, bytes)]
-    return any(each in text for each in ascii_) or (not text.isascii() and any(each in text for each in others))
+    given = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
+    plain, others = _rare()
+    return any(word in given for word in plain) or (
+        not given.isascii() and any(byte in given and any(word in given for word in words) for byte, words in others)
+    )
 
 
 @cache
-def _rare() -> tuple[tuple[Any, Any], tuple[Any, Any]]:
-    words: list[str] = data()["rare"]
-    ascii_ = tuple(word for word in words if word.isascii())
-    others = tuple(word for word in words if not word.isascii())
-    return (ascii_, others), (tuple(map(str.encode, ascii_)), tuple(map(str.encode, others)))
+def _rare() -> tuple[tuple[bytes, ...], tuple[tuple[bytes, tuple[bytes, ...]], ...]]:
+    """The words to look for in any text, and those to look for where it has a byte."""
+    words = {name: tuple(word.encode() for word in found) for name, found in data()["rare"].items()}
+    return words.pop(""), tuple((bytes.fromhex(name), found) for name, found in words.items())
 
 
-def _found(text: str, of: Callable[[str], tuple[Template, ...]], engine: str = "postgresql") -> Match | None:
+@cache
+def labels() -> Mapping[str, str]:
+    """What stands before a part of a message, in every language: `DÉTAIL` is DETAIL, `NOM DE TABLE` is TABLE NAME.
+
+    Without the colon, before which French and some others have a space.
+    """
+    return _words((*known.LABELS, *known.FIELDS))
+
+
+@cache
+def severities() -> Mapping[str, str]:
+    """The words for how bad a message is, in every language: `FEHLER` is ERROR."""
+    return _words(known.SEVERITIES)
+
+
+def _words(names: tuple[str, ...]) -> Mapping[str, str]:
+    others = {other: name for name in reversed(names) for other in data()["words"].get(name, ())}
+    return others | {name: name for name in names}
+
+
+def _found(text: str, kind: Kind, engine: str = "postgresql") -> Match | None:
     """The message that a text is, or else the first in it."""
+    able_in = plain_templates if text.isascii() else templates
     for language in tuple(_order()):
-        able = [each for each in of(language) if each.anchor in text]
+        able = [each for each in able_in(kind, language) if each.anchor in text]
         for each in able:
             if found := each.whole.match(text):
                 return _taken(each, found, engine)
@@ -96,8 +120,9 @@ def _found(text: str, of: Callable[[str], tuple[Template, ...]], engine: str = "
 
 def _broken_off(text: str) -> Match | None:
     """A message whose end is missing: it has all of its words but not its last name."""
+    able_in = plain_templates if text.isascii() else templates
     for language in tuple(_order()):
-        for each in templates(language):
+        for each in able_in("messages", language):
             if each.anchor in text and each.cut and (found := each.cut.search(text)):
                 return _taken(each, found)
     return None
@@ -105,14 +130,14 @@ def _broken_off(text: str) -> Match | None:
 
 def _taken(template: Template, found: re.Match[str], engine: str = "postgresql") -> Match:
     _prefer(template.language)
-    said, known = found.groupdict(), template.message
+    said, message = found.groupdict(), template.message
     names: dict[str, Any] = {
         field.name: said[field.name] for field in fields(Match) if said.get(field.name) is not None
     }
     made = Match(
-        known.kind,
-        known.topic,
-        known.sqlstate,
+        message.kind,
+        message.topic,
+        message.sqlstate,
         engine=engine,
         language=template.language,
         start=found.start(),
@@ -128,7 +153,7 @@ def _taken(template: Template, found: re.Match[str], engine: str = "postgresql")
         made = replace(made, parent_schema=schema, parent_table=table)
     if "key" in said:
         made = with_key(made, said["key"])
-    return _of_catalogue(made) if known.sqlstate == "23505" else made
+    return _of_catalogue(made) if message.sqlstate == "23505" else made
 
 
 def _merged(match: Match, detail: Match) -> Match:

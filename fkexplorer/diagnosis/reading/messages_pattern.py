@@ -6,7 +6,7 @@ import json
 import re
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from fkexplorer.diagnosis.reading import messages_known as known
 
@@ -43,7 +43,7 @@ def _literal(text: str) -> str:
     found = re.escape(text).replace("\\\n", "\\ ").replace("\\\u00a0", "\\ ").replace("\u00a0", "\\ ")
     found = re.sub(r"(?:\\ )+", r"\\s+", found)
     found = found.replace("«\\s+", "«\\s*").replace("\\s+»", "\\s*»")
-    return found.replace("«", "(?:«|<<)").replace("»", "(?:»|>>)").replace('"', '["“”]')
+    return found.replace('"', '["“”]')
 
 
 class Template:
@@ -114,19 +114,17 @@ def _last(rest: str) -> str:
     return rf"(?:[^{quotes}\n]+(?:[{quotes}][^{quotes}\n]*[{quotes}][^{quotes}\n]*)*?|{_NAME})" if quotes else _NAME
 
 
-@cache
-def templates(language: str) -> tuple[Template, ...]:
-    """The primary messages in a language."""
-    return _made(known.MESSAGES, language)
+Kind = Literal["messages", "details"]
 
 
 @cache
-def details(language: str) -> tuple[Template, ...]:
-    """The DETAILs in a language."""
-    return _made(known.DETAILS, language)
+def templates(kind: Kind, language: str) -> tuple[Template, ...]:
+    """The primary messages or the DETAILs in a language."""
+    texts = known.MESSAGES if kind == "messages" else known.DETAILS
+    return tuple(Template(each, text, language) for each in texts for text in translations(each.text, language))
 
 
-def _made(messages: tuple[known.Known, ...], language: str) -> tuple[Template, ...]:
-    return tuple(
-        Template(message, text, language) for message in messages for text in translations(message.text, language)
-    )
+@cache
+def plain_templates(kind: Kind, language: str) -> tuple[Template, ...]:
+    """Those of them that are in ASCII: no other can be in a text that is."""
+    return tuple(each for each in templates(kind, language) if each.text.isascii())

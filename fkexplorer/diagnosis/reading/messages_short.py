@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fkexplorer.diagnosis.reading.messages_keys import with_key
 from fkexplorer.diagnosis.reading.messages_match import Match
-from fkexplorer.diagnosis.reading.messages_pattern import KEY, PLACE, Template, details
+from fkexplorer.diagnosis.reading.messages_pattern import KEY, PLACE, Template, templates
 from fkexplorer.diagnosis.reading.model import ErrorKind, Topic
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _match(pieces: list[_Piece], engine: str, end: int) -> Match:
 
 
 def _pieces(text: str, language: str) -> Iterator[_Piece]:
-    for template in details(language):
+    for template in templates("details", language):
         key = KEY.search(template.text)
         places = list(PLACE.finditer(template.text))
         if key is None or places[0].start() != key.start() + 1:

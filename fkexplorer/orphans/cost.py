@@ -196,7 +196,7 @@ class _Costs:
         dense = span is not None and span <= 1.005 * self._parents
         if not dense:
             return None
-        parents = self._parents * 0.06e-3
+        parents = self._parents * 0.04e-3
         return parents + self._hidden(self._parent, self._parents) / 5 if self._ordered else parents + self._scan()
 
     def _bitmap(self) -> float | None:

@@ -43,8 +43,10 @@ async def pipelined(
     statements: Sequence[str],
     limits: Limits,
     answered: Callable[[int, Mapping[str, Any] | psycopg.Error], None],
+    *,
+    lane: Lane = Lane.COUNTS,
 ) -> None:
-    """Run statements of one row each, all of them sent at once, on a connection of the counts' lane.
+    """Run statements of one row each, all of them sent at once, on one connection.
 
     When it is cancelled the server is asked to stop the one that it is at, and the connection is closed: the rest of
     them dies with it.
@@ -55,11 +57,12 @@ async def pipelined(
         limits: what each of them may take.
         answered: called with the position and the answer of each, in order, as it comes: its row by column name, or
             the error that the server refused it with. What it raises ends the rest.
+        lane: what it is for.
 
     Raises:
         Trouble: the connection is lost (`lost`), could not be made, or a transaction was not READ ONLY.
     """
-    async with database.raw(Lane.COUNTS) as driver:
+    async with database.raw(lane) as driver:
         load = Transformer(driver)
 
         def take(position: int, results: list[PGresult]) -> None:

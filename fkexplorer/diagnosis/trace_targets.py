@@ -1,0 +1,255 @@
+"""Where a key can live: the columns that the graph ties to it, and those elsewhere that could hold the same value.
+
+Only the catalogue is looked at. A column that cannot be searched, or is not to be, is told with the reason.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fkexplorer.fixes import sql
+from fkexplorer.schema.model import Operator, TableKind, TypeName
+from fkexplorer.schema.names import quote, table_label
+from fkexplorer.schema.secrets import is_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from fkexplorer.diagnosis.model import Key
+    from fkexplorer.schema.graph import Graph
+    from fkexplorer.schema.model import Collation, Column, Index, Relationship, Schema, Table
+
+    Place = tuple[int, tuple[int, ...]]
+    """OID of a table and the numbers of its columns."""
+
+PARENT, CHILD, ASKED = "parent key", "refers to it", "asked about"
+"""Roles of what is tied to the key; `ASKED` is the column itself where no edge has it."""
+UNIQUE, FOREIGN, PART = "unique", "foreign key", "part of a key"
+"""The ends of the other roles: `same type, unique`, `other type, foreign key`."""
+
+_INTEGERS = {"int2": 15, "int4": 31, "int8": 63}
+"""Types of integers by the bits of their greatest value."""
+_TEXTS = frozenset({"text", "varchar", "bpchar", "name", "citext"})
+_UUID = re.compile(r"(\{)?[0-9a-f]{4}(-?[0-9a-f]{4}){7}(?(1)\})", re.IGNORECASE)
+# One like `017` is a text of its own, and no number that would be printed so.
+_INTEGER = re.compile(r"0|-?[1-9][0-9]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A column, or the columns of a key, to be searched for a value."""
+
+    table: Table
+    columns: tuple[Column, ...]
+    role: str
+    tied: bool
+    """The graph ties it to the key: another column may hold the same value by chance."""
+    condition: str = ""
+    """SQL over the table as `c`: which rows hold the key."""
+    indexed: bool = False
+    """An index leads to those rows."""
+    why_not: str = ""
+    """Why it is not searched, where the catalogue or the value says so."""
+    unread: bool = False
+    """The value is none of its type's."""
+
+    @property
+    def label(self) -> str:
+        """`schema.table.column`, or `schema.table(a, b)`."""
+        if len(self.columns) == 1:
+            return f"{table_label(self.table)}.{quote(self.columns[0].name)}"
+        return f"{table_label(self.table)}({', '.join(quote(column.name) for column in self.columns)})"
+
+
+def targets(
+    schema: Schema,
+    graph: Graph,
+    table: Table,
+    columns: Sequence[Column],
+    *,
+    value: Key,
+    also: Relationship | None = None,
+) -> list[Target]:
+    """All columns that may hold this key: those that are tied to it first.
+
+    Args:
+        schema: the catalogue.
+        graph: its graph.
+        table: the table of the column that is asked about.
+        columns: the column; several for a key of several.
+        value: of each of them, as text.
+        also: an edge that is not in the graph, as a guessed one.
+    """
+    start = (table.oid, tuple(column.number for column in columns))
+    tied = _tied(graph, start, also)
+    found = [_target(schema, value, place, role, tied=True) for place, role in tied.items()]
+    known = {(place[0], frozenset(place[1])) for place in tied}
+    for place, kind in _elsewhere(schema, len(columns)):
+        key = (place[0], frozenset(place[1]))
+        if key in known:
+            continue
+        there = schema.tables[place[0]]
+        reads = [_reads(one, there.column(number)) for one, number in zip(columns, place[1], strict=True)]
+        if all(reads):
+            same = set(reads) == {"same"}
+            target = _target(schema, value, place, f"{'same' if same else 'other'} type, {kind}", tied=False)
+            known.add(key)
+            # What a text could be in a column of another type, and is not, that column cannot hold.
+            if same or not target.unread:
+                found.append(target)
+    return found
+
+
+def as_read(text: str, to: Column) -> tuple[str, str]:
+    """The value as a column of that type reads it; else, behind an empty one, why it can hold none such.
+
+    What is neither an integer nor a uuid is left to the server.
+    """
+    of = (to.base_type or to.type).name
+    if of in _INTEGERS:
+        plain = re.sub(r"^\s*(?:\+|(-))?0*(\d+)\s*$", lambda match: (match[1] or "") + match[2], text, flags=re.ASCII)
+        if not _INTEGER.fullmatch(plain) and plain != "-0":
+            return "", "not an integer"
+        if not -(1 << _INTEGERS[of]) <= int(plain[:40]) < 1 << _INTEGERS[of]:
+            return "", f"out of the range of {to.type_text}"
+        return plain, ""
+    if of == "uuid":
+        bare = text.strip("{}").replace("-", "").lower()
+        if not _UUID.fullmatch(text):
+            return "", "not a uuid"
+        return f"{bare[:8]}-{bare[8:12]}-{bare[12:16]}-{bare[16:20]}-{bare[20:]}", ""
+    return text, ""
+
+
+def equality(column: Column, index: Index | None = None) -> Operator:
+    """The equality that a column's own index has, else that of its type's schema.
+
+    An operator is made in the schema of its type; enums, arrays, ranges and composite types share PostgreSQL's own.
+    """
+    of = column.base_type or column.type
+    for part in index.columns if index else ():
+        if part.number == column.number and part.equal is not None:
+            return part.equal
+    own = of.schema == "pg_catalog" or column.category in "AECR"
+    return Operator("pg_catalog" if own else of.schema, "=", None, None)
+
+
+def _tied(graph: Graph, start: Place, also: Relationship | None) -> dict[Place, str]:
+    """What edges lead to from these columns, in both directions and on from there, each with its role."""
+    found = {start: ASKED}
+    queue = deque([start])
+    while queue:
+        table, columns = place = queue.popleft()
+        up = [*graph.parents(table), *([also] if also and also.child == table else [])]
+        down = [*graph.children(table), *([also] if also and also.parent == table else [])]
+        parents = [other for edge in up if (other := _across(edge, columns, up=True))]
+        children = [other for edge in down if (other := _across(edge, columns, up=False))]
+        found[place] = PARENT if children else CHILD if parents else ASKED
+        for other in (*parents, *children):
+            if other not in found:
+                found[other] = ASKED
+                queue.append(other)
+    return found
+
+
+def _across(edge: Relationship, columns: tuple[int, ...], *, up: bool) -> Place | None:
+    """The columns at the other end of an edge, where it has all of these."""
+    pairs = edge.pairs[:-1] if edge.period else edge.pairs
+    ends = {(pair.child if up else pair.parent).number: (pair.parent if up else pair.child).number for pair in pairs}
+    if not ends.keys() >= set(columns):
+        return None
+    return edge.parent if up else edge.child, tuple(ends[number] for number in columns)
+
+
+def _elsewhere(schema: Schema, size: int) -> Iterator[tuple[Place, str]]:
+    """All unique keys of so many columns, the columns of foreign keys, and for one column the parts of larger keys."""
+    keys = [
+        (table.oid, tuple(part.number for part in index.columns))
+        for table in schema.tables.values()
+        for index in table.indexes
+        if index.unique and index.valid and not index.has_expressions
+    ]
+    yield from ((key, UNIQUE) for key in keys if len(key[1]) == size)
+    for edge in schema.edges.values():
+        numbers = tuple(pair.child.number for pair in edge.pairs)
+        if size == 1:
+            yield from (((edge.child, (number,)), FOREIGN) for number in numbers)
+        elif size == len(numbers):
+            yield (edge.child, numbers), FOREIGN
+    if size == 1:
+        yield from (((table, (number,)), PART) for table, numbers in keys for number in numbers)
+
+
+def _reads(asked: Column, there: Column) -> str:
+    """Whether the value of one column could be in another: `same` kind of type, an `other` one, or not at all."""
+    one, two = _kind(asked), _kind(there)
+    if one == two:
+        return "same"
+    return "other" if "text" in (one, two) and {one, two} <= {"text", "integer", "uuid"} else ""
+
+
+def _kind(column: Column) -> str | TypeName:
+    of = column.base_type or column.type
+    if of.name in _TEXTS and (of.schema == "pg_catalog" or of.name == "citext"):
+        return "text"
+    if of.schema == "pg_catalog" and (of.name in _INTEGERS or of.name == "numeric"):
+        return "integer"
+    return "uuid" if of == TypeName("pg_catalog", "uuid") else of
+
+
+def _target(schema: Schema, value: Key, place: Place, role: str, *, tied: bool) -> Target:
+    table = schema.tables[place[0]]
+    columns = tuple(table.column(number) for number in place[1])
+    index = next((index for index in table.indexes if _leads(index, columns)), None)
+    comparisons = []
+    why_not, unread = _closed(table, columns, tied=tied), False
+    for text, column in zip(value, columns, strict=True):
+        read, problem = as_read(text or "", column)
+        why_not, unread = why_not or problem, unread or bool(problem)
+        collation = _collation(index, column)
+        written = f"c.{sql.name(column.name)}"
+        if collation is not None:
+            written += f" COLLATE {sql.name(collation.schema, collation.name)}"
+        comparisons.append(
+            sql.compared(written, equality(column, index), sql.value(read, column.base_type or column.type))
+        )
+    return Target(table, columns, role, tied, " AND ".join(comparisons), index is not None, why_not, unread)
+
+
+def _closed(table: Table, columns: Sequence[Column], *, tied: bool) -> str:
+    """Why these columns are not searched whatever the value is."""
+    if table.kind is TableKind.FOREIGN:
+        return "foreign table"
+    if not table.privileges.usage:
+        return "no USAGE of its schema"
+    if not all(column.may_select for column in columns):
+        return "no SELECT"
+    if table.row_security_active:
+        return "row security"
+    # A value that somebody types must not go into the server's log as a guess of a secret.
+    if not tied and any(is_secret(column.name) for column in columns):
+        return "named like a secret"
+    return ""
+
+
+def _leads(index: Index, columns: Sequence[Column]) -> bool:
+    """Whether an index leads to the rows with a value of these columns."""
+    numbers = {column.number: column for column in columns}
+    first = numbers.get(index.columns[0].number)
+    if first is None or not index.valid or index.method not in ("btree", "hash"):
+        return False
+    if index.partial and index.not_null_predicate not in numbers:
+        return False
+    own, other = first.collation, index.columns[0].collation
+    return own == other or None in (own, other) or (own.deterministic and other.deterministic)
+
+
+def _collation(index: Index | None, column: Column) -> Collation | None:
+    """The collation to be written for an index to be used: equal is the same by every deterministic one."""
+    if index is None or index.columns[0].number != column.number:
+        return None
+    collation = index.columns[0].collation
+    return collation if collation != column.collation else None

@@ -266,6 +266,13 @@ class _Reader:
             self._at += 1
 
 
+def string_at(text: str, at: int) -> tuple[str, int] | None:
+    """The string constant that begins here, of whichever language, and where it ends."""
+    match = _STRING.match(text, at)
+    value = unescaped(next(each for each in match.groups() if each is not None)) if match else None
+    return (value, match.end()) if match and value is not None else None
+
+
 def unescaped(text: str) -> str | None:
     """The text of a string constant with backslashes; None where an escape is no character."""
     if "\\" not in text:

@@ -51,7 +51,11 @@ class Case:
 
         With `still_referenced` the columns that the error names are the parent's.
         """
-        columns, values = self.error.columns, self.error.values
+        return self.ordered(self.error.values)
+
+    def ordered(self, values: tuple[str | None, ...] | None) -> Key | None:
+        """Values of the columns that the error names, in the order of the edge's pairs; None where those don't fit."""
+        columns = self.error.columns
         if self.edge is None or not columns or not values or len(columns) != len(values):
             return None
         of_parent = self.error.kind is ErrorKind.STILL_REFERENCED

@@ -128,7 +128,7 @@ class Prices:
 
     def why_skipped(self, edge: int) -> str:
         """Why it is not affordable, one line."""
-        return f"its tables have about {_size(self._bytes(edge))}, over the limit of {_size(self._max_bytes)}"
+        return f"its tables have about {size_text(self._bytes(edge))}, over the limit of {size_text(self._max_bytes)}"
 
     def _bytes(self, oid: int) -> int:
         if oid not in self._sizes:
@@ -137,7 +137,8 @@ class Prices:
         return self._sizes[oid]
 
 
-def _size(size: int) -> str:
+def size_text(size: int) -> str:
+    """Bytes in a unit that people read: `1.5 GiB`."""
     for unit, factor in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
         if size >= factor:
             return f"{size / factor:.1f} {unit}"

@@ -1,0 +1,182 @@
+"""Keys of an error as conditions: the rows of either side that hold them, compared as the constraint compares."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fkexplorer.database.lines import one_line
+from fkexplorer.diagnosis.asking import Look
+from fkexplorer.fixes import sql
+from fkexplorer.orphans.predicate import Incomparable
+from fkexplorer.schema.model import Operator
+from fkexplorer.schema.names import quote
+from fkexplorer.schema.secrets import is_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from fkexplorer.diagnosis.model import Key
+    from fkexplorer.schema.model import Column, ColumnPair, Relationship, Schema, Table, TypeName
+
+MOST = 10_000
+"""Rows of one key that are told: that there are more is all that a person needs to know."""
+_COUNTED = MOST + 1
+_WIDTH = 60
+"""Characters of a value in a sentence."""
+
+
+def parent_look(schema: Schema, edge: Relationship, key: Key) -> Look:
+    """How many rows of the parent a child with this key has; of a PERIOD, 1 where they cover it and else 0.
+
+    Args:
+        schema: the schema that the edge is of.
+        edge: the edge.
+        key: the child's values, in the order of the edge's pairs, none of them NULL.
+
+    Raises:
+        Incomparable: no operator compares the two sides.
+    """
+    table = schema.parent_of(edge)
+    given = [_of_child(pair, text) for pair, text in zip(edge.pairs, key, strict=True)]
+    conditions = [
+        sql.compared(_cast(f"p.{sql.name(pair.parent.name)}", pair.parent, pair.parent_cast), _equals(pair), value)
+        for pair, value in zip(edge.pairs, given, strict=True)
+    ]
+    rows = f"FROM {sql.source(table, 'p')}\n WHERE {' AND '.join(conditions)}"
+    if edge.period:
+        ranges = f"pg_catalog.range_agg(p.{sql.name(edge.pairs[-1].parent.name)})"
+        rows = f"FROM (SELECT 1 {rows}\n HAVING {given[-1]} OPERATOR(pg_catalog.<@) {ranges}) AS covered"
+    columns = [pair.parent for pair in edge.pairs]
+    secret = secrets([pair.child for pair in edge.pairs], key)
+    return Look(f"SELECT pg_catalog.count(*) {rows}", table, tuple(columns), secret)
+
+
+def child_look(schema: Schema, edge: Relationship, key: Key) -> Look:
+    """How many rows of the child hold this key, `MOST` and one at most; the key is the child's own."""
+    columns = [pair.child for pair in edge.pairs]
+    table = schema.child_of(edge)
+    by = [equality(table, pair.child, pair) for pair in edge.pairs]
+    return rows_look(table, columns, key, by, _COUNTED)
+
+
+def children_look(schema: Schema, edge: Relationship, key: Key) -> Look:
+    """How many rows of the child refer to the parent with this key, `MOST` and one at most.
+
+    Raises:
+        Incomparable: no operator compares the two sides.
+    """
+    table = schema.child_of(edge)
+    conditions = []
+    for pair, text in zip(edge.pairs, key, strict=True):
+        child = _cast(f"c.{sql.name(pair.child.name)}", pair.child, pair.child_cast)
+        if pair.collate:
+            child = _collated(child, pair)
+        conditions.append(
+            sql.compared(_cast(_read(pair.parent, text), pair.parent, pair.parent_cast), _equals(pair), child)
+        )
+    columns = [pair.child for pair in edge.pairs]
+    secret = secrets([pair.parent for pair in edge.pairs], key)
+    return Look(_counted(sql.source(table, "c"), conditions, _COUNTED), table, tuple(columns), secret)
+
+
+def rows_look(
+    table: Table, columns: Sequence[Column], values: Key, by: Sequence[Operator], most: int | None = None
+) -> Look:
+    """How many rows of a table have these values.
+
+    Args:
+        table: the table.
+        columns: its columns.
+        values: one for each of them, as text; None for NULL.
+        by: the operator for each of them.
+        most: where to stop counting; None for all.
+    """
+    conditions = [holds("c", column, text, each) for column, text, each in zip(columns, values, by, strict=True)]
+    query = _counted(sql.source(table, "c"), conditions, most)
+    return Look(query, table, tuple(columns), secrets(columns, values))
+
+
+def equality(table: Table, column: Column, pair: ColumnPair | None = None) -> Operator:
+    """By which operator a column is compared with a value of its own type.
+
+    That is the edge's own where it compares like with like, else an index's, else the one that PostgreSQL brings.
+    """
+    if pair and pair.equals and pair.equals.name == "=" and pair.equals.left == pair.equals.right:
+        return pair.equals
+    for index in table.indexes:
+        for part in index.columns:
+            if part.number == column.number and part.equal is not None:
+                return part.equal
+    return Operator("pg_catalog", "=", None, None)
+
+
+def holds(alias: str, column: Column, text: str | None, by: Operator) -> str:
+    """A condition: the column has that value, read by its type (under a domain, the base type)."""
+    own = f"{alias}.{sql.name(column.name)}"
+    if text is None:
+        return f"{own} IS NULL"
+    return sql.compared(_cast(own, column, by.left), by, _cast(_read(column, text), column, by.left))
+
+
+def count_text(number: int) -> str:
+    """`0 rows`, `1 row`, `more than 10,000 rows`."""
+    if number > MOST:
+        return f"more than {MOST:,} rows"
+    return f"{number:,} row{'' if number == 1 else 's'}"
+
+
+def secrets(columns: Iterable[Column], values: Iterable[str | None]) -> tuple[str, ...]:
+    """The literals of those values whose columns are named like secrets."""
+    pairs = zip(columns, values, strict=True)
+    return tuple(sql.literal(text) for column, text in pairs if text is not None and is_secret(column.name))
+
+
+def key_text(columns: Sequence[Column], values: Key) -> str:
+    """`id = 7`, or `(a, b) = (1, NULL)`: on one line, cut, and without secrets."""
+    shown = [value_text(column, text) for column, text in zip(columns, values, strict=True)]
+    names = [quote(column.name) for column in columns]
+    if len(names) == 1:
+        return f"{names[0]} = {shown[0]}"
+    return f"({', '.join(names)}) = ({', '.join(shown)})"
+
+
+def value_text(column: Column, text: str | None) -> str:
+    """A value in a sentence: in quotes where its end could be mistaken, or spaces around it be overlooked."""
+    if text is None:
+        return "NULL"
+    if is_secret(column.name):
+        return "(secret)"
+    line = one_line(f"'{text}'")
+    line = line if not text or text != text.strip() or "," in text else line[1:-1]
+    return line if len(line) <= _WIDTH else f"{line[:_WIDTH]}…"
+
+
+def _counted(source: str, conditions: Sequence[str], most: int | None) -> str:
+    rows = f"FROM {source}\n WHERE {' AND '.join(conditions)}"
+    if most is not None:
+        rows = f"FROM (SELECT 1 {rows} LIMIT {most}) AS found"
+    return f"SELECT pg_catalog.count(*) {rows}"
+
+
+def _of_child(pair: ColumnPair, text: str | None) -> str:
+    value = _cast(_read(pair.child, text), pair.child, pair.child_cast)
+    return _collated(value, pair) if pair.collate else value
+
+
+def _collated(value: str, pair: ColumnPair) -> str:
+    return f"{value} COLLATE {sql.name(pair.collate.schema, pair.collate.name)}" if pair.collate else value
+
+
+def _read(column: Column, text: str | None) -> str:
+    return sql.value(text, column.base_type or column.type)
+
+
+def _cast(value: str, column: Column, to: TypeName | None) -> str:
+    """The value as the operator takes it; as it is where it is of that type already, or under its domain."""
+    return value if to is None or to == (column.base_type or column.type) else f"CAST({value} AS {sql.type_name(to)})"
+
+
+def _equals(pair: ColumnPair) -> Operator:
+    if pair.equals is None:
+        raise Incomparable
+    return pair.equals

@@ -17,7 +17,7 @@ from fkexplorer.diagnosis.reading.model import ErrorKind, Topic
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 __all__ = ["Match", "could_match", "labels", "match_detail", "match_message", "severities"]
 
@@ -105,32 +105,39 @@ def _words(names: tuple[str, ...]) -> Mapping[str, str]:
 
 def _found(text: str, kind: Kind, engine: str = "postgresql") -> Match | None:
     """The message that a text is, or else the first in it."""
+    able: list[Template] = []
+    for each in _able(text, kind):
+        if found := each.whole.match(text):
+            return _taken(each, found, engine)
+        able.append(each)
+    parts = [(each, found) for each in able if (found := each.part.search(text))]
+    if not parts:
+        return None
+    return _taken(*min(parts, key=lambda part: part[1].start()), engine)
+
+
+def _able(text: str, kind: Kind) -> Iterator[Template]:
+    """The messages that a text may be or have: their longest word is in it."""
     able_in = plain_templates if text.isascii() else templates
     for language in tuple(_order()):
-        able = [each for each in able_in(kind, language) if each.anchor in text]
-        for each in able:
-            if found := each.whole.match(text):
-                return _taken(each, found, engine)
-        parts = [(found.start(), each, found) for each in able if (found := each.part.search(text))]
-        if parts:
-            _, each, found = min(parts, key=lambda part: part[0])
-            return _taken(each, found, engine)
-    return None
+        for each in able_in(kind, language):
+            if each.anchor in text:
+                yield each
 
 
 def _broken_off(text: str) -> Match | None:
     """A message whose end is missing: it has all of its words but not its last name."""
-    able_in = plain_templates if text.isascii() else templates
-    for language in tuple(_order()):
-        for each in able_in("messages", language):
-            if each.anchor in text and each.cut and (found := each.cut.search(text)):
-                return _taken(each, found)
+    for each in _able(text, "messages"):
+        if each.cut and (found := each.cut.search(text)):
+            return _taken(each, found)
     return None
 
 
 def _taken(template: Template, found: re.Match[str], engine: str = "postgresql") -> Match:
     _prefer(template.language)
     said, message = found.groupdict(), template.message
+    if "«" in template.text:  # Some languages have a space within these quotes.
+        said = {name: text if name == "key" else text.strip() for name, text in said.items()}
     names: dict[str, Any] = {
         field.name: said[field.name] for field in fields(Match) if said.get(field.name) is not None
     }

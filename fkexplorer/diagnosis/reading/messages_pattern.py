@@ -17,6 +17,9 @@ KEY = re.compile(r"\(%(?:1\$)?s\)=\(%(?:2\$)?s\)")
 # A name is at most 63 bytes, one with its schema 127 and a dot; the limit keeps a text without an end from being
 # searched to its end. Longer are a description of an object and the name of a type.
 _NAME = r"[^\n]{1,150}?"
+# Where a message begins with a name that is not quoted, the name does not hold what stands before messages.
+_FIRST = r"(?:(?!:\s)[^\n]){1,150}?"
+_FIRST_IN_LINE = r"""(?=\S)(?:(?:(?<=[:(\n]\s\s)|(?<=[:(\n]\s)|(?<=[(\n]))[^\n:]{1,150}?|(?<![^\s:('"])[^\s:('"]+?)"""
 _ENDS = r"""(?=[\s,;:.)\]}>'"`’”»|(]|\Z)"""
 _QUOTED_BY = {'"': '"“”', "»": "»«", "«": "»«"}
 
@@ -98,7 +101,12 @@ class Template:
                 continue
             index = int(place.group(1) or number) - 1
             name = self.message.names[index] if index < len(self.message.names) else ""
-            inside = _last(body[place.end() :]) if place.end() == last else _NAME
+            if place.start() == 0:
+                inside = _FIRST_IN_LINE if loose else _FIRST
+            elif place.end() == last:
+                inside = _last(body[place.end() :])
+            else:
+                inside = _NAME
             parts.append(_literal(body[at : place.start()]) + (f"(?P<{name}>{inside})" if name else inside))
             at = place.end()
         return "".join(parts) + _literal(body[at:])

@@ -33,11 +33,13 @@ def shortened(text: str, languages: Iterable[str], engine: str) -> Match | None:
     whole = text.strip()
     for dots in _DOTS:
         whole = whole.removesuffix(dots)
-    for language in languages:
-        pieces = [piece for piece in _pieces(whole, language) if piece.template.message.kind is not ErrorKind.OTHER]
-        if pieces:
-            return _match(pieces, engine, len(text))
-    return None
+    pieces = [
+        piece
+        for language in languages
+        for piece in _pieces(whole, language)
+        if piece.template.message.kind is not ErrorKind.OTHER
+    ]
+    return _match(pieces, engine, len(text)) if pieces else None
 
 
 def _match(pieces: list[_Piece], engine: str, end: int) -> Match:

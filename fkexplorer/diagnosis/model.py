@@ -140,6 +140,8 @@ class Sighting:
     """Why it was not searched, in a few words: `no index, 12 GiB`, `no SELECT`, `row security`, `not an uuid`."""
     role: str = ""
     """What it is to the key: `parent key`, `refers to it`, `same type, unique`."""
+    tied: bool = False
+    """Edges tie it to the key; elsewhere the same value may be another thing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,8 @@ class Gap:
     problem: str = ""
     trigger: str = ""
     """The trigger of the source that keeps the pair in step; empty where there is none."""
+    trigger_off: str = ""
+    """One that would, and is disabled."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,15 +200,12 @@ def _kind(column: Column) -> str | TypeName:
     return "uuid" if of == TypeName("pg_catalog", "uuid") else of
 
 
-def _target(schema: Schema, value: Key, place: Place, role: str, *, tied: bool) -> Target:
-    table = schema.tables[place[0]]
-    columns = tuple(table.column(number) for number in place[1])
-    index = next((index for index in table.indexes if _leads(index, columns)), None)
+def condition(table: Table, columns: Sequence[Column], value: Key) -> str:
+    """SQL over the table as `c`: which of its rows hold these values, each read as its column reads it."""
+    index = leading(table, columns)
     comparisons = []
-    why_not, unread = _closed(table, columns, tied=tied), False
     for text, column in zip(value, columns, strict=True):
-        read, problem = as_read(text or "", column)
-        why_not, unread = why_not or problem, unread or bool(problem)
+        read, _ = as_read(text or "", column)
         collation = _collation(index, column)
         written = f"c.{sql.name(column.name)}"
         if collation is not None:
@@ -216,7 +213,30 @@ def _target(schema: Schema, value: Key, place: Place, role: str, *, tied: bool) 
         comparisons.append(
             sql.compared(written, equality(column, index), sql.value(read, column.base_type or column.type))
         )
-    return Target(table, columns, role, tied, " AND ".join(comparisons), index is not None, why_not, unread)
+    return " AND ".join(comparisons)
+
+
+def leading(table: Table, columns: Sequence[Column]) -> Index | None:
+    """An index that leads to the rows with a value of these columns; None where there is none."""
+    return next((index for index in table.indexes if _leads(index, columns)), None)
+
+
+def _target(schema: Schema, value: Key, place: Place, role: str, *, tied: bool) -> Target:
+    table = schema.tables[place[0]]
+    columns = tuple(table.column(number) for number in place[1])
+    unread = next(
+        (why for text, column in zip(value, columns, strict=True) if (why := as_read(text or "", column)[1])), ""
+    )
+    return Target(
+        table,
+        columns,
+        role,
+        tied,
+        condition(table, columns, value),
+        indexed=leading(table, columns) is not None,
+        why_not=_closed(table, columns, tied=tied) or unread,
+        unread=bool(unread),
+    )
 
 
 def _closed(table: Table, columns: Sequence[Column], *, tied: bool) -> str:

@@ -85,6 +85,11 @@ def lone_candidates(schema: Schema, edge: Relationship) -> list[LoneCandidate]:
     return sorted(found, key=lambda candidate: candidate.ms)
 
 
+def scan_ms(table: Table) -> float:
+    """Milliseconds that it takes to read the table from its beginning to its end."""
+    return rows_of(table) * _ROW + table.estimated_bytes * _BYTE
+
+
 class _Costs:
     """The figures of one edge."""
 
@@ -134,7 +139,7 @@ class _Costs:
 
     def of_lone(self, way: LoneWay) -> float | None:
         """What this way of counting parents without a child takes; None where it would most likely not serve."""
-        read_parents = self._parents * _ROW + self._parent.estimated_bytes * _BYTE
+        read_parents = scan_ms(self._parent)
         match way:
             case LoneWay.PLAIN:
                 # A hash join, most often of the parents, each of which is marked when a child is found: quicker than to
@@ -153,7 +158,7 @@ class _Costs:
                 return 2 * self._scan() + self.children * 80e-6 + read_parents + self._parents * 25e-6
 
     def _scan(self) -> float:
-        return self.children * _ROW + self._child.estimated_bytes * _BYTE
+        return scan_ms(self._child)
 
     def _referring(self) -> float:
         """Rows of the child that have a key."""

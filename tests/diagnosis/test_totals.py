@@ -1,4 +1,4 @@
-"""The numbers of the edges that an error involves: what SQL counts, of one snapshot, and a word for what is not known."""
+"""The numbers of the edges that an error involves: what SQL counts, of one snapshot, and a word for what is unknown."""
 
 from __future__ import annotations
 

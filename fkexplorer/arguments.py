@@ -16,12 +16,16 @@ from fkexplorer.schema.actions import FixAction
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = ("check", "show", "rows", "plan", "journal", "undo")
+COMMANDS = ("check", "show", "rows", "trace", "plan", "journal", "undo")
 RULES = ("cascade", "set-null", "set-default", "restrict", "no-action")
 
 _ABOUT = """\
 Find the foreign keys that are broken, the rows that break them, and why.
 Nothing is written to the database unless you permit it, arm it, see the preview and confirm."""
+
+_TRACE = """\
+Print everywhere that a key lives: in every column that foreign keys tie to it, and in every unique key and foreign key
+that could hold the same value, each with some of the rows. What is not searched is listed with the reason."""
 
 _PLAN = """\
 Print the guarded SQL script of a fix, to be read and then run with: psql -X -f FILE
@@ -44,6 +48,8 @@ commands (each has --help):
   check [URL]    count orphans on every foreign key; exit code 1 if there are any
   show TABLE     one table with its parents and children, as text
   rows EDGE      the rows that break a foreign key
+  trace TABLE.COLUMN VALUE
+                 everywhere that a key lives
   plan EDGE ACTION
                  the guarded SQL script of a fix, to be run by hand
   journal        the fixes that were done from this machine
@@ -148,7 +154,18 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     rows.add_argument("--format", choices=["text", "csv", "json"], default="text", help="what to print (text)")
     rows.add_argument("--reveal", action="store_true", help="show the values of columns named like secrets")
     rows.add_argument("--ascii", action="store_true", help="draw with ASCII only")
-    return {"": app, "check": check, "show": show, "rows": rows, **_fixes()}
+    return {"": app, "check": check, "show": show, "rows": rows, **_causes(), **_fixes()}
+
+
+def _causes() -> dict[str, argparse.ArgumentParser]:
+    """The parsers of the commands about causes."""
+    trace = _parser("trace", _TRACE)
+    trace.add_argument("columns", metavar="TABLE.COLUMN", help="for a key of several columns: table(a, b)")
+    trace.add_argument("value", metavar="VALUE", help="of several columns a line of CSV")
+    trace.add_argument("--format", choices=["text", "json"], default="text", help="what to print (text)")
+    trace.add_argument("--ascii", action="store_true", help="draw with ASCII only")
+    _add_max_bytes(trace, "do not search a table without an index for it that is larger, as 500M or 2G (1G)")
+    return {"trace": trace}
 
 
 def _fixes() -> dict[str, argparse.ArgumentParser]:
@@ -206,13 +223,16 @@ def _parser(command: str, about: str, epilog: str | None = None) -> argparse.Arg
     return parser
 
 
-def _add_max_bytes(parser: argparse.ArgumentParser) -> None:
+def _add_max_bytes(
+    parser: argparse.ArgumentParser,
+    words: str = "do not count a foreign key whose tables are larger, as 500M or 2G (1G)",
+) -> None:
     parser.add_argument(
         "--max-bytes",
         type=_bytes,
         default=1 << 30,
         metavar="SIZE",
-        help="do not count a foreign key whose tables are larger, as 500M or 2G (1G)",
+        help=words,
     )
 
 

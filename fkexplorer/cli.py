@@ -278,6 +278,28 @@ def _body(
     command: str, options: argparse.Namespace, settings: Settings, console: Console
 ) -> Callable[[Database], Awaitable[int]]:
     """What a command does with a connected database."""
+    if command in ("check", "show", "rows"):
+        return _reading(command, options, console)
+    if command == "trace":
+        from fkexplorer import tracing  # noqa: PLC0415
+
+        sought = tracing.TraceOptions(options.columns, options.value, options.format, options.max_bytes)
+        return lambda database: tracing.trace(database, console, sought)
+    if command == "plan":
+        from fkexplorer import planning  # noqa: PLC0415
+
+        wish = planning.PlanOptions.of(options)
+        return lambda database: planning.plan(database, console, wish)
+    from fkexplorer import fixing  # noqa: PLC0415
+
+    if command == "journal":
+        return fixing.resolve_journal
+    request = fixing.UndoRequest(options.entry, options.ticket, options.approver, allow_writes=options.allow_writes)
+    return lambda database: fixing.take_back(database, console, settings, request)
+
+
+def _reading(command: str, options: argparse.Namespace, console: Console) -> Callable[[Database], Awaitable[int]]:
+    """The same for `check`, `show` and `rows`."""
     from fkexplorer import headless  # noqa: PLC0415
 
     if command == "check":
@@ -298,22 +320,10 @@ def _body(
         return lambda database: checked(database, console, wanted)
     if command == "show":
         return lambda database: headless.show(database, console, options.table, options.width or console.width)
-    if command == "rows":
-        kinds = {"keys": options.keys, "childless": options.childless, "partitions": options.by_partition}
-        kind = next((name for name, wanted in kinds.items() if wanted), "orphans")
-        asked = headless.RowsOptions(options.edge, kind, options.limit, options.format, options.reveal)
-        return lambda database: headless.rows(database, console, asked)
-    if command == "plan":
-        from fkexplorer import planning  # noqa: PLC0415
-
-        wish = planning.PlanOptions.of(options)
-        return lambda database: planning.plan(database, console, wish)
-    from fkexplorer import fixing  # noqa: PLC0415
-
-    if command == "journal":
-        return fixing.resolve_journal
-    request = fixing.UndoRequest(options.entry, options.ticket, options.approver, allow_writes=options.allow_writes)
-    return lambda database: fixing.take_back(database, console, settings, request)
+    kinds = {"keys": options.keys, "childless": options.childless, "partitions": options.by_partition}
+    kind = next((name for name, wanted in kinds.items() if wanted), "orphans")
+    asked = headless.RowsOptions(options.edge, kind, options.limit, options.format, options.reveal)
+    return lambda database: headless.rows(database, console, asked)
 
 
 def _with_password(source: Source, body: Callable[[Database], Awaitable[int]], console: Console, known: _Known) -> int:

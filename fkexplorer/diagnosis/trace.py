@@ -30,6 +30,7 @@ from fkexplorer.fixes import sql
 from fkexplorer.orphans.keyset import usable_keys
 from fkexplorer.orphans.paging import How, Layout, Rows
 from fkexplorer.orphans.predicate import relation
+from fkexplorer.orphans.turns import size_text
 from fkexplorer.schema.model import TableKind
 from fkexplorer.schema.names import table_label
 
@@ -59,7 +60,6 @@ WINDOW = 250
 OUT_OF_TIME = "time ran out"
 _LOCK_MS = 150
 """Longer than this no table that somebody else has locked is waited for: it has the time of all others."""
-_NO_INDEX = "no index"
 _PRINTING = {"DateStyle": "ISO, YMD", "extra_float_digits": "1", "bytea_output": "hex"}
 """Values read and print as those of a page do, whatever the role's own settings are."""
 
@@ -160,7 +160,7 @@ def _size(table: Table) -> str:
             "(SELECT coalesce(sum(pg_catalog.pg_relation_size(relid)), 0)::bigint"
             f" FROM pg_catalog.pg_partition_tree({table.oid}) WHERE isleaf)"
         )
-    return f"(SELECT pg_catalog.pg_relation_size({table.oid}))"
+    return f"(SELECT coalesce(pg_catalog.pg_relation_size({table.oid}), 0))"
 
 
 @dataclass(slots=True)
@@ -244,8 +244,8 @@ class _Search:
         if not isinstance(answer, psycopg.Error):
             size = answer.get("bytes", 0)
             for at, target in enumerate(question.targets):
-                if size is None or size > self.max_bytes:
-                    self.why_not[target.label] = f"{_NO_INDEX}, {_bytes(size)}"
+                if size > self.max_bytes:
+                    self.why_not[target.label] = f"no index, {size_text(size)}"
                 else:
                     self.rows[target.label] = answer[f"r{at}"]
             return []
@@ -371,15 +371,3 @@ def _reason(target: Target, kind: Kind, sqlstate: str | None, said: str) -> str:
     if sqlstate in ("42P01", "42703"):
         return f"{table_label(target.table)} has changed"
     return words.get(kind, said)
-
-
-def _bytes(size: int | None) -> str:
-    """`12 GiB`; a table that is gone has none."""
-    if size is None:
-        return "of unknown size"
-    count, unit = float(size), "B"
-    for larger in ("KiB", "MiB", "GiB", "TiB"):
-        if count < 1024:
-            break
-        count, unit = count / 1024, larger
-    return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from fkexplorer.fixes import sql
 from fkexplorer.schema.model import Operator, TableKind, TypeName
-from fkexplorer.schema.names import quote, table_label
+from fkexplorer.schema.names import columns_label
 from fkexplorer.schema.secrets import is_secret
 
 if TYPE_CHECKING:
@@ -59,9 +59,7 @@ class Target:
     @property
     def label(self) -> str:
         """`schema.table.column`, or `schema.table(a, b)`."""
-        if len(self.columns) == 1:
-            return f"{table_label(self.table)}.{quote(self.columns[0].name)}"
-        return f"{table_label(self.table)}({', '.join(quote(column.name) for column in self.columns)})"
+        return columns_label(self.table, self.columns)
 
 
 def targets(
@@ -264,7 +262,7 @@ def _leads(index: Index, columns: Sequence[Column]) -> bool:
     if index.partial and index.not_null_predicate not in numbers:
         return False
     own, other = first.collation, index.columns[0].collation
-    return own == other or None in (own, other) or (own.deterministic and other.deterministic)
+    return own == other or bool(own and other and own.deterministic and other.deterministic)
 
 
 def _collation(index: Index | None, column: Column) -> Collation | None:

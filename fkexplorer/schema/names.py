@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from fkexplorer.schema.model import EdgeKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from fkexplorer.schema.model import Column, Relationship, Schema, Table
 
@@ -65,6 +65,13 @@ def qualified(*parts: str) -> str:
 def table_label(table: Table) -> str:
     """`schema.table`, quoted as SQL does."""
     return qualified(table.schema, table.name)
+
+
+def columns_label(table: Table, columns: Sequence[Column]) -> str:
+    """`schema.table.column`, or `schema.table(a, b)` for several."""
+    if len(columns) == 1:
+        return qualified(table.schema, table.name, columns[0].name)
+    return f"{table_label(table)}({', '.join(quote(column.name) for column in columns)})"
 
 
 def edge_label(schema: Schema, edge: Relationship) -> str:
@@ -131,6 +138,23 @@ def split_pair(text: str) -> tuple[tuple[str, list[str]], tuple[str, list[str]]]
             if child[1] and parent[1]:
                 return (child[0], _typed(child[1])), (parent[0], _typed(parent[1]))
     return None
+
+
+def split_columns(text: str) -> tuple[str, list[str]] | None:
+    """`table.column`, or `table(col, …)`: the table's name and those of the columns, as they were typed.
+
+    None where the text is neither.
+    """
+    head, columns = _with_columns(text)
+    if columns is not None:
+        return head, _typed(columns)
+    quoted, dot = False, -1
+    for position, character in enumerate(text):
+        if character == '"':
+            quoted = not quoted
+        elif character == "." and not quoted:
+            dot = position
+    return (text[:dot], [text[dot + 1 :]]) if text[:dot].strip() and text[dot + 1 :].strip() and dot > 0 else None
 
 
 def find_column(table: Table, text: str) -> Column | None:

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fkexplorer.fixes import sql
-from fkexplorer.fixes.bonds import affordable, countable, edge_key, has_parent, is_orphan, naming
+from fkexplorer.fixes.bonds import countable, has_parent
 from fkexplorer.fixes.closure import follow
 from fkexplorer.fixes.guard import Names, Numbers, compare, counters, difference, moved, user_triggers
 from fkexplorer.fixes.images import row_source
+from fkexplorer.fixes.keeping import Held, Keeper
 from fkexplorer.fixes.model import Verb
 from fkexplorer.fixes.parts import Done
-from fkexplorer.fixes.shapes import AT, Stored, among, latest, numbered, shapes, typed
+from fkexplorer.fixes.shapes import AT, Stored, among, numbered, shapes, typed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-    from fkexplorer.fixes.backup import Backup, Manifest, Section
+    from fkexplorer.fixes.backup import Backup
     from fkexplorer.fixes.closure import Closure
     from fkexplorer.fixes.guard import Tally
     from fkexplorer.fixes.model import Change, DataStep, Preview, Trigger
@@ -57,9 +58,14 @@ class Task:
         return self.preview.plan.request.edge
 
     @property
+    def agreed(self) -> frozenset[Trigger]:
+        """Triggers that may do what they do: what a dry run has counted, or somebody has agreed to."""
+        return self.consent | (frozenset(self.preview.triggers) if self.preview.dry else frozenset())
+
+    @property
     def follows(self) -> bool:
         """Whether rows of the changed table itself follow by foreign keys: a batch would take from the next one."""
-        return any(each.edges and each.table == self.change.table for each in self.preview.effects)
+        return any(each.edges and each.table == self.change.table for each in self.preview.foreseen)
 
 
 @dataclass(slots=True)
@@ -67,7 +73,7 @@ class _Hold:
     """The rows that a part has locked."""
 
     target: list[Place]
-    sections: list[tuple[Shape, Verb, list[Place]]] = field(default_factory=list)
+    sections: list[Held] = field(default_factory=list)
     expected: Tally = field(default_factory=dict)
     keys: list[bytes] = field(default_factory=list)
     """The keys that the rows name, each once, as COPY prints them."""
@@ -81,9 +87,9 @@ class Part:
     Args:
         task: the step.
         number: of the part.
-        rows: how many rows of the change's own it has to find.
+        rows: how many rows of the change's own it has to find; triggers may keep some of them from being changed.
         places: where they were when they were counted; None: it finds them by the change's condition.
-        before: what the parts before it did.
+        before: what the parts before it had to do.
         last: whether what was announced must be complete with it.
     """
 
@@ -114,24 +120,26 @@ class Part:
         if change.table not in self._shapes:
             raise moved("the table is gone")
         hold = await self._lock(tx)
-        names = await Names.of(tx.rows, {*hold.expected, *(each.table for each in task.preview.effects), hold.side})
+        effects = (*task.preview.foreseen, *task.preview.effects)
+        names = await Names.of(tx.rows, {*hold.expected, *(each.table for each in effects), hold.side})
+        self._check_announced(names, hold)
         await self._check_triggers(tx, names, hold)
-        old = await self._back_up(tx, backup, hold)
+        keeper = Keeper(task.schema, tx, backup, hold.sections)
+        old = await keeper.before()
         if old:
             await task.backed_up(self._number, backup)
         await self._check_wanted(tx, hold)
         start = await counters(tx.rows)
         touched, returned = await tx.change(self._statement(hold))
-        if touched != self._rows:
-            raise moved(f"{touched} rows changed, in place of {self._rows}")
         tally = difference(await counters(tx.rows), start)
-        self._check(tally, names, hold)
+        self._check(touched, tally, names, hold)
         await self._check_parents(tx, hold)
-        await self._back_up_new(tx, backup, hold, old, returned)
-        await backup.finish()
+        inserts = change.verb is Verb.INSERT
+        await keeper.after(returned, change.table if inserts else hold.side, self._doubted(tally, names, hold))
         if not old:
             await task.backed_up(self._number, backup)
-        return Done(tally, await Names.of(tx.rows, tally))
+        kept = self._rows - touched
+        return Done(tally, await Names.of(tx.rows, tally), expected=hold.expected, kept=kept)
 
     async def _lock(self, tx: Transaction) -> _Hold:
         """Lock the change's own rows, and all that follow; know then exactly what will happen."""
@@ -159,7 +167,7 @@ class Part:
             closure = await follow(tx.rows, task.schema, change, among(target))
             following = await self._follow(tx, closure) if closure.reach.arms else {}
             consequences = closure.read(await tx.rows(closure.counts))
-        if consequences.blockers and not consequences.doubtful:
+        if consequences.blockers and not (consequences.doubtful or task.preview.dry):
             edge = task.schema.edges[consequences.blockers[0].edge]
             raise moved(f"{consequences.blockers[0].rows} rows refuse it, by {edge.name}")
         names = await Names.of(tx.rows, (each.table for each in consequences.effects))
@@ -197,17 +205,17 @@ class Part:
             found[roots.get(leaf, leaf)].append((leaf, place))
         return found
 
-    def _sections(self, target: list[Place], following: dict[Place, bool]) -> list[tuple[Shape, Verb, list[Place]]]:
+    def _sections(self, target: list[Place], following: dict[Place, bool]) -> list[Held]:
         """Which rows to back up, and for what: the target's first, in their order."""
         change = self._task.change
         own = set(target)
         gone = [place for place in target if following.get(place, False)]
         if gone and change.verb is not Verb.DELETE:
             raise moved("rows that are to be updated would go, by a foreign key to their own table")
-        sections = [(self._shapes[change.table], change.verb, target)]
+        sections = [Held(self._shapes[change.table], change.verb, target)]
         for verb, wanted in ((Verb.DELETE, True), (Verb.UPDATE, False)):
             others = self._by_table(place for place, goes in following.items() if goes is wanted and place not in own)
-            sections += [(self._shapes[table], verb, places) for table, places in others.items()]
+            sections += [Held(self._shapes[table], verb, places) for table, places in others.items()]
         return sections
 
     async def _check_triggers(self, tx: Transaction, names: Names, hold: _Hold) -> None:
@@ -224,36 +232,10 @@ class Part:
                     verbs[root].add(verb)
         if hold.side:
             verbs[hold.side].add(Verb.INSERT)
-        preview = self._task.preview
-        agreed = self._task.consent | (frozenset(preview.triggers) if preview.dry else frozenset())
-        known = {(names.root(each.table), each.name) for each in agreed}
+        known = {(names.root(each.table), each.name) for each in self._task.agreed}
         for trigger in await user_triggers(tx.rows, verbs):
             if (trigger.table, trigger.name) not in known:
                 raise moved(f"the trigger {trigger.name} on {names.label(trigger.table)} fires, and may change more")
-
-    async def _back_up(self, tx: Transaction, backup: Backup, hold: _Hold) -> list[Section]:
-        async with tx.images():
-            await backup.begin([(shape, places) for shape, _, places in hold.sections])
-            sections = [await backup.keep(shape, verb, places) for shape, verb, places in hold.sections]
-            for shape, _, places in hold.sections:
-                await self._count_orphans(tx, backup.manifest, shape, places)
-        if sections:
-            await backup.finish()
-        return sections
-
-    async def _count_orphans(self, tx: Transaction, manifest: Manifest, shape: Shape, places: list[Place]) -> None:
-        """Write down how many of these rows have no parent, by each edge of their table."""
-        schema = self._task.schema
-        for edge in schema.edges.values():
-            if edge.child != shape.oid:
-                continue
-            key = edge_key(schema, edge)
-            before = manifest.orphans.get(key, 0)
-            if before is None or not countable(schema, edge):
-                manifest.orphans[key] = None
-                continue
-            [(number,)] = await tx.rows(f"SELECT count(*) FROM {shape.held(places)} WHERE {is_orphan(schema, edge)}")
-            manifest.orphans[key] = before + number
 
     async def _check_wanted(self, tx: Transaction, hold: _Hold) -> None:
         """Make sure that the rows, now that nobody else can change them, still meet the change's condition."""
@@ -279,22 +261,46 @@ class Part:
             parts.append("RETURNING tableoid::bigint, ctid::text")
         return " ".join(part for part in parts if part)
 
-    def _check(self, tally: Tally, names: Names, hold: _Hold) -> None:
-        """Compare what was touched with what this part had to touch, and all parts together with the preview."""
+    def _check_announced(self, names: Names, hold: _Hold) -> None:
+        """Compare the rows that all parts together had to touch with those that were foreseen."""
+        if not self._last:
+            return
+        total = dict(self._before)
+        for oid, numbers in hold.expected.items():
+            total[oid] = total.get(oid, Numbers()) + numbers
+        compare(total, names.tally(self._task.preview.foreseen), names, others=False)
+
+    def _check(self, touched: int, tally: Tally, names: Names, hold: _Hold) -> None:
+        """Compare what was touched with what this part had to touch, or with what a dry run has seen it do.
+
+        Somebody may have agreed to whatever triggers do; but they make no more rows of those that are locked.
+        """
         preview = self._task.preview
-        so_far = dict(self._before)
-        for oid, numbers in tally.items():
-            so_far[oid] = so_far.get(oid, Numbers()) + numbers
-        if hold.side:
-            hold.expected[hold.side] = Numbers(inserted=self._rows)
-        others = bool(self._task.consent)
-        if not preview.dry:
-            compare(tally, hold.expected, names, others=others)
-        if self._last:
-            announced = names.tally(preview.effects)
+        free = bool(self._task.consent) and not preview.dry
+        wanted = preview.rows if preview.dry else self._rows
+        if touched > wanted or (touched < wanted and not free):
+            raise moved(f"{touched} rows changed, in place of {wanted}")
+        if not free:
+            expected = names.tally(preview.effects) if preview.dry else dict(hold.expected)
             if hold.side:
-                announced[hold.side] = so_far[hold.side]
-            compare(so_far, announced, names, others=others)
+                expected[hold.side] = Numbers(inserted=touched)
+            compare(tally, expected, names, others=False)
+
+    def _doubted(self, tally: Tally, names: Names, hold: _Hold) -> set[int]:
+        """The tables of whose rows triggers may have made something else than they had to.
+
+        Of partitions only where the numbers say so: to look for their rows asks for a privilege on each of them.
+        """
+        if not self._task.agreed:
+            return set()
+        as_expected = {
+            oid for oid, numbers in hold.expected.items() if tally.get(names.root(oid), Numbers()).announced(numbers)
+        }
+        return {
+            held.shape.oid
+            for held in hold.sections
+            if not (held.shape.partitioned and names.root(held.shape.oid) in as_expected)
+        }
 
     async def _check_parents(self, tx: Transaction, hold: _Hold) -> None:
         """Make sure that none of the changed rows has got a parent meanwhile.
@@ -312,32 +318,6 @@ class Part:
             [(found,)] = await tx.rows(b"SELECT count(*) FROM " + rows + b" WHERE " + condition)
         if found:
             raise moved(f"{found} of the missing parents are there now")
-
-    async def _back_up_new(
-        self, tx: Transaction, backup: Backup, hold: _Hold, old: list[Section], returned: list[tuple[Any, ...]]
-    ) -> None:
-        """Back up the rows as they are now: an undo takes back what it finds unchanged."""
-        change = self._task.change
-        async with tx.images():
-            for section, (shape, verb, places) in zip(old, hold.sections, strict=True):
-                if verb is Verb.UPDATE:
-                    own = [(leaf, place) for _, leaf, place in sorted(returned)] if places is hold.target else None
-                    await backup.keep_new(
-                        section, shape, await latest(tx.rows, shape, own or places, returned=bool(own))
-                    )
-            if change.verb is not Verb.INSERT and not hold.side:
-                return
-            table = hold.side or change.table
-            shape = (await shapes(tx.rows, [table]))[table]
-            new = await latest(tx.rows, shape, [(leaf, place) for leaf, place in returned], returned=True)
-            await backup.keep(shape, Verb.INSERT, new)
-            schema = self._task.schema
-            for edge in schema.edges.values():
-                if edge.parent == table:
-                    number = None
-                    if countable(schema, edge) and affordable(schema, edge) and not edge.period:
-                        [(number,)] = await tx.rows(naming(schema, edge, new))
-                    backup.manifest.referring[edge_key(schema, edge)] = number
 
 
 def _stored(column: Column) -> Stored:

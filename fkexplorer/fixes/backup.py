@@ -73,6 +73,7 @@ class Backup:
         self.folder = folder
         self.manifest = Manifest(encoding="")
         self._transaction = transaction
+        self._files = 0
 
     async def begin(self, wanted: Sequence[tuple[Shape, Sequence[Place]]]) -> None:
         """Make the folder, and make sure that there is room for these rows, as they are and as they will be.
@@ -110,7 +111,8 @@ class Backup:
             OSError: they could not be written.
         """
         kind = "new" if verb is Verb.INSERT else "old"
-        name = f"{len(self.manifest.sections):03d}.{kind}"
+        name = f"{self._files:03d}.{kind}"
+        self._files += 1
         await self._copy(shape, places, name)
         section = Section(
             schema=shape.schema,
@@ -129,6 +131,36 @@ class Backup:
         name = section.old.replace("old", "new")
         await self._copy(shape, places, name)
         self.manifest.sections[self.manifest.sections.index(section)] = replace(section, new=name)
+
+    async def split(self, section: Section, gone: Sequence[bytes], changed: Sequence[tuple[bytes, bytes]]) -> None:
+        """Have in place of a section what really became of its rows; those that are as they were are in none.
+
+        Args:
+            section: rows as they were; its file is replaced.
+            gone: of it the rows that are no more.
+            changed: those that are other rows now, as they were and as they are.
+
+        Raises:
+            OSError: they could not be written.
+        """
+        at = self.manifest.sections.index(section)
+        stem = section.old.removesuffix(".old")
+        made = []
+        if gone:
+            made.append(replace(section, verb=Verb.DELETE, rows=len(gone), old=f"{stem}-gone.old"))
+            await self._write(made[-1].old, gone)
+        if changed:
+            old, new = f"{stem}-changed.old", f"{stem}-changed.new"
+            made.append(replace(section, verb=Verb.UPDATE, rows=len(changed), old=old, new=new))
+            await self._write(old, [line for line, _ in changed])
+            await self._write(new, [line for _, line in changed])
+        self.manifest.sections[at : at + 1] = made
+        (self.folder / section.old).unlink()
+
+    async def _write(self, name: str, lines: Sequence[bytes]) -> None:
+        with _opened(self.folder / name) as file:
+            file.write(b"".join(line + b"\n" for line in lines))
+            await asyncio.to_thread(_sync, file)
 
     async def finish(self) -> None:
         """Write the manifest; all is on the disk when this returns."""

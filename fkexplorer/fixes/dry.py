@@ -51,7 +51,15 @@ async def dry_run(database: Database, schema: Schema, preview: Preview, limits: 
     except psycopg.Error as error:
         raise trouble_of(error) from None
     found = _effects(schema, preview, tally, names, verb=step.change.verb, touched=touched)
-    return replace(preview, effects=found, blockers=(), doubtful=(), confirm=str(touched), dry=True)
+    return replace(
+        preview,
+        effects=found,
+        read_effects=preview.foreseen,
+        blockers=(),
+        doubtful=(),
+        confirm=str(touched),
+        dry=True,
+    )
 
 
 def _effects(

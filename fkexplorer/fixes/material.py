@@ -97,7 +97,7 @@ async def _of_insert(ask: Ask, schema: Schema, preview: Preview, step: DataStep,
     new = wanted(orphans, request).rows
     same = _same([pair.parent.name for pair in request.edge.pairs], "p")
     [(rows, digest)] = await ask(f"SELECT count(*), {digest_of(same)} FROM ({new}) AS p")
-    _as_many(rows, preview.rows + preview.lost)
+    _as_many(rows, preview.found + preview.lost)
     return Material(await shapes(ask, [step.change.table]), rows, digest, same, new=new)
 
 
@@ -115,7 +115,7 @@ async def _of_rows(ask: Ask, schema: Schema, preview: Preview, step: DataStep) -
     names = [name for name, _ in shape.key] or [column.name for column in shape.columns]
     same = _same([*names, *([pair.child.name for pair in edge.pairs] if child else [])], "c")
     [(rows, digest)] = await ask(f"SELECT count(*), {digest_of(same)} FROM {shape.source} WHERE {change.where}")
-    _as_many(rows, preview.rows)
+    _as_many(rows, preview.found)
     updated = [node.table for node in touched if not node.goes]
     return Material(
         known,

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from fkexplorer.orphans.model import Count, Page
@@ -252,17 +252,41 @@ class Preview:
     """Rows that the server may refuse, by the order in which its triggers fire: a dry run tells."""
     lost_to: tuple[str, ...] = ()
     """The unique keys that keep the lost rows out."""
+    read_effects: tuple[Effect, ...] = ()
+    """Of a dry run the effects that reading alone had foreseen, without what triggers add or cancel."""
+
+    @property
+    def foreseen(self) -> tuple[Effect, ...]:
+        """The effects by reading alone: which rows there are to be changed."""
+        return self.read_effects if self.dry else self.effects
 
     @property
     def rows(self) -> int:
         """Rows that the change itself touches, without what follows from it."""
-        own = [effect for effect in self.effects if not effect.edges and not effect.by_triggers]
-        return sum(effect.deleted + effect.updated + effect.inserted for effect in own)
+        return _own(self.effects)
+
+    @property
+    def found(self) -> int:
+        """Rows that the change finds, and would touch if no trigger cancelled any."""
+        return _own(self.foreseen)
 
     @property
     def nothing_to_do(self) -> bool:
-        """Whether the goal already stands."""
-        return not self.plan.steps or (bool(self.effects) and self.rows == 0)
+        """Whether the goal already stands: not where there are rows, whatever triggers make of them."""
+        return not self.plan.steps or (bool(self.effects) and self.found == 0)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether a dry run saw that nothing at all would change, since triggers cancel every row."""
+        return self.dry and self.found > 0 and not any(map(_touched, self.effects))
+
+
+def _own(effects: Iterable[Effect]) -> int:
+    return sum(_touched(effect) for effect in effects if not effect.edges and not effect.by_triggers)
+
+
+def _touched(effect: Effect) -> int:
+    return effect.deleted + effect.updated + effect.inserted
 
 
 class Ending(StrEnum):

@@ -58,6 +58,10 @@ class Done:
 
     tally: Tally
     names: Names
+    expected: Tally = field(default_factory=dict)
+    """What it had to do, whatever triggers made of it."""
+    kept: int = 0
+    """Rows that it was to change, and that triggers kept from it."""
     undone: int | None = None
     """Of an undo: the part that it takes back."""
 

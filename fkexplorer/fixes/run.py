@@ -121,6 +121,10 @@ class _Run:
         self._advance = Advance(0, len(self._plan.steps), "", 0, 0)
         self._parts = 0
         self._done: Tally = {}
+        self._expected: Tally = {}
+        """What the parts had to do."""
+        self._kept = 0
+        """Rows that triggers kept from being changed."""
         self._finished: list[str] = []
         """The titles of the steps that are committed."""
 
@@ -150,6 +154,9 @@ class _Run:
             first = preview.blockers[0]
             label = edge_label(self._schema, self._schema.edges.get(first.edge, self._edge))
             return Ending.REFUSED, f"{first.rows} rows would keep the server from it, by {label}"
+        if preview.cancelled:
+            names = ", ".join(each.name for each in preview.triggers)
+            return Ending.REFUSED, f"triggers cancel all {preview.found:,} rows, and nothing would change: {names}"
         strange = [each.name for each in preview.triggers if each not in self._consent]
         if strange and not preview.dry:
             names = ", ".join(strange)
@@ -179,7 +186,7 @@ class _Run:
         )
 
     async def _step(self, number: int, step: Step) -> None:
-        rows = self._preview.rows if isinstance(step, DataStep) else 0
+        rows = self._preview.found if isinstance(step, DataStep) else 0
         self._progress(replace(self._advance, step=number, title=step.title, done=0, rows=rows))
         stop_if_asked(self._stop)
         if isinstance(step, DataStep):
@@ -193,16 +200,23 @@ class _Run:
         task = Task(self._schema, self._preview, step, self._consent, self._backed_up)
         for places in await self._batches(task):
             stop_if_asked(self._stop)
-            rows = self._preview.rows if places is None else len(places)
-            last = self._advance.done + rows == self._preview.rows
-            part = Part(task, self._parts, rows, places=places, before=self._done, last=last)
+            rows = self._preview.found if places is None else len(places)
+            last = self._advance.done + rows == self._preview.found
+            part = Part(task, self._parts, rows, places=places, before=self._expected, last=last)
             await self._commit(part.work)
             self._progress(replace(self._advance, done=self._advance.done + rows))
 
     async def _batches(self, task: Task) -> list[list[Place] | None]:
         """The places of the rows of each batch; one that is None finds its rows by itself."""
-        rows, size = self._preview.rows, self._ledger.limits.batch_rows
-        if rows <= size or not task.step.batches or task.change.verb is Verb.INSERT or task.follows:
+        rows, size = self._preview.found, self._ledger.limits.batch_rows
+        # The numbers of a dry run are of all rows together.
+        if (
+            rows <= size
+            or self._preview.dry
+            or not task.step.batches
+            or task.change.verb is Verb.INSERT
+            or task.follows
+        ):
             return [None]
         of = source(self._schema.tables[task.change.table], "c")
         query = f"SELECT c.tableoid::bigint, c.ctid::text FROM {of} WHERE {task.change.where}"
@@ -254,8 +268,10 @@ class _Run:
         longest = max(usual.statement_timeout_ms, round(self._preview.seconds * 1000 * SLOWER))
         done = await self._ledger.part(self._parts, work, replace(usual, statement_timeout_ms=longest))
         self._parts += 1
-        for oid, numbers in done.tally.items():
-            self._done[oid] = self._done.get(oid, Numbers()) + numbers
+        self._kept += done.kept
+        for total, added in ((self._done, done.tally), (self._expected, done.expected)):
+            for oid, numbers in added.items():
+                total[oid] = total.get(oid, Numbers()) + numbers
 
     async def _backed_up(self, part: int, backup: Backup) -> None:
         sections = backup.manifest.sections
@@ -275,6 +291,8 @@ class _Run:
         ending, words = (halt.ending, halt.words) if halt else verdict(self._plan, after)
         if halt:
             words = "; ".join(part for part in (words, self._committed(ending)) if part)
+        if self._kept:
+            words = f"{words}; triggers kept {self._kept:,} of {self._preview.found:,} rows from it"
         words = "; ".join([words, *self._ledger.remarks])
         try:
             await self._ledger.note(

@@ -14,7 +14,8 @@ from fkexplorer.fixes.material import material
 from fkexplorer.fixes.model import DataStep
 from fkexplorer.fixes.run import SLOWER
 from fkexplorer.fixes.scriptddl import DdlScript
-from fkexplorer.fixes.scriptstep import MACROS, StepScript
+from fkexplorer.fixes.scriptmacros import MACROS
+from fkexplorer.fixes.scriptstep import StepScript
 from fkexplorer.fixes.writer import WriteLimits
 from fkexplorer.schema.actions import FixAction
 from fkexplorer.schema.names import edge_label, table_label

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from fkexplorer.fixes import psql, sql
 from fkexplorer.fixes.material import digest_of
 from fkexplorer.fixes.model import Verb
+from fkexplorer.fixes.scriptmacros import WRONG, array, root
 from fkexplorer.fixes.shapes import AT, typed
-from fkexplorer.fixes.writer import IMAGES
 
 if TYPE_CHECKING:
     from fkexplorer.fixes.material import Material
@@ -23,85 +23,6 @@ if TYPE_CHECKING:
 _FILE = re.compile(r"[^A-Za-z0-9_.-]")
 _MANY = 1 << 40
 """More updates than there can be: where several foreign keys update a row in turn, nobody knows how often."""
-
-
-def _root(oid: str) -> str:
-    """The table at the top of a partition; of any other table itself."""
-    return f"coalesce(pg_catalog.pg_partition_root({oid}), {oid})::pg_catalog.oid"
-
-
-def _array(name: str, kind: str) -> str:
-    return f"pg_catalog.unnest(:'fk_{name}'::pg_catalog.{kind}[])"
-
-
-_SETTINGS = [*IMAGES.items(), ("row_security", "off")]
-
-MACROS = [
-    psql.ABORT,
-    "",
-    *psql.comment(
-        "Settings under which rows are printed and compared alike wherever this runs, and no policy hides any; and the",
-        "role's own, under which the change is made.",
-    ),
-    psql.macro(
-        "fk_images",
-        "SELECT count(pg_catalog.set_config(s.name, s.value, true)) AS fk_set FROM (VALUES "
-        + ", ".join(f"({sql.literal(name)}, {sql.literal(value)})" for name, value in _SETTINGS)
-        + ") AS s (name, value)",
-    ),
-    psql.macro(
-        "fk_settings",
-        "SELECT pg_catalog.json_object_agg(s.name, pg_catalog.current_setting(s.name)) AS fk_own FROM (VALUES "
-        + ", ".join(f"({sql.literal(name)})" for name, _ in _SETTINGS)
-        + ") AS s (name)",
-    ),
-    psql.macro(
-        "fk_restore",
-        "SELECT count(pg_catalog.set_config(s.key, s.value, true)) AS fk_set"
-        " FROM pg_catalog.json_each_text(:'fk_own') AS s",
-    ),
-    *psql.comment("The locked rows of the change's own, all rows that are touched, and how many those are by table."),
-    psql.macro(
-        "fk_target",
-        f"ROWS FROM ({_array('leaf', 'oid')}, {_array('place', 'tid')}) WITH ORDINALITY AS at (leaf, place, n)",
-    ),
-    psql.macro(
-        "fk_all",
-        f"ROWS FROM ({_array('all_leaf', 'oid')}, {_array('all_place', 'tid')}, {_array('all_gone', 'bool')})"
-        " AS at (leaf, place, gone)",
-    ),
-    psql.macro(
-        "fk_numbers",
-        f"(SELECT {_root('at.leaf')} AS root, count(*) FILTER (WHERE at.gone) AS d,"
-        " count(*) FILTER (WHERE NOT at.gone) AS u FROM :fk_all GROUP BY 1)",
-    ),
-    *psql.comment(
-        "What the transaction has done so far, by table; up to PostgreSQL 14 also what the one before it did.",
-    ),
-    psql.macro(
-        "fk_counters",
-        f"(SELECT {_root('s.relid')} AS root, sum(s.n_tup_del)::int8 AS d, sum(s.n_tup_upd)::int8 AS u,"
-        " sum(s.n_tup_ins)::int8 AS i FROM pg_catalog.pg_stat_xact_user_tables s"
-        " WHERE s.n_tup_ins + s.n_tup_upd + s.n_tup_del > 0 GROUP BY 1)",
-    ),
-]
-"""What the steps of a script have in common, before the first of them: SQL in variables."""
-
-# A row that an UPDATE moves to another partition counts as deleted there and inserted here.
-_WRONG = """\
-actual AS (
- SELECT b.root, sum(b.d) AS d, sum(b.u) AS u, sum(b.i) AS i FROM (SELECT root, d, u, i FROM :fk_counters x
-  UNION ALL SELECT root, -d, -u, -i
-  FROM json_to_recordset(:'fk_before') AS x (root oid, d int8, u int8, i int8)) b
- GROUP BY 1 HAVING sum(b.d) <> 0 OR sum(b.u) <> 0 OR sum(b.i) <> 0),
-numbers AS (
- SELECT root, e.root IS NULL AS other, coalesce(a.d, 0) AS ad, coalesce(a.u, 0) AS au, coalesce(a.i, 0) AS ai,
-  coalesce(e.d, 0) AS ed, coalesce(e.u, 0) AS eu, coalesce(e.i, 0) AS ei, coalesce(e.more, 0) AS more
- FROM expected e FULL JOIN actual a USING (root)),
-wrong AS (
- SELECT format('%s: %s deleted, %s updated, %s inserted, in place of %s, %s and %s',
-  root::regclass, ad, au, ai, ed, eu, ei) AS words
- FROM numbers WHERE NOT (ai >= ei AND ad - (ai - ei) = ed AND au + (ai - ei) BETWEEN eu AND eu + more)"""
 
 
 class StepScript:
@@ -267,8 +188,8 @@ class StepScript:
         if self._max_rows is not None:
             return []
         listed = ", ".join(
-            f"({_root(self._regclass(effect.table))}, {effect.deleted}, {effect.updated})"
-            for effect in self._preview.effects
+            f"({root(self._regclass(effect.table))}, {effect.deleted}, {effect.updated})"
+            for effect in self._preview.foreseen
             if effect.deleted or effect.updated
         )
         return psql.guard(
@@ -290,20 +211,20 @@ class StepScript:
     def _check_triggers(self) -> list[str]:
         """No trigger of a user fires but those that the plan names."""
         named = ", ".join(
-            f"({_root(self._regclass(each.table))}, {sql.literal(each.name)})" for each in self._preview.triggers
+            f"({root(self._regclass(each.table))}, {sql.literal(each.name)})" for each in self._preview.triggers
         )
-        but = f" AND ({_root('t.tgrelid')}, t.tgname::text) NOT IN ({named})" if named else ""
+        but = f" AND ({root('t.tgrelid')}, t.tgname::text) NOT IN ({named})" if named else ""
         fires = "(n.d > 0 AND t.tgtype & 8 <> 0 OR n.u > 0 AND t.tgtype & 16 <> 0)"
         numbers = ":fk_numbers"
         if self._change.verb is Verb.INSERT:
             fires = "t.tgtype & 4 <> 0"
-            numbers = f"(SELECT {_root(self._regclass(self._change.table))} AS root)"
+            numbers = f"(SELECT {root(self._regclass(self._change.table))} AS root)"
         return psql.guard(
             "count(*) > 0",
             "the trigger %s fires, and may change more",
             "string_agg(t.tgname || ' on ' || n.root::regclass, ', ')",
             over=(
-                f"FROM pg_trigger t JOIN {numbers} n ON {_root('t.tgrelid')} = n.root\n"
+                f"FROM pg_trigger t JOIN {numbers} n ON {root('t.tgrelid')} = n.root\n"
                 f" WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND {fires}{but}"
             ),
         )
@@ -348,20 +269,38 @@ class StepScript:
     def _compare(self) -> list[str]:
         """What was touched is what was backed up, and nothing else."""
         if self._change.verb is Verb.INSERT:
-            root = _root(self._regclass(self._change.table))
-            return self._compared(f"SELECT {root}, 0, 0, :fk_touched::int8, 0")
-        loose = ", ".join(_root(self._regclass(table)) for table in sorted(self._material.loose))
+            table = root(self._regclass(self._change.table))
+            return self._compared(f"SELECT {table}, 0, 0, :fk_touched::int8, 0")
+        if self._dry:
+            listed = ", ".join(
+                f"({root(self._regclass(each.table))}, {each.deleted}, {each.updated}, {each.inserted})"
+                for each in self._preview.effects
+            )
+            expected = (
+                "SELECT v.root, sum(v.d), sum(v.u), sum(v.i), 0 AS more"
+                f" FROM (VALUES {listed}) AS v (root, d, u, i) GROUP BY 1"
+            )
+            return self._compared(expected + self._side(":fk_touched"))
+        loose = ", ".join(root(self._regclass(table)) for table in sorted(self._material.loose))
         more = f"CASE WHEN n.root IN ({loose}) THEN {_MANY} ELSE 0 END" if loose else "0"
         expected = f"SELECT n.root, n.d, n.u, 0 AS i, {more} AS more FROM :fk_numbers n"
-        if self._change.into:
-            side = f"{sql.literal(self._change.into)}::regclass::oid"
-            expected += f" UNION ALL SELECT {side}, 0, 0, :fk_n, 0"
-        return self._compared(expected)
+        return self._compared(expected + self._side(":fk_n"))
+
+    @property
+    def _dry(self) -> bool:
+        """Whether it has to do just what a dry run did."""
+        return self._preview.dry and self._max_rows is None
+
+    def _side(self, rows: str) -> str:
+        """That these rows come into the side table, if there is one."""
+        into = self._change.into
+        return f" UNION ALL SELECT {sql.literal(into)}::regclass::oid, 0, 0, {rows}, 0" if into else ""
 
     def _check_touched(self) -> list[str]:
-        """As many rows changed as were locked; of an INSERT, as were announced, or no more than it is about."""
+        """As many rows changed as were locked, or as a dry run saw; of an INSERT as were announced, or not too many."""
         if self._change.verb is not Verb.INSERT:
-            return psql.guard(":fk_touched <> :fk_n", "%s rows changed, in place of %s", ":fk_touched", ":fk_n")
+            wanted = str(self._preview.rows) if self._dry else ":fk_n"
+            return psql.guard(f":fk_touched <> {wanted}", "%s rows changed, in place of %s", ":fk_touched", wanted)
         bad = ":fk_touched > :fk_n" if self._max_rows is not None else f":fk_touched <> {self._preview.rows}"
         most = ":fk_n" if self._max_rows is not None else str(self._preview.rows)
         return psql.guard(bad, "%s rows were inserted, in place of %s", ":fk_touched", most)
@@ -371,7 +310,7 @@ class StepScript:
         only = " AND NOT other" if self._preview.triggers else ""
         return [
             f"WITH expected (root, d, u, i, more) AS ({expected}),",
-            f"{_WRONG}{only})",
+            f"{WRONG}{only})",
             *psql.guard("count(*) > 0", "%s", "string_agg(words, '; ')", over="FROM wrong"),
         ]
 
@@ -380,7 +319,7 @@ class StepScript:
         keys = self._material.keys
         if not self._material.parents:
             return []
-        arrays = ", ".join(_array(f"key_{at}", "text") for at in range(1, len(keys) + 1))
+        arrays = ", ".join(array(f"key_{at}", "text") for at in range(1, len(keys) + 1))
         names = ", ".join(f'"{at}"' for at in range(1, len(keys) + 1))
         rows = f"SELECT {typed(keys)} FROM ROWS FROM ({arrays}) WITH ORDINALITY AS v ({names}, n)"
         return psql.guard(

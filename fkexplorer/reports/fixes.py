@@ -40,12 +40,7 @@ def preview_lines(schema: Schema, preview: Preview, *, cells: int, ascii: bool =
         say.line(f"The server may refuse it: {_blocked(schema, preview, blocked)} (d tries it out)", "unknown")
     for blocked in preview.left_behind:
         say.line(f"It leaves new orphans: {_blocked(schema, preview, blocked)}", "severe")
-    if preview.effects:
-        say.heading("rows" + (", as a dry run counted them" if preview.dry else ""))
-        for effect in preview.effects:
-            say.line(_effect(schema, preview, effect))
-        if preview.lost:
-            say.line(f"{number(preview.lost, 'row')} stay out, kept by {', '.join(preview.lost_to)}", "unknown")
+    _rows(say, schema, preview)
     say.triggers(preview.triggers, dry=preview.dry)
     say.sql(statements(preview))
     say.sample("as they are", preview.before, cells)
@@ -66,6 +61,20 @@ def preview_lines(schema: Schema, preview: Preview, *, cells: int, ascii: bool =
     say.line(f"takes about {duration(preview.seconds)}; may be done as {preview.privilege}")
     say.lasting(preview.lasting)
     return say.lines
+
+
+def _rows(say: _Lines, schema: Schema, preview: Preview) -> None:
+    """How many rows of which table it touches."""
+    if not preview.effects:
+        return
+    say.heading("rows" + (", as a dry run counted them" if preview.dry else ""))
+    for effect in preview.effects:
+        say.line(_effect(schema, preview, effect))
+    if preview.rows < preview.found:
+        kept = f"{exact(preview.found - preview.rows)} of {number(preview.found, 'row')}"
+        say.line(f"triggers keep {kept} from it" + (": nothing would change" if preview.cancelled else ""), "unknown")
+    if preview.lost:
+        say.line(f"{number(preview.lost, 'row')} stay out, kept by {', '.join(preview.lost_to)}", "unknown")
 
 
 def undo_lines(preview: UndoPreview, *, ascii: bool = False) -> list[Line]:

@@ -160,7 +160,8 @@ def hashes(conninfo: str) -> dict[str, str]:
     with psycopg.connect(conninfo, autocommit=True) as connection:
         tables = connection.execute(
             "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-            " WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema')"
+            " WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't'"
+            " AND n.nspname NOT IN ('pg_catalog', 'information_schema')"
         ).fetchall()
         found = {}
         for (name,) in tables:

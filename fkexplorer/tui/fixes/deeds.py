@@ -164,6 +164,8 @@ class Fix(Deed):
         """Nothing to do, or rows that the server would refuse."""
         if self.seen.nothing_to_do:
             return "there is nothing to do"
+        if self.seen.cancelled:
+            return "triggers cancel all of it: see above"
         return "the server would refuse it: see above" if self.seen.blockers else ""
 
     async def dry(self) -> None:

@@ -1,0 +1,65 @@
+"""Tells whether a second print of an error is the same one told again, or the next of its kind."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from fkexplorer.diagnosis.reading.drafts import Draft
+    from fkexplorer.diagnosis.reading.prefixes import Line
+    from fkexplorer.diagnosis.reading.said import Said
+
+AGAIN = 4
+"""Lines between two prints of one error by different hands, as a log line and the traceback under it."""
+_LINK = re.compile(
+    r"^\W{0,12}(?:\[?(?:cause|parent|original\w*|driverError|previous|nested\w*|inner\w*|source|errors?|err|"
+    r"details)\]?['\"]?\s*[:=]\s*(?!insert|update)|Caused by:|--->|Next [\w\\]+:|caused by)|(?:^|\s)\[cause\]"
+)
+_NOT_LINK = re.compile(r"^\W{0,3}errors?:\s")
+_CHAINED = ("exception was the direct cause", "another exception occurred")
+_HEADING = re.compile(r"^\S.*?(?:\b\w*(?:Error|Exception|Failure)\b|Traceback|Failed|⨯)|^Error$")
+_OPENS, _CLOSES = re.compile(r"[{\[(]\s*$"), re.compile(r"^\s*[}\])]+[,;]?\s*$")
+
+
+def follow(draft: Draft, text: str, *, told: bool) -> None:
+    """Keeps what a line tells of where in its dump an error is."""
+    if any(each in text for each in _CHAINED):
+        draft.linked = True
+    if _OPENS.search(text):
+        draft.depth += 1
+    elif _CLOSES.match(text):
+        draft.depth = max(draft.depth - 1, 0)
+    if not told and not draft.linked and not _LINK.search(text) and _HEADING.match(text):
+        draft.ended = True
+
+
+def is_again(draft: Draft, said: Said, line: Line, shape: str, when: datetime | None) -> bool:
+    """Whether this is one more print of the error that is open, or another part of it."""
+    if draft.ended:
+        return False
+    if draft.linked or (_LINK.search(line.text) and not _NOT_LINK.match(line.text)):
+        return True
+    indent = len(line.text) - len(line.text.lstrip())
+    if draft.depth > 0 and indent > 0:
+        return True
+    if draft.said.match is None or said.match is None:
+        return True  # A part that it lacks, as its code or its DETAIL.
+    if said.match.constraint is None and said.match.values is not None and said.message == "":
+        return draft.said.match.values is None or indent > draft.indent
+    apart = when is not None and draft.when is not None and _seconds(when, draft.when) > 2
+    return shape not in draft.shapes and draft.quiet <= AGAIN and not draft.blank and not apart
+
+
+def _seconds(one: datetime, other: datetime) -> float:
+    if (one.tzinfo is None) != (other.tzinfo is None):
+        return 0.0
+    return abs((one - other).total_seconds())
+
+
+def shape_of(text: str, said: Said) -> str:
+    """A line without the words of its message and without numbers: two prints by one hand have the same."""
+    at = text.find(said.message) if said.message else -1
+    return re.sub(r"\d+", "0", text[:at] if at >= 0 else text[:40]).strip()

@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from fkexplorer.database.errors import trouble_of
+from fkexplorer.diagnosis.reading.definitions import definitions
+from fkexplorer.diagnosis.reading.model import ErrorKind
 from fkexplorer.fixes.sql import literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from fkexplorer.database.connection import Database
+    from fkexplorer.diagnosis.reading.definitions import Definition
     from fkexplorer.diagnosis.reading.model import ParsedError
 
 NAME_BYTES = 63
@@ -97,24 +100,56 @@ def table_told(schema: str | None, text: str | None) -> Name | None:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """All names that an error tells."""
+    """All names that an error tells, and the statement in it that would have made the constraint."""
 
     constraint: Name | None
     child: Name | None
     parent: Name | None
-    columns: tuple[str, ...] | None
-    """Of the child, or of the parent where a delete was blocked."""
+    child_columns: tuple[str, ...] | None
+    parent_columns: tuple[str, ...] | None
+    defined: bool
+    """Both sides are as a statement in the text defines them."""
 
     @classmethod
     def of(cls, error: ParsedError) -> Told:
         """The names of this error."""
+        of_parent = error.kind is ErrorKind.STILL_REFERENCED
         constraint = error.constraint
-        return cls(
+        told = cls(
             Name(constraint, error.child_schema, spellings(constraint)) if constraint else None,
             table_told(error.child_schema, error.child_table),
             table_told(error.parent_schema, error.parent_table),
-            error.columns,
+            None if of_parent else error.columns,
+            error.columns if of_parent else error.parent_columns,
+            defined=False,
         )
+        made = _defined(error, told)
+        if made is None:
+            return told
+        return cls(
+            told.constraint,
+            told.child or table_told(made.schema, made.table),
+            told.parent or table_told(made.parent_schema, made.parent),
+            told.child_columns or made.columns,
+            told.parent_columns or made.parent_columns or None,
+            defined=True,
+        )
+
+
+def _defined(error: ParsedError, told: Told) -> Definition | None:
+    """The foreign key that the error is about, of those that its statement defines."""
+    found = definitions(error.statement.sql) if error.statement else ()
+    if told.constraint is not None:
+        forms = {form.casefold() for form in told.constraint.forms}
+        named = [each for each in found if (each.constraint or f"{_default(each)}fkey").casefold() in forms]
+        # PostgreSQL numbers the names of its own that are taken already.
+        own = [each for each in found if each.constraint is None and told.constraint.text.startswith(_default(each))]
+        found = tuple(named or own)
+    return found[0] if len(found) == 1 else None
+
+
+def _default(made: Definition) -> str:
+    return "_".join((made.table, *made.columns, ""))
 
 
 @dataclass(frozen=True, slots=True)

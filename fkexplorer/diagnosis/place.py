@@ -6,9 +6,13 @@ told; what only a constraint's name suggests is a guess, and never an edge.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from fkexplorer.diagnosis.absent import absences
+from fkexplorer.diagnosis.ancestry import deleted_from
+from fkexplorer.diagnosis.guessing import guesses
 from fkexplorer.diagnosis.model import Candidate, Evidence, Placed
 from fkexplorer.diagnosis.named_there import Name, Told, look
 from fkexplorer.diagnosis.reading.model import ErrorKind
@@ -26,7 +30,7 @@ _ABOVE = "SELECT conparentid FROM pg_catalog.pg_constraint WHERE oid = {}"
 
 
 async def place(database: Database, schema: Schema, error: ParsedError) -> Placed:
-    """The edge that an error means; several, where its text does not tell them apart; none.
+    """The edge that an error means; several, where its text does not tell them apart; guesses; none.
 
     Args:
         database: whom to ask for partitions and for what came since.
@@ -38,18 +42,30 @@ async def place(database: Database, schema: Schema, error: ParsedError) -> Place
     """
     told = Told.of(error)
     seen = await look(database, told)
-    return _Placing(schema, error, told, seen).placed()
+    placing = _Placing(schema, error, told, seen)
+    candidates = placing.candidates()
+    if not any(candidate.edge for candidate in candidates):
+        # Names are taken apart for some 10 ms, hashes are made for up to half a second.
+        more = await asyncio.to_thread(guesses, schema, told)
+        known = {candidate.label for candidate in candidates}
+        candidates += [each for each in more if each.label not in known]
+    here = database.facts.place
+    placing.evidence += absences(schema, told, seen, error, candidates, place=here)
+    placing.evidence += deleted_from(schema, error, placing.parent(candidates), seen.at)
+    if len(candidates) > 1:
+        listed = ", ".join(each.label for each in candidates)
+        placing.tell("ambiguous", f"The text may mean {len(candidates)} foreign keys: {listed}.", weight=80)
+    return Placed(tuple(candidates), tuple(placing.evidence))
 
 
 @dataclass(frozen=True, slots=True)
 class _Match:
-    """An edge that the names lead to, and what the text says otherwise."""
+    """An edge that the names lead to, and in what the text says otherwise."""
 
     edge: Relationship
     own: Own | None
     """The constraint as it is on the table that the text names."""
     table: bool
-    """The text names another table."""
     parent: bool
     columns: bool
     schema: bool
@@ -68,18 +84,28 @@ class _Placing:
         self._error = error
         self._told = told
         self._seen = seen
-        self._evidence: list[Evidence] = []
+        self.evidence: list[Evidence] = []
 
-    def placed(self) -> Placed:
-        matches = _best(self._by_constraint() or self._by_tables())
-        candidates = tuple(self._candidate(match) for match in matches)
-        if len(candidates) > 1:
-            self._tell(
-                "ambiguous",
-                f"The text may mean {len(candidates)} foreign keys: {', '.join(each.label for each in candidates)}.",
-                weight=80,
-            )
-        return Placed(candidates, tuple(self._evidence))
+    def candidates(self) -> list[Candidate]:
+        """The edges that the names lead to; those are guesses that the text contradicts or does not name."""
+        if found := self._by_constraint():
+            return [self._candidate(match, "the constraint's name") for match in _best(found)]
+        known = [self._candidate(match, "the tables and columns that are named") for match in _best(self._by_tables())]
+        if self._told.constraint is None:
+            return known
+        renamed = "its name is another than the text says"
+        return [replace(each, edge=None, reasons=(*each.reasons, renamed)) for each in known]
+
+    def parent(self, candidates: list[Candidate]) -> int | None:
+        """OID of the table whose row is still referred to: the named one, else that of the only candidate."""
+        if self._told.parent is not None:
+            found = {
+                self._schema.partition_roots.get(each.oid, each.oid) for each in self._seen.tables(self._told.parent)
+            }
+            of_candidates = found & {each.parent for each in candidates}
+            found = of_candidates or (found & set(self._schema.tables))
+            return found.pop() if len(found) == 1 else None
+        return candidates[0].parent if len(candidates) == 1 else None
 
     def _by_constraint(self) -> list[_Match]:
         """The foreign keys of the name that is told."""
@@ -90,15 +116,15 @@ class _Placing:
         owns = [own for own in self._seen.constraints if own.name == form and own.root in self._schema.edges]
         if owns:
             return [self._match(self._schema.edges[own.root], own) for own in owns]
-        form = name.among(edge.name for edge in self._schema.edges.values())
+        form = name.among({edge.name for edge in self._schema.edges.values()})
         return [self._match(edge, None) for edge in self._schema.edges.values() if edge.name == form]
 
     def _by_tables(self) -> list[_Match]:
         """The foreign keys between the tables, and over the columns, that are told."""
         told = self._told
-        if told.constraint is not None or not (told.child or told.parent):
+        if not (told.child or told.parent):
             return []
-        if told.columns is None and not (told.child and told.parent):
+        if not (told.child_columns or told.parent_columns) and not (told.child and told.parent):
             return []
         matches = [self._match(edge, None) for edge in self._schema.edges.values()]
         return [each for each in matches if not (each.table or each.parent or each.columns)]
@@ -109,21 +135,24 @@ class _Placing:
         names = [(own.schema, own.relation)] if own else []
         of_child = [*names, *self._names(child, told.child)]
         of_parent = self._names(parent, told.parent)
-        sides = {
-            ErrorKind.MISSING_PARENT: [[pair.child.name for pair in edge.pairs]],
-            ErrorKind.STILL_REFERENCED: [[pair.parent.name for pair in edge.pairs]],
-        }.get(
-            self._error.kind,
-            [[pair.child.name for pair in edge.pairs], [pair.parent.name for pair in edge.pairs]],
-        )
         return _Match(
             edge,
             own,
             table=_differs(told.child, of_child),
             parent=_differs(told.parent, of_parent),
-            columns=told.columns is not None and not any(_same_columns(told.columns, side) for side in sides),
+            columns=self._columns_differ(edge),
             schema=_schema_differs(told.child, of_child) or _schema_differs(told.parent, of_parent),
         )
+
+    def _columns_differ(self, edge: Relationship) -> bool:
+        told = self._told
+        of_child = {pair.child.name.casefold() for pair in edge.pairs}
+        of_parent = {pair.parent.name.casefold() for pair in edge.pairs}
+        differ = told.child_columns is not None and not _same_columns(told.child_columns, of_child)
+        if differ and told.child_columns and self._error.kind is ErrorKind.OTHER:
+            # Where the direction is not told, they may be the parent's.
+            differ = not _same_columns(told.child_columns, of_parent)
+        return differ or (told.parent_columns is not None and not _same_columns(told.parent_columns, of_parent))
 
     def _names(self, table: Table, told: Name | None) -> list[tuple[str, str]]:
         """Schema and name of the table, and of those of its partitions that have the name that is told."""
@@ -134,19 +163,16 @@ class _Placing:
         ]
         return [*below, (table.schema, table.name)]
 
-    def _candidate(self, match: _Match) -> Candidate:
+    def _candidate(self, match: _Match, reason: str) -> Candidate:
         edge = match.edge
         child, parent = self._schema.child_of(edge), self._schema.parent_of(edge)
-        label = edge_label(self._schema, edge)
-        reasons = ["the constraint's name" if self._told.constraint else "the tables and columns that are named"]
-        otherwise = self._otherwise(match, child, parent)
         guess = self._doubtful(match)
         if not guess:
-            self._tell_difference(match, child)
+            self._tell_difference(match, child, parent)
         return Candidate(
             None if guess else edge.oid,
-            label,
-            (*reasons, *otherwise),
+            edge_label(self._schema, edge),
+            (reason, *self._otherwise(match, child, parent)),
             child.oid,
             parent.oid,
             tuple(pair.child.number for pair in edge.pairs),
@@ -167,32 +193,38 @@ class _Placing:
         if match.table and told.child:
             found.append(f"the text names the table {told.child.text}")
         if match.schema:
-            found.append(f"the text says schema {self._told_schema()}")
+            found.append(f"the text says schema {self._schemas(match, child, parent)[0]}")
         if match.parent and told.parent:
             found.append(f"the text says that it refers to {told.parent.text}, and it refers to {table_label(parent)}")
-        if match.columns and told.columns:
-            found.append(f"the text names the columns {', '.join(told.columns)}")
+        if match.columns:
+            named = (told.child_columns or ()) + (told.parent_columns or ())
+            found.append(f"the text names the columns {', '.join(named)}")
         if match.own and match.own.table != child.oid:
             found.append(f"{qualified(match.own.schema, match.own.relation)} is a partition of {table_label(child)}")
         return found
 
-    def _told_schema(self) -> str:
-        named = (self._told.child, self._told.parent)
-        return next((each.schema for each in named if each and each.schema), "")
+    def _schemas(self, match: _Match, child: Table, parent: Table) -> tuple[str, str]:
+        """The schema that the text tells, and the table that is in another."""
+        told = self._told
+        names = [(match.own.schema, match.own.relation)] if match.own else []
+        if told.child and told.child.schema and _schema_differs(told.child, [*names, *self._names(child, told.child)]):
+            return told.child.schema, table_label(child)
+        return (told.parent.schema or "" if told.parent else ""), table_label(parent)
 
-    def _tell_difference(self, match: _Match, child: Table) -> None:
+    def _tell_difference(self, match: _Match, child: Table, parent: Table) -> None:
         edge = match.edge
         if match.schema:
-            self._tell(
+            schema, table = self._schemas(match, child, parent)
+            self.tell(
                 "schema_differs",
-                f"The text says schema {self._told_schema()}; here {qualified(edge.name)} is in {child.schema}.",
+                f"The text says schema {schema}; here the table of {qualified(edge.name)} is {table}.",
                 edge=edge.oid,
                 weight=60,
             )
         own = match.own
         if own and own.oid != edge.oid:
             name = qualified(own.schema, own.relation, own.name)
-            self._tell(
+            self.tell(
                 "partition_clone",
                 f"{name} stands for {edge_label(self._schema, edge)} on a partition.",
                 edge=edge.oid,
@@ -201,20 +233,19 @@ class _Placing:
                 result=str(own.root),
             )
 
-    def _tell(
+    def tell(
         self, code: str, text: str, *, edge: int | None = None, weight: int = 0, query: str = "", result: str = ""
     ) -> None:
+        """Add what was found, once."""
         evidence = Evidence(code, text, self._seen.at, "the catalogue", query, result, edge, weight)
-        if evidence not in self._evidence:
-            self._evidence.append(evidence)
+        if evidence not in self.evidence:
+            self.evidence.append(evidence)
 
 
 def _best(matches: Iterable[_Match]) -> list[_Match]:
     """Those that agree best with the text, each edge once."""
     found = list(matches)
-    if not found:
-        return []
-    least = min(match.rank for match in found)
+    least = min((match.rank for match in found), default=())
     return list({match.edge.oid: match for match in reversed(found) if match.rank == least}.values())[::-1]
 
 
@@ -231,5 +262,5 @@ def _schema_differs(told: Name | None, names: list[tuple[str, str]]) -> bool:
     return form is not None and told.schema not in {schema for schema, name in names if name == form}
 
 
-def _same_columns(told: tuple[str, ...], columns: list[str]) -> bool:
-    return {each.casefold() for each in told} == {each.casefold() for each in columns}
+def _same_columns(told: tuple[str, ...], columns: set[str]) -> bool:
+    return {each.casefold() for each in told} == columns

@@ -1,0 +1,171 @@
+"""Pairs of columns that an error may mean where its foreign key is not in the catalogue: guesses with their reasons.
+
+They come from what the text tells of both sides, from the statement that would have made the constraint, and from the
+constraint's name.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from fkexplorer.diagnosis.constraint_names import in_words, readings
+from fkexplorer.diagnosis.model import Candidate
+from fkexplorer.schema.names import qualified, quote, table_label
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from fkexplorer.diagnosis.named_there import Name, Told
+    from fkexplorer.schema.model import Schema, Table
+
+_MOST = 5
+_ID = re.compile(r"(.+?)(?:_?(?i:id|uuid|key|ref|code|did)|Id|ID)$")
+
+
+def named_tables(schema: Schema, name: Name | None) -> list[Table]:
+    """The tables that a text may mean: those of the schema that it tells, where there is one of them in that."""
+    if name is None:
+        return []
+    form = name.among({table.name for table in schema.tables.values()})
+    found = [table for table in schema.tables.values() if table.name == form]
+    return [table for table in found if table.schema == name.schema] or found
+
+
+def guesses(schema: Schema, told: Told) -> list[Candidate]:
+    """The pairs that the names may mean, none of which is an edge by that; those with both sides there come first."""
+    found = [*_of_sides(schema, told), *_of_name(schema, told)]
+    if not found and told.constraint and (worded := in_words(told.constraint.forms[-1])):
+        found = _of_words(schema, told, *worded)
+    unique = list({candidate.label: candidate for candidate in reversed(found)}.values())[::-1]
+    whole = [each for each in unique if each.child is not None and each.parent is not None]
+    return (whole or unique)[:_MOST]
+
+
+def _of_sides(schema: Schema, told: Told) -> list[Candidate]:
+    """What the text, or the statement in it, tells of both sides."""
+    if told.child is None or told.parent is None or not told.child_columns:
+        return []
+    why = "the statement defines it" if told.defined else "the text names both sides"
+    children: Sequence[Table | str] = named_tables(schema, told.child) or [_absent(told.child)]
+    parents: Sequence[Table | str] = named_tables(schema, told.parent) or [_absent(told.parent)]
+    return [
+        _candidate(child, told.child_columns, parent, told.parent_columns, [why])
+        for child in children
+        for parent in parents
+    ]
+
+
+def _of_name(schema: Schema, told: Told) -> list[Candidate]:
+    """What the constraint's name tells, by the tables that there are."""
+    if told.constraint is None:
+        return []
+    tables = list(schema.tables.values())
+    children = named_tables(schema, told.child) if told.child else tables
+    found: list[Candidate] = []
+    for reading in readings(told.constraint.forms[0], children, tables, told.child_columns or ()):
+        columns = reading.columns or told.child_columns
+        if not columns:
+            continue
+        parents: list[Table] = [reading.parent] if reading.parent else named_tables(schema, told.parent)
+        reasons = [f"its name: {reading.why}"]
+        if not parents and told.parent is None:
+            parents = meant_by(tables, columns, reading.child)
+            reasons += [f"{columns[0]} looks like the key of {parent.name}" for parent in parents[:1]]
+        of_parent = reading.parent_columns or told.parent_columns
+        sides: list[Table | str | None] = [*parents] or [_absent(told.parent) if told.parent else None]
+        found += [_candidate(reading.child, columns, parent, of_parent, reasons) for parent in sides]
+    return found
+
+
+def _of_words(schema: Schema, told: Told, child: str, column: str) -> list[Candidate]:
+    """What the name tells by its words alone: its table is not there."""
+    if told.child is not None:
+        child = told.child.text
+    columns = told.child_columns or (column,)
+    tables = list(schema.tables.values())
+    parents: list[Table | str] = [*(named_tables(schema, told.parent) or meant_by(tables, columns, None))]
+    reasons = ["its name: child and column"]
+    if not parents and (match := _ID.fullmatch(columns[0])):
+        parents = [told.parent.text if told.parent else f"{match[1]}s"]
+        reasons.append(f"{columns[0]} looks like the key of {parents[0]}, which is not here either")
+    elif told.parent is None:
+        reasons += [
+            f"{columns[0]} looks like the key of {parent.name}" for parent in parents if not isinstance(parent, str)
+        ][:1]
+    return [_candidate(child, columns, parent, told.parent_columns or ("id",), reasons) for parent in parents]
+
+
+def meant_by(tables: Iterable[Table], columns: Sequence[str], child: Table | None) -> list[Table]:
+    """The tables whose key a column is called after: `user_id` after users, `primary_workspace_id` after workspaces.
+
+    Those in the child's schema alone, where there are any.
+    """
+    match = _ID.fullmatch(columns[0]) if len(columns) == 1 else None
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[^\W_A-Z]+", match[1]) if match else []
+    by_name: dict[str, list[Table]] = {}
+    for table in tables:
+        by_name.setdefault(_plain(table.name), []).append(table)
+    for start in range(len(words)):
+        stem = "".join(words[start:]).casefold()
+        forms = [stem, f"{stem}s", f"{stem}es", *([f"{stem[:-1]}ies"] if stem.endswith("y") else [])]
+        found = [table for form in forms for table in by_name.get(form, ()) if len(_key(table)) == 1]
+        if found:
+            return [table for table in found if child is not None and table.schema == child.schema] or found
+    return []
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").casefold()
+
+
+def _key(table: Table) -> tuple[str, ...]:
+    """The columns of its primary key."""
+    key = table.primary_key
+    return tuple(table.column(number).name for number in key.columns) if key else ()
+
+
+def _absent(name: Name) -> str:
+    """How the text calls a table that is not there, without what is only spelling."""
+    return name.forms[-1]
+
+
+def _candidate(
+    child: Table | str,
+    columns: Sequence[str],
+    parent: Table | str | None,
+    parent_columns: Sequence[str] | None,
+    reasons: Sequence[str],
+) -> Candidate:
+    of_parent = tuple(parent_columns or (_key(parent) if parent is not None and not isinstance(parent, str) else ()))
+    absent = [f"there is no table {each}" for each in (child, parent) if isinstance(each, str)]
+    one, other = _numbers(child, columns), _numbers(parent, of_parent)
+    for table, names, numbers in ((child, columns, one), (parent, of_parent, other)):
+        if table is not None and not isinstance(table, str) and not numbers:
+            absent.append(
+                f"{table_label(table)} has no such key" if not names else f"{table.name} lacks {', '.join(names)}"
+            )
+    return Candidate(
+        None,
+        f"{_side(child, columns)}:{_side(parent, of_parent) if parent is not None else '?'}",
+        (*reasons, *absent),
+        None if isinstance(child, str) else child.oid,
+        None if isinstance(parent, str) or parent is None else parent.oid,
+        one,
+        other if len(other) == len(one) else (),
+    )
+
+
+def _numbers(table: Table | str | None, columns: Sequence[str]) -> tuple[int, ...]:
+    """The numbers of its columns; none where one of them is not there."""
+    if table is None or isinstance(table, str):
+        return ()
+    numbers = {column.name: column.number for column in table.columns}
+    folded = {name.casefold(): number for name, number in numbers.items()}
+    found = [numbers.get(each, folded.get(each.casefold())) for each in columns]
+    return tuple(each for each in found if each is not None) if None not in found else ()
+
+
+def _side(table: Table | str, columns: Sequence[str]) -> str:
+    name = qualified(table) if isinstance(table, str) else table_label(table)
+    return f"{name}({', '.join(map(quote, columns))})" if columns else name

@@ -82,6 +82,7 @@ async def test_a_name_on_two_tables_is_ambiguous_until_the_table_is_told(users: 
     assert certain(await placed(users, constraint="owner", child_table="teams")) == "public.teams.owner"
 
 
+@pytest.mark.matrix
 async def test_another_schema_is_told_and_the_edge_found(users: str) -> None:
     found = await placed(users, constraint="notes_fk", child_table="notes", child_schema="public")
     assert certain(found) == "one.notes.notes_fk"
@@ -115,6 +116,7 @@ async def test_a_constraint_of_that_name_on_another_table_is_no_edge(users: str)
     assert "the text names the table remarks" in candidate.reasons
 
 
+@pytest.mark.matrix
 async def test_partitions_and_their_clones_lead_to_the_constraint_itself(make_database: Callable[[str], str]) -> None:
     conninfo = make_database("""
     CREATE TABLE p (id int PRIMARY KEY) PARTITION BY RANGE (id);

@@ -33,7 +33,7 @@ LIMITS = Limits(
 )
 CLOCK = "SELECT extract(epoch FROM pg_catalog.clock_timestamp())::float8"
 _WORDS = {
-    Kind.TIMED_OUT: ("timed_out", f"the look took more than {LIMITS.statement_timeout_ms / 1000:g} s"),
+    Kind.TIMED_OUT: ("timed_out", "the look took longer than it may"),
     Kind.LOCK: ("locked", "somebody holds a lock on the table, as ALTER TABLE takes it"),
     Kind.ROW_SECURITY: ("hidden_by_row_security", "row security hides rows from this role"),
 }
@@ -99,16 +99,22 @@ class Answer:
         return self.evidence(self.code, f"{what} is not known: {self.reason}.", result=result, weight=weight, edge=edge)
 
 
-async def ask(case: Case, look: Look) -> Answer:
+async def ask(case: Case, look: Look, *, ms: int = LIMITS.statement_timeout_ms) -> Answer:
     """Run the statement in a READ ONLY transaction of its own.
 
     Where row security would hide rows from the role, it counts those that the role may see, and `as_role` says so.
+
+    Args:
+        case: in which database, and which tables are large.
+        look: the statement.
+        ms: milliseconds that it may take.
 
     Raises:
         Trouble: the connection is lost.
     """
     refused = _refused(look)
-    limits = replace(LIMITS, row_security=look.table.row_security_active)
+    ms = min(ms, LIMITS.statement_timeout_ms)
+    limits = replace(LIMITS, statement_timeout_ms=ms, row_security=look.table.row_security_active)
     if refused is None and look.table.likely_bytes > case.max_bytes:
         limits = replace(limits, planner={**limits.planner, "enable_seqscan": "off"})
         refused = await _too_much(case, look, limits)

@@ -118,6 +118,13 @@ def holds(alias: str, column: Column, text: str | None, by: Operator) -> str:
     return sql.compared(_cast(own, column, by.left), by, _cast(_read(column, text), column, by.left))
 
 
+def holds_any(alias: str, column: Column, texts: Sequence[str], by: Operator) -> str:
+    """A condition: the column has one of these values; an index serves it."""
+    own = _cast(f"{alias}.{sql.name(column.name)}", column, by.left)
+    listed = ", ".join(_cast(_read(column, text), column, by.left) for text in texts)
+    return f"{own} OPERATOR({sql.name(by.schema)}.{by.name}) ANY (ARRAY[{listed}])"
+
+
 def count_text(number: int) -> str:
     """`0 rows`, `1 row`, `more than 10,000 rows`."""
     if number > MOST:

@@ -9,7 +9,8 @@ import psycopg
 
 from fkexplorer.database.model import Trouble
 from fkexplorer.fixes.model import Verb
-from fkexplorer.fixes.restore import Restoration, places_of
+from fkexplorer.fixes.pieces import places_of
+from fkexplorer.fixes.restore import Restoration
 from fkexplorer.fixes.writer import WriteLimits, looking
 from fkexplorer.schema.model import Schema
 

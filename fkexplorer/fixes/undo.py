@@ -13,6 +13,7 @@ import psycopg
 from fkexplorer.database.errors import trouble_of
 from fkexplorer.database.model import Trouble
 from fkexplorer.database.postgresql.pairs import read_pair
+from fkexplorer.fixes.ahead import Ahead
 from fkexplorer.fixes.entries import Conflict, Touched, UndoPreview
 from fkexplorer.fixes.guard import Names, Numbers, moved, user_triggers
 from fkexplorer.fixes.journal import who
@@ -67,12 +68,12 @@ async def undo_preview(
         raise Trouble(
             f"{entry} was made on {found.database}", "connect to that server to take it back", code="elsewhere"
         )
-    seen = _Seen()
+    seen, ahead = _Seen(), Ahead()
     try:
         async with looking(database, (limits or RunLimits()).transaction) as tx:
             for part in parts:
                 restoration = Restoration(schema, database.facts, journal.backup_folder(entry, part))
-                findings = await restoration.examine(tx)
+                findings = await restoration.examine(tx, ahead)
                 seen.conflicts += findings.conflicts
                 try:
                     ways = restoration.bypass(findings).ways(schema)
@@ -85,6 +86,7 @@ async def undo_preview(
                 for oid, verbs in restoration.verbs.items():
                     seen.verbs[oid] |= set(verbs)
                 seen.statements = restoration.statement.splitlines()
+                ahead.add(restoration)
             names = await Names.of(tx.rows, seen.tally)
             triggers = await user_triggers(tx.rows, {names.root(oid): verbs for oid, verbs in seen.verbs.items()})
     except psycopg.Error as error:

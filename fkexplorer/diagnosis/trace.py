@@ -52,7 +52,7 @@ MANY = 1_000
 SAMPLE = 3
 """Rows of a column that are shown."""
 SAMPLED = 40
-"""Columns of which rows are shown at most, those that are tied to the key first."""
+"""Columns of which rows are shown at most, of those that are tied to the key and of the others."""
 WIDTH = 80
 """Characters of a value of such a row at most."""
 WINDOW = 250
@@ -259,7 +259,11 @@ class _Search:
     async def _sample(self, end: float) -> None:
         """Read some rows of what was found and has no sample yet."""
         held = [target for target in self.all if self.rows.get(target.label)]
-        wanted = [target for target in held[:SAMPLED] if target.label not in self.samples]
+        wanted: list[Target] = []
+        for tied in (True, False):
+            group = [target for target in held if target.tied is tied]
+            new = [target for target in group if target.label not in self.samples]
+            wanted += new[: SAMPLED - (len(group) - len(new))]
         layouts: list[tuple[Target, Layout]] = []
         for target in wanted:
             self.samples[target.label] = ((), ())

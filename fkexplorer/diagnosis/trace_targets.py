@@ -34,8 +34,6 @@ _INTEGERS = {"int2": 15, "int4": 31, "int8": 63}
 """Types of integers by the bits of their greatest value."""
 _TEXTS = frozenset({"text", "varchar", "bpchar", "name", "citext"})
 _UUID = re.compile(r"(\{)?[0-9a-f]{4}(-?[0-9a-f]{4}){7}(?(1)\})", re.IGNORECASE)
-# One like `017` is a text of its own, and no number that would be printed so.
-_INTEGER = re.compile(r"0|-?[1-9][0-9]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +51,6 @@ class Target:
     """An index leads to those rows."""
     why_not: str = ""
     """Why it is not searched, where the catalogue or the value says so."""
-    unread: bool = False
-    """The value is none of its type's."""
 
     @property
     def label(self) -> str:
@@ -82,6 +78,8 @@ def targets(
         also: an edge that is not in the graph, as a guessed one.
     """
     start = (table.oid, tuple(column.number for column in columns))
+    # A text elsewhere is what PostgreSQL would print, and not what was typed.
+    value = tuple(as_read(text or "", column)[0] or text for text, column in zip(value, columns, strict=True))
     tied = _tied(graph, start, also)
     found = [_target(schema, value, place, role, tied=True) for place, role in tied.items()]
     known = {(place[0], frozenset(place[1])) for place in tied}
@@ -92,13 +90,20 @@ def targets(
         there = schema.tables[place[0]]
         reads = [_reads(one, there.column(number)) for one, number in zip(columns, place[1], strict=True)]
         if all(reads):
-            same = set(reads) == {"same"}
-            target = _target(schema, value, place, f"{'same' if same else 'other'} type, {kind}", tied=False)
             known.add(key)
-            # What a text could be in a column of another type, and is not, that column cannot hold.
-            if same or not target.unread:
-                found.append(target)
+            same = set(reads) == {"same"}
+            if same or _printed_so(value, [there.column(number) for number in place[1]]):
+                role = f"{'same' if same else 'other'} type, {kind}"
+                found.append(_target(schema, value, place, role, tied=False))
     return found
+
+
+def _printed_so(value: Key, columns: Sequence[Column]) -> bool:
+    """Whether columns of another type may hold the value, printed so: a text `017` is no number, a secret no key."""
+    if any(is_secret(column.name) for column in columns):
+        return False
+    printed = (as_read(text or "", column)[0] for text, column in zip(value, columns, strict=True))
+    return all(text and one in (text, text.lower()) for text, one in zip(value, printed, strict=True))
 
 
 def as_read(text: str, to: Column) -> tuple[str, str]:
@@ -108,12 +113,12 @@ def as_read(text: str, to: Column) -> tuple[str, str]:
     """
     of = (to.base_type or to.type).name
     if of in _INTEGERS:
-        plain = re.sub(r"^\s*(?:\+|(-))?0*(\d+)\s*$", lambda match: (match[1] or "") + match[2], text, flags=re.ASCII)
-        if not _INTEGER.fullmatch(plain) and plain != "-0":
+        if not re.fullmatch(r"\s*[+-]?[0-9]+\s*", text):
             return "", "not an integer"
-        if not -(1 << _INTEGERS[of]) <= int(plain[:40]) < 1 << _INTEGERS[of]:
+        # A number of thousands of digits is more than Python reads.
+        if len(text) > 100 or not -(1 << _INTEGERS[of]) <= int(text) < 1 << _INTEGERS[of]:
             return "", f"out of the range of {to.type_text}"
-        return plain, ""
+        return str(int(text)), ""
     if of == "uuid":
         bare = text.strip("{}").replace("-", "").lower()
         if not _UUID.fullmatch(text):
@@ -233,7 +238,6 @@ def _target(schema: Schema, value: Key, place: Place, role: str, *, tied: bool) 
         condition(table, columns, value),
         indexed=leading(table, columns) is not None,
         why_not=_closed(table, columns, tied=tied) or unread,
-        unread=bool(unread),
     )
 
 

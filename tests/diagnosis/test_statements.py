@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fkexplorer.diagnosis.reading.definitions import definitions
 from fkexplorer.diagnosis.reading.literals import UNTOLD, Kind, tokens
 from fkexplorer.diagnosis.reading.model import Written
 from fkexplorer.diagnosis.reading.statements import Target, parameters_of, row_of, target_of
+from fkexplorer.diagnosis.reading.written import find_written
 from fkexplorer.fixes.sql import literal, name
 from fkexplorer.schema.names import quote
 
@@ -283,6 +285,9 @@ def test_a_hostile_text_takes_no_time_and_no_stack() -> None:
     assert row_of(Written("insert into t (a) values (1" + "::int" * 50_000 + ")")) is None
     assert row_of(Written("delete from t where " + "(" * 2_000 + "a = 1" + ")" * 2_000)) is None
     assert row_of(Written("insert into t (a) values ('" + "x" * 500_000)) is None
+    assert parameters_of("['" + "\\'" * 50_000) is None
+    assert find_written("\n" * 50_000) is None
+    assert len(definitions("create table t (a int references u, " * 3_000)) == 1
     assert parameters_of(repr([str(UUID(int=at)) for at in range(2_000)])) == tuple(
         str(UUID(int=at)) for at in range(2_000)
     )

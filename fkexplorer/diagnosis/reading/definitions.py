@@ -33,8 +33,9 @@ def definitions(sql: str) -> tuple[Definition, ...]:
     """The foreign keys that the statements of this text define, in their order."""
     every = tokens(sql)
     found: list[Definition] = []
-    for at, token in enumerate(every):
-        if not token.is_word("table") or not at or not every[at - 1].is_word("create", "alter", "temp", "unlogged"):
+    at = 0
+    while (at := at + 1) < len(every):
+        if not every[at].is_word("table") or not every[at - 1].is_word("create", "alter", "temp", "unlogged"):
             continue
         start = at + 1
         while start < len(every) and every[start].is_word("if", "not", "exists", "only"):
@@ -42,7 +43,7 @@ def definitions(sql: str) -> tuple[Definition, ...]:
         named, start = names(every, start)
         if not named:
             continue
-        end = upto(every, start)
+        at = end = upto(every, start)
         if start < end and every[start].is_sign("("):  # CREATE TABLE
             start, end = start + 1, upto(every, start + 1)
         for part in split(every[start:end]):

@@ -147,6 +147,8 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
+        self._stray: set[str] = set()
+        """Quotes that begin no string, since none of their kind closes one up to the end."""
         self.closed = True
         """Whether every bracket was closed."""
 
@@ -250,9 +252,11 @@ class _Reader:
         text, depth = self._text, 0
         while self._at < len(text):
             character = text[self._at]
-            if character in "'\"`" and (match := _STRING.match(text, self._at)):
-                self._at = match.end()
-                continue
+            if character in "'\"`" and character not in self._stray:
+                if match := _STRING.match(text, self._at):
+                    self._at = match.end()
+                    continue
+                self._stray.add(character)
             if character in "([{<":
                 depth += 1
             elif character == ">":  # of an object or a binary, not of `=>`

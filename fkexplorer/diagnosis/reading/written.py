@@ -24,7 +24,7 @@ _CANDIDATES = 20
 
 # What stands before a statement: a quote, a label, a bracket, `Batch entry 0`, the start of a line.
 _START = re.compile(
-    r"""(?:(?P<quote>['"`])|[:=\[\](){}>]|\bentry\ \d+|^|\n)\s*
+    r"""(?:(?P<quote>['"`])|[:=\[\](){}>]|\bentry\ \d+|^|\n)\s{0,80}
     (?P<sql>(?:insert\s+into|delete\s+from|with\s+\S+\s+as|merge\s+into|alter\s+table|create\s+table)\s
      |update\s+[^\n]{1,200}?\sset\s)""",
     re.VERBOSE | re.IGNORECASE,
@@ -32,13 +32,13 @@ _START = re.compile(
 # Where one that stands without quotes ends, besides at a bracket that it did not open: an empty line, a line that does
 # not go on as SQL does, what Knex and JDBC put behind it on the same line.
 _END = re.compile(
-    r"""\n\s*(?:\n|$)
-    |\n(?!\s*(?:[(),"`']|\d+\b(?!-)|[$:%@?]|--
+    r"""\n[ \t\r]*(?:\n|$)
+    |\n(?!\s{0,80}(?:[(),"`']|\d+\b(?!-)|[$:%@?]|--
      |(?:values|select|set|from|where|and|or|on|returning|default|null|using|as|join|left|inner|limit|union)\b))
     |\s+\[\[|\s-\ (?=insert\ or\ |update\ or\ |error)|\ was\ aborted|;\ nested\ exception|\s\[params|\s--\ PARAM""",
     re.VERBOSE | re.IGNORECASE,
 )
-_END_OF_DEFINITION = re.compile(r"\n\s*(?:\n|$)|;|\]\s*\n|\"\s+via\b")
+_END_OF_DEFINITION = re.compile(r"\n[ \t\r]*(?:\n|$)|;|\]\s*\n|\"\s+via\b")
 _LABEL = re.compile(
     r"""\b(?:params|parameters|bindings|args)["']?\s*[:=]\s*(?=[\[({])|\bparameters:\s(?=\$1\ =)"""
     r"""|\s(?=\[\[(?:"|nil))|(?=binding\ parameter\ [(\[]1[:\]])""",

@@ -351,13 +351,16 @@ async def test_a_table_that_is_locked_or_gone_takes_no_other_with_it(small: str)
         assert places(found)["public.c.a_id"] == 1
 
 
-async def test_time_that_runs_out_is_said_and_the_connection_is_of_use_afterwards(small: str) -> None:
-    async with opened(small) as there:
-        found = await traced(there, "a.id", "7", seconds=0.0)
+async def test_time_that_runs_out_is_said_and_the_next_trace_is_whole(small: str) -> None:
+    async with Proxy(small) as proxy, opened(proxy.conninfo) as there:
+        proxy.silence()
+        found = await traced(there, "a.id", "7", seconds=0.1)
         assert found.searched == 0
         assert set(reasons(found).values()) == {"time ran out"}
+        proxy.speak()
         found = await traced(there, "a.id", "7")
         assert places(found)["public.a.id"] == 1
+        assert reasons(found) == {}
 
 
 async def test_values_print_and_read_the_same_whatever_the_settings_are(small: str) -> None:

@@ -28,6 +28,7 @@ from fkexplorer.diagnosis.trace_targets import condition
 from fkexplorer.fixes import sql
 from fkexplorer.orphans.childless import creation_column
 from fkexplorer.orphans.predicate import EdgePredicate
+from fkexplorer.orphans.turns import size_text
 from fkexplorer.schema.keys import is_one_to_one
 from fkexplorer.schema.model import EdgeKind
 
@@ -175,7 +176,7 @@ async def _measured(case: Case, pair: Relationship) -> Gap:
     counted, triggers, functions = await _asked(
         case, [sql.written(totals), _TRIGGERS.format(table=source.oid), _FUNCTIONS.format(name=name)]
     )
-    problem = f"the tables are larger than {case.max_bytes} bytes" if large else ""
+    problem = f"the tables are larger than {size_text(case.max_bytes)}" if large else ""
     answer: Mapping[str, Any] = {}
     if isinstance(counted, psycopg.Error):
         failure = translate(counted)

@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from fkexplorer.schema.model import Schema
 
 _KINDS = {"v": "a view", "m": "a materialized view", "S": "a sequence"}
+_CONSTRAINTS = {
+    "c": "a CHECK",
+    "n": "a NOT NULL",
+    "p": "the primary key",
+    "t": "a constraint trigger",
+    "u": "a unique key",
+    "x": "an EXCLUDE",
+}
 _OF_DEFINITIONS = frozenset(
     {
         Topic.RELATION_MISSING,
@@ -36,7 +44,7 @@ _OF_DEFINITIONS = frozenset(
 def absences(
     schema: Schema, told: Told, seen: Seen, error: ParsedError, candidates: Sequence[Candidate], *, place: str
 ) -> list[Evidence]:
-    """What is not here of the names that an error tells; nothing where its edge is certain.
+    """What is not here of the names that an error tells, and what is here against its words.
 
     Args:
         schema: the catalogue.
@@ -46,9 +54,10 @@ def absences(
         candidates: the edges and guesses that they led to.
         place: `user@host/database`.
     """
+    absences_of = _Absences(schema, told, seen, error, candidates)
     if any(candidate.edge for candidate in candidates):
-        return []
-    return _Absences(schema, told, seen, error, candidates).all(place)
+        return absences_of.made_since()
+    return absences_of.all(place)
 
 
 class _Absences:
@@ -66,7 +75,16 @@ class _Absences:
             error.kind in (ErrorKind.CANNOT_IMPLEMENT, ErrorKind.NO_UNIQUE) or error.topic in _OF_DEFINITIONS
         )
 
+    def made_since(self) -> list[Evidence]:
+        """That a constraint is here now, where the error says that it could not be made."""
+        name = self._told.constraint
+        if name is None or not self._of_definition:
+            return []
+        text = f"There is a constraint {qualified(name.forms[-1])} now: it was made after the error, or is another one."
+        return [self._evidence("constraint_exists", text, 70)]
+
     def all(self, place: str) -> list[Evidence]:
+        """What is not here."""
         found = []
         constraint = self._told.constraint
         if constraint is not None:
@@ -102,9 +120,20 @@ class _Absences:
             return True
         return any(self._there(name) for name in (self._told.child, self._told.parent) if name)
 
+    def _counted(self) -> str:
+        """How much of what the error names is here: a hint whether it is the right database."""
+        names = [name for name in (self._told.child, self._told.parent) if name]
+        told = len(names) + (self._told.constraint is not None)
+        there = sum(map(self._there, names)) + bool(self._seen.constraints)
+        return f"{there} of {told} names in the error are here"
+
     def _constraint(self, name: Name) -> Evidence:
         if any(own.root not in self._schema.edges for own in self._seen.constraints):
             return self._evidence("catalogue_outdated", f"{name.text} was made after the catalogue was read.", 70)
+        if self._seen.others:
+            own = self._seen.others[0]
+            text = f"{qualified(own.name)} is no foreign key, but {_CONSTRAINTS[own.kind]} of"
+            return self._evidence("no_foreign_key", f"{text} {qualified(own.schema, own.relation)}.", 70)
         if self._of_definition:
             text = f"There is no constraint {qualified(name.text)}: the statement that was to make it failed."
         elif self._seen.constraints:
@@ -114,7 +143,7 @@ class _Absences:
             )
         else:
             text = f"There is no constraint {qualified(name.text)} here: it was dropped or renamed, or was never made."
-        return self._evidence("constraint_absent", text, 70)
+        return self._evidence("constraint_absent", text, 70, result=self._counted())
 
     def _table(self, name: Name, *, made: bool) -> Evidence:
         if made:
@@ -144,7 +173,7 @@ class _Absences:
         text += (
             " Is it the right database?" if not self._of_definition else " Unless all of it failed, it is another one."
         )
-        return self._evidence("other_database", text, 90)
+        return self._evidence("other_database", text, 90, result=self._counted())
 
-    def _evidence(self, code: str, text: str, weight: int) -> Evidence:
-        return Evidence(code, text, self._seen.at, "the catalogue", weight=weight)
+    def _evidence(self, code: str, text: str, weight: int, *, result: str = "") -> Evidence:
+        return Evidence(code, text, self._seen.at, "the catalogue", result=result, weight=weight)

@@ -36,16 +36,17 @@ _CLOCK = "SELECT extract(epoch FROM clock_timestamp())::float8"
 # The root of a clone is at the end of its conparentid's.
 _CONSTRAINTS = """
 WITH RECURSIVE up (own, at) AS (
- SELECT k.oid, k.oid FROM pg_constraint k WHERE k.contype = 'f' AND k.conname IN ({names})
+ SELECT k.oid, k.oid FROM pg_constraint k WHERE k.conrelid <> 0 AND k.conname IN ({names})
  UNION ALL SELECT u.own, k.conparentid FROM up u JOIN pg_constraint k ON k.oid = u.at WHERE k.conparentid <> 0)
-SELECT k.oid, k.conname, k.conrelid, n.nspname, c.relname, u.at
+SELECT k.oid, k.conname, k.conrelid, n.nspname, c.relname, u.at, k.contype::text
 FROM up u JOIN pg_constraint root ON root.oid = u.at AND root.conparentid = 0 JOIN pg_constraint k ON k.oid = u.own
  JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 """
 _RELATIONS = """
 SELECT c.oid, n.nspname, c.relname, c.relkind::text
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relname IN ({names}) AND c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S') AND n.nspname !~ '^pg_toast'
+WHERE c.relname IN ({names}) AND c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S')
+ AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp_|toast_temp_)'
 ORDER BY n.nspname COLLATE "C"
 """
 
@@ -154,7 +155,7 @@ def _default(made: Definition) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """A foreign key of the name that is told, as it is on one table: the constraint itself or a partition's clone."""
+    """A constraint of the name that is told, as it is on one table: itself, or a partition's clone of a foreign key."""
 
     oid: int
     name: str
@@ -163,6 +164,8 @@ class Own:
     relation: str
     root: int
     """OID of the constraint that it is a clone of, at the end of `conparentid`; its own where it is none."""
+    kind: str
+    """`pg_constraint.contype`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +185,9 @@ class Seen:
 
     at: datetime
     constraints: tuple[Own, ...]
+    """The foreign keys."""
+    others: tuple[Own, ...]
+    """The other constraints."""
     relations: tuple[Relation, ...]
 
     def tables(self, name: Name) -> list[Relation]:
@@ -202,18 +208,20 @@ async def look(database: Database, told: Told, also: Iterable[str] = ()) -> Seen
         Trouble: the server refused, or the connection is lost.
     """
     tables = {form for each in (told.child, told.parent) if each for form in each.forms} | set(also)
-    constraints = told.constraint.forms if told.constraint else ()
+    named = told.constraint.forms if told.constraint else ()
     try:
         [[(clock,)], owns, relations] = await database.glance(
             _CLOCK,
-            _CONSTRAINTS.format(names=_listed(constraints)),
+            _CONSTRAINTS.format(names=_listed(named)),
             _RELATIONS.format(names=_listed(sorted(tables))),
         )
     except psycopg.Error as error:
         raise trouble_of(error) from error
+    constraints = [Own(*row) for row in owns]
     return Seen(
         datetime.fromtimestamp(clock, UTC),
-        tuple(Own(*row) for row in owns),
+        tuple(own for own in constraints if own.kind == "f"),
+        tuple(own for own in constraints if own.kind != "f"),
         tuple(Relation(*row) for row in relations),
     )
 

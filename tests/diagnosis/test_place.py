@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 
+from fkexplorer.database.postgresql.reader import read_schema
 from fkexplorer.diagnosis.place import place
 from fkexplorer.diagnosis.reading.model import ErrorKind, ParsedError
-from tests.orphans.connected import opened
+from tests.orphans.connected import opened, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,13 +20,15 @@ if TYPE_CHECKING:
 
 MISSING, BLOCKED = ErrorKind.MISSING_PARENT, ErrorKind.STILL_REFERENCED
 
-SCHEMA = """
+LONG = "a_name_of_so_many_words_that_it_does_not_fit_into_what_postgresql_keeps_of_it"
+SCHEMA = f"""
 CREATE TABLE users (id int PRIMARY KEY, org int, login text, UNIQUE (org, login));
 CREATE TABLE sessions (id int PRIMARY KEY, user_id int REFERENCES users, org int, login text,
  CONSTRAINT by_login FOREIGN KEY (org, login) REFERENCES users (org, login));
 CREATE TABLE accounts (id int PRIMARY KEY, user_id int CONSTRAINT owner REFERENCES users);
 CREATE TABLE teams (id int PRIMARY KEY, user_id int CONSTRAINT owner REFERENCES users);
 CREATE TABLE "Order Items" (id int PRIMARY KEY, "userId" int CONSTRAINT "OrderOwner" REFERENCES users);
+CREATE TABLE {LONG} (id int PRIMARY KEY, user_id int CONSTRAINT {LONG} REFERENCES users);
 CREATE SCHEMA one; CREATE SCHEMA two;
 CREATE TABLE one.links (user_id int CONSTRAINT links_fk REFERENCES public.users);
 CREATE TABLE two.links (user_id int CONSTRAINT links_fk REFERENCES public.users);
@@ -72,6 +76,44 @@ async def test_one_edge_is_certain(users: str, told: dict[str, object]) -> None:
     found = await placed(users, **told)
     assert certain(found) == "public.sessions.sessions_user_id_fkey"
     assert codes(found) == set()
+
+
+@pytest.mark.parametrize("told", [{"constraint": LONG}, {"child_table": LONG, "columns": ("user_id",)}])
+async def test_a_name_is_cut_as_the_server_cuts_it(users: str, told: dict[str, object]) -> None:
+    assert certain(await placed(users, **told)) == f"public.{LONG[:63]}.{LONG[:63]}"
+
+
+async def test_names_in_quotes_and_in_another_case(users: str) -> None:
+    for told in (
+        {"constraint": "OrderOwner", "child_table": "Order Items"},
+        {"constraint": '"OrderOwner"', "child_table": 'public."Order Items"'},
+        {"constraint": "orderowner", "child_table": "order items"},
+        {"child_table": "Order Items", "columns": ("userId",)},
+    ):
+        assert certain(await placed(users, **told)) == 'public."Order Items"."OrderOwner"'
+
+
+async def test_a_constraint_that_was_made_after_the_catalogue_was_read_is_said(database_url: str) -> None:
+    await run(database_url, "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (p int)")
+    async with opened(database_url) as (database, schema):
+        await run(database_url, "ALTER TABLE c ADD CONSTRAINT c_p_fkey FOREIGN KEY (p) REFERENCES p")
+        error = ParsedError(MISSING, constraint="c_p_fkey", child_table="c")
+        found = await place(database, schema, error)
+        assert "catalogue_outdated" in codes(found)
+        again = await place(database, await read_schema(database), error)
+        assert again.edge is not None
+        assert codes(again) == set()
+        failed = await place(database, await read_schema(database), replace(error, kind=ErrorKind.CANNOT_IMPLEMENT))
+        assert failed.edge == again.edge
+        assert codes(failed) == {"constraint_exists"}
+
+
+async def test_a_key_that_is_no_foreign_key_is_said(users: str) -> None:
+    found = await placed(users, kind=ErrorKind.OTHER, constraint="users_org_login_key", child_table="users")
+    assert found.candidates == ()
+    assert [each.text for each in found.evidence] == [
+        "users_org_login_key is no foreign key, but a unique key of public.users."
+    ]
 
 
 async def test_a_name_on_two_tables_is_ambiguous_until_the_table_is_told(users: str) -> None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 UUID = "a7189b92-ba75-4160-8fa0-426bfe8fa33a"
 COMPOSED = "Zo\u00e9"
 
+pytestmark = pytest.mark.matrix
+
 SCHEMA = f"""
 CREATE TABLE users (id text PRIMARY KEY);
 INSERT INTO users VALUES ('guest'), ('McDonald'), (' padded'), ('007'), ('{UUID}'), ('{COMPOSED}');

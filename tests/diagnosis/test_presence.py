@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 BLOCKED = ErrorKind.STILL_REFERENCED
 
+pytestmark = pytest.mark.matrix
+
 SCHEMA = """
 CREATE TABLE users (id int PRIMARY KEY, org int, login text, UNIQUE (org, login));
 INSERT INTO users VALUES (1, 1, 'a'), (2, 1, 'b');

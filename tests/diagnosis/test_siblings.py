@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from fkexplorer.diagnosis.model import Evidence, Part
 
+pytestmark = pytest.mark.matrix
+
 SCHEMA = """
 CREATE TABLE users (id int PRIMARY KEY);
 CREATE TABLE installations (id uuid PRIMARY KEY);

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from fkexplorer.diagnosis.reading import formats, words
 from fkexplorer.diagnosis.reading.drafts import Draft
-from fkexplorer.diagnosis.reading.lines import AFTER, hits
+from fkexplorer.diagnosis.reading.lines import AFTER
+from fkexplorer.diagnosis.reading.messages import could_match
 from fkexplorer.diagnosis.reading.prefixes import SEVERE, SEVERITY, Label, Line, alike, cleaned, label
 from fkexplorer.diagnosis.reading.prints import follow, is_again, shape_of
 from fkexplorer.diagnosis.reading.said import Said, agree, detail, joined, of_text
@@ -30,6 +31,10 @@ _BEFORE = 30
 _STACK = re.compile(r"^(?:\s+|[\t ]*at )\S")
 _SERVERS = re.compile(r"\d")
 _NO_SERVER = re.compile(r"Exception|Error|Violation|SQLSTATE|goose|psql:|pg_restore|[/\\]\w+\.\w+:|@\w+\.\w+\(")
+_BEGINS = " or "
+"""What the first piece of a message that was broken has in it, where it has nothing else of one."""
+_TIMED = 80
+"""Lines before an error of which the last time is taken as its own, where its line has none."""
 
 
 class Gatherer:
@@ -40,28 +45,32 @@ class Gatherer:
         self._today = today
         self._open: list[Draft] = []
         self._before: dict[str, deque[str]] = {}
-        self._times: dict[str, tuple[int, datetime]] = {}
-        self._held: list[tuple[Line, bytes]] = []
+        self._recent: dict[str, deque[Line]] = {}
+        self._held: list[tuple[Line, bool]] = []
+        self._lead = ""
+        """The line before those that are held back: a message may have begun in it."""
         self._record: list[str] = []
         """The lines of a csvlog's record that is not whole yet."""
         self._record_line = 0
         self._channel = ""
 
-    def take(self, number: int, raw: bytes) -> bool:
-        """One more line; whether it told something of an error."""
-        line = cleaned(number, raw)
-        if line.channel:
-            self._channel = line.channel
-        elif self._channel:
-            line = replace(line, channel=self._channel)
+    def take(self, number: int, raw: bytes, hit: bool) -> bool:  # noqa: FBT001 - as `Lines` gives it
+        """One more line; whether it told something of an error.
+
+        Args:
+            number: of the line, from 1.
+            raw: the line.
+            hit: whether a word of an error is in it.
+        """
+        line = cleaned(number, raw, self._channel)
+        self._channel = line.channel
         if self._record or formats.CSV.match(line.text):
             return self._csv(line)
         if self._held:
-            return self._hold(line, raw)
-        if self._may_be_broken(line, raw):
-            self._held.append((line, raw))
-            return True
-        return self._line(line, raw)
+            return self._hold(line, hit=hit)
+        if self._may_be_broken(line, hit=hit):
+            return self._begin(line, hit=hit)
+        return self._line(line, hit=hit)
 
     def pending(self) -> list[Draft]:
         """The errors that may get more lines, for looking at only."""
@@ -78,39 +87,53 @@ class Gatherer:
 
     # Lines that a console broke
 
-    def _may_be_broken(self, line: Line, raw: bytes) -> bool:
+    def _may_be_broken(self, line: Line, *, hit: bool) -> bool:
         text = line.text
-        if '{"' in text or not (hits(raw) or ")=(" in text):
+        if '{"' in text or not (")=(" in text or (hit and (could_match(text) or _BEGINS in text))):
             return False
-        return not whole(text, of_text(text))
+        said = of_text(text)
+        return not whole(text, said) and (said is not None or words.of_driver(text) is None)
 
-    def _hold(self, line: Line, raw: bytes) -> bool:
+    def _hold(self, line: Line, *, hit: bool) -> bool:
         first = self._held[0][0]
         named = label(line.text)
         if named is None and line.text.strip() and line.channel == first.channel:
-            self._held.append((line, raw))
-            text = unwrapped([each.text for each, _ in self._held])
+            self._held.append((line, hit))
+            texts = [each.text for each, _ in self._held]
+            text = unwrapped(texts) or (unwrapped([self._lead, *texts]) if self._lead else None)
             if text is not None:
                 self._held.clear()
-                return self._line(replace(first, text=text, whole=text), text.encode())
+                return self._line(replace(first, text=text), hit=True)
             if len(self._held) < LINES:
                 return True
             return self._release()
         self._release()
-        return self.take(line.number, raw)
+        if self._may_be_broken(line, hit=hit):
+            return self._begin(line, hit=hit)
+        return self._line(line, hit=hit)
+
+    def _begin(self, line: Line, *, hit: bool) -> bool:
+        """Holds a line back that may go on in the next, or may have begun in the one before."""
+        recent = self._recent.get(line.channel)
+        follows = recent and recent[-1].number == line.number - 1 and label(line.text) is None
+        self._lead = recent[-1].text if recent and follows else ""
+        if self._lead and (text := unwrapped((self._lead, line.text))) is not None:
+            return self._line(replace(line, text=text), hit=True)
+        self._held.append((line, hit))
+        return True
 
     def _release(self) -> bool:
         """Reads the first line that was held back as it is; those after it may be broken by themselves."""
         told = False
         while self._held:
-            (line, raw), rest = self._held[0], self._held[1:]
+            (line, hit), rest = self._held[0], self._held[1:]
             self._held = []
-            told |= self._line(line, raw)
+            told |= self._line(line, hit=hit)
             for at, (each, its) in enumerate(rest):
-                if self._may_be_broken(each, its):
+                if self._may_be_broken(each, hit=its):
                     self._held = rest[at:]
                     break
-                told |= self._line(each, its)
+                told |= self._line(each, hit=its)
         return told
 
     # csvlog and JSON
@@ -136,7 +159,7 @@ class Gatherer:
         draft.ended = True
         return True
 
-    def _json(self, line: Line) -> bool | None:
+    def _json(self, line: Line, *, hit: bool) -> bool | None:
         value = formats.json_in(line.text)
         if value is None:
             return None
@@ -147,10 +170,8 @@ class Gatherer:
             when = formats.when_of(value, self._today)
             for each in text.split("\n"):
                 inner = cleaned(line.number, each.encode())
-                inner = replace(inner, channel=inner.channel or channel or line.channel)
-                if when is not None:
-                    self._times[inner.channel] = (line.number, when)
-                told |= self._line(inner, each.encode())
+                inner = replace(inner, channel=inner.channel or channel or line.channel, when=when)
+                told |= self._line(inner, hit=hit)
             return told
         found = formats.records(value, self._today)
         server = "error_severity" in line.text
@@ -159,22 +180,26 @@ class Gatherer:
 
     # Text
 
-    def _line(self, line: Line, raw: bytes) -> bool:
+    def _line(self, line: Line, *, hit: bool) -> bool:
         text = line.text
-        when = time_of(line.whole, self._today)
-        if when is not None:
-            self._times[line.channel] = (line.number, when)
+        self._recent.setdefault(line.channel, deque(maxlen=_TIMED)).append(line)
         self._age(line)
         if not text.strip():
             for each in self._open:
                 each.blank |= each.channel == line.channel
             return False
-        if "{" in text and (hits(raw) or "STATEMENT" in text or "DETAIL" in text):
-            told = self._json(line)
+        if "{" in text and (hit or "STATEMENT" in text or "DETAIL" in text):
+            told = self._json(line, hit=hit)
             if told is not None:
                 return told
-        named = label(text)
-        teller = self._of_label(named, line) if named else self._of_text(line)
+        draft = self._latest(line.channel)
+        hit = hit or ")=(" in text
+        named = label(text) if hit or draft else None
+        teller = None
+        if named:
+            teller = self._of_label(named, line, hit=hit)
+        elif hit or draft:
+            teller = self._of_text(line, hit=hit)
         told = teller is not None
         draft = teller or self._latest(line.channel)
         if not told:
@@ -209,8 +234,11 @@ class Gatherer:
         return next((each for each in reversed(self._open) if each.channel == channel), None)
 
     def _time(self, channel: str, number: int) -> datetime | None:
-        line, when = self._times.get(channel, (0, None))
-        return when if when is not None and number - line <= _BEFORE else None
+        for line in reversed(self._recent.get(channel, ())):
+            when = line.when or time_of(line.whole, self._today)
+            if when is not None:
+                return when if number - line.number <= _TIMED else None
+        return None
 
     def _start(self, said: Said, number: int, channel: str, shape: str, *, server: bool) -> Draft:
         draft = Draft(said, number, channel, server)
@@ -226,15 +254,15 @@ class Gatherer:
         self._open.append(draft)
         return draft
 
-    def _of_label(self, named: Label, line: Line) -> Draft | None:
+    def _of_label(self, named: Label, line: Line, *, hit: bool) -> Draft | None:
         """What a line says that begins with a label."""
         if named.name in SEVERITY:
             if named.name not in SEVERE:
-                return self._of_text(line)
-            return self._severe(named, line)
+                return self._of_text(line, hit=hit)
+            return self._severe(named, line, hit=hit)
         draft = self._whose(named, line)
         if draft is None or (named.prefix and _speaks(named.prefix)):
-            return self._of_text(line)
+            return self._of_text(line, hit=hit)
         draft.part = named.name
         rest = named.rest
         if named.name == "DETAIL":
@@ -249,7 +277,7 @@ class Gatherer:
             self._add(draft, Said(**{field: rest.strip()}))  # type: ignore[arg-type]
         return draft
 
-    def _severe(self, named: Label, line: Line) -> Draft | None:
+    def _severe(self, named: Label, line: Line, *, hit: bool) -> Draft | None:
         rest = named.rest.strip()
         server = bool(_SERVERS.search(named.prefix)) and not _NO_SERVER.search(named.prefix)
         code = formats.sqlstate_of(rest[:5]) if rest[5:6] in {"", ":"} else None
@@ -260,7 +288,7 @@ class Gatherer:
             if said is not None:
                 said = replace(said, sqlstate=code or words.code_in(line.text))
         if said is None or not said.is_key:
-            other = self._of_text(line)
+            other = self._of_text(line, hit=hit)
             if other is None and server:
                 # One that is of no interest: the lines that follow are its own.
                 other = self._start(Said(), line.number, line.channel, "", server=True)
@@ -293,13 +321,13 @@ class Gatherer:
         draft.said = replace(draft.said, match=own, detail=draft.said.detail or (text.strip() if found else ""))
         return draft
 
-    def _of_text(self, line: Line) -> Draft | None:
+    def _of_text(self, line: Line, *, hit: bool) -> Draft | None:
         """What a line says that has no label."""
         text = line.text
         draft = self._latest(line.channel)
         if draft is not None and text.startswith("\t") and draft.server and draft.part:
             return draft
-        said = self._said(text)
+        said = self._said(text, hit=hit)
         if said is None:
             return None
         if said.is_key:
@@ -308,19 +336,26 @@ class Gatherer:
             return None
         return draft if self._add(draft, said) else None
 
-    def _said(self, text: str) -> Said | None:
+    def _said(self, text: str, *, hit: bool) -> Said | None:
         told: dict[str, str] = {}
         for name, value in formats.pairs(text):
             told.setdefault(name, value)
         told.pop("parameters", None)
         told.pop("sql", None)
         said = formats.said_by(told) if told else None
+        if not hit:
+            told_code = said is not None or "SQLS" in text
+            return self._coded(text, said) if told_code else None
         if said is None or said.match is None:
             found = of_text(text)
             said = found if said is None else joined(said, found) if found else said
         driver = words.of_driver(text)
         if driver is not None:
             said = driver if said is None else joined(said, driver)
+        return self._coded(text, said)
+
+    def _coded(self, text: str, said: Said | None) -> Said | None:
+        """With the SQLSTATE that a line tells beside the rest."""
         if said is not None and said.sqlstate is None and said.is_key:
             said = replace(said, sqlstate=words.code_in(text))
         elif said is None and (code := words.code_in(text)) is not None:

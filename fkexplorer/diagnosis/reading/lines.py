@@ -43,7 +43,8 @@ _ENGLISH = (
         b"system trigger",
     ),
 )
-_CODES = re.compile(rb"(?<![0-9A-Za-z])(?:23503|23001)(?![0-9A-Za-z])")
+_CODES = (b"23503", b"23001")
+_WORD = re.compile(rb"\w")
 _STACK = re.compile(rb"^[^\n]{0,60}?(?:\bat |\bFile \"|\.\.\. \d+ more|\bfrom [/\w])")
 
 
@@ -70,13 +71,20 @@ def _needles() -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
 def hits(block: bytes) -> list[int]:
     """Where in a block the words of an error are, in order; one for each line at most is needed, more do no harm."""
     plain, others = _needles()
-    found = [match.start() for match in _CODES.finditer(block)] if b"23503" in block or b"23001" in block else []
+    found: list[int] = []
     for needle in plain if block.isascii() else (*plain, *others):
         at = block.find(needle)
         while at >= 0:
             found.append(at)
             end = block.find(b"\n", at)
             at = block.find(needle, end) if end >= 0 else -1
+    for code in _CODES:
+        at = block.find(code)
+        while at >= 0:
+            # Within a longer number or an identifier it is no code.
+            if not _WORD.match(block, at + 5) and not (at and _WORD.match(block, at - 1)):
+                found.append(at)
+            at = block.find(code, at + 5)
     return sorted(found)
 
 
@@ -86,10 +94,11 @@ class Lines:
     What is given depends on the stream alone and not on how it was cut into pieces.
 
     Args:
-        take: gets a line's number from 1, and the line without its end; says whether it told something of an error.
+        take: gets a line's number from 1, the line without its end, and whether a word of an error is in it; says
+            whether it told something of an error.
     """
 
-    def __init__(self, take: Callable[[int, bytes], bool]) -> None:
+    def __init__(self, take: Callable[[int, bytes, bool], bool]) -> None:
         self._take = take
         self._decoder = _Decoder()
         self._pending = bytearray()
@@ -149,8 +158,8 @@ class Lines:
             end = data.find(b"\n", at)
             stop = end if end >= 0 else len(data)
             line = data[at:stop]
-            told = self._take(number, line)
-            if told or (hit is not None and hit < stop):
+            hits_it = hit is not None and hit < stop
+            if self._take(number, line, hits_it) or hits_it:
                 self._left = AFTER
             elif self._left and not _STACK.match(line):
                 self._left -= 1

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 from fkexplorer.diagnosis.reading.messages_known import FIELDS, LABELS, SEVERITIES
 from fkexplorer.diagnosis.reading.messages_pattern import data
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 LONGEST = 1 << 16
 """Characters of a line that are read; what follows is part of no error."""
@@ -21,10 +25,15 @@ _SYSLOG = re.compile(
     r"(?P<channel>[\w./-]+\[[\w.-]+\]): (?:\[[A-Z]\w*\] )?(?:\[\d+-\d+\] ?)?"
 )
 _BRACKETED = re.compile(r"^\[(?P<channel>[A-Za-z][\w./:-]*)\](?: |$)")
+_PREFIXES = ((_COMPOSE, "|"), (_KUBERNETES, " std"), (_SYSLOG, "]:"), (_BRACKETED, "]"))
+"""In the order in which they stand before each other, each with what must be in a line that has it."""
 _LEVELS = frozenset(
     {"error", "err", "warn", "warning", "info", "debug", "fatal", "trace", "notice", "critical", "panic", "cause"}
 )
-_LABELLED = re.compile(r"(\S+(?: \S+)?):(\s+|$)")
+_SPACE = frozenset({"", " ", "\t"})
+_COLONS = 24
+_LABELS_END = 400
+"""Characters of a line, and colons among them, up to which a label is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,8 @@ class Line:
     """Without what was put before it."""
     whole: str
     """As it was, without colours."""
+    when: datetime | None = None
+    """As the collector that wrapped it says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +63,14 @@ class Label:
     """What stands after it."""
 
 
-def cleaned(number: int, raw: bytes) -> Line:
-    """A line without colours, quotation marks of a chat, and the names of containers."""
+def cleaned(number: int, raw: bytes, channel: str = "") -> Line:
+    """A line without colours, quotation marks of a chat, and the names of containers.
+
+    Args:
+        number: of the line, from 1.
+        raw: the line.
+        channel: whose it is, if it does not say so itself.
+    """
     text = raw[:LONGEST].decode("utf-8", "replace").replace("\0", "").rstrip("\r\n")
     if "\x1b" in text or "#033" in text or "\u241b" in text:
         text = _COLOUR.sub("", text)
@@ -61,14 +78,14 @@ def cleaned(number: int, raw: bytes) -> Line:
     whole, channels = text, []
     if text.lstrip().startswith(">"):
         text = _QUOTED.sub("", text)
-    for pattern in (_COMPOSE, _KUBERNETES, _SYSLOG, _BRACKETED):
-        found = pattern.match(text)
+    for pattern, sign in _PREFIXES:
+        found = pattern.match(text) if sign in text else None
         if found and found["channel"].lower() not in _LEVELS:
             channels.append(found["channel"])
             text = text[found.end() :]
     if channels and "#011" in text:
         text = text.replace("#011", "\t")
-    return Line(number, " ".join(channels), text, whole)
+    return Line(number, " ".join(channels) or channel, text, whole)
 
 
 @cache
@@ -85,6 +102,7 @@ def _names() -> dict[str, str]:
 SEVERE = frozenset({"ERROR", "FATAL", "PANIC"})
 """The severities that refuse a statement."""
 SEVERITY = frozenset(SEVERITIES)
+_WITHIN = SEVERE | {"DETAIL", "STATEMENT"}
 
 
 def label(text: str) -> Label | None:
@@ -93,17 +111,23 @@ def label(text: str) -> Label | None:
     A label within a line is one only with the two spaces after it that the server writes, or if it is English.
     """
     names = _names()
-    for found in _LABELLED.finditer(text[:400]):
-        words = found[1]
-        for word in (words, words.rpartition(" ")[2]):
-            name = names.get(word) or names.get(word.lstrip("[("))
+    at = -1
+    for _ in range(_COLONS):
+        at = text.find(":", at + 1, _LABELS_END)
+        if at < 0:
+            return None
+        if text[at + 1 : at + 2] not in _SPACE:
+            continue
+        last = text[max(at - 30, 0) : at].rsplit(None, 2)
+        for word in (" ".join(last[-2:]), last[-1].lstrip("[(") if last else ""):
+            name = names.get(word)
             if name is None:
                 continue
-            prefix = text[: found.end(1) - len(word)]
+            prefix, rest = text[: at - len(word)], text[at + 1 :]
             within = bool(prefix.strip())
-            if within and len(found[2]) < 2 and (word != name or name not in SEVERE | {"DETAIL", "STATEMENT"}):
+            if within and rest[:2] != "  " and (word != name or name not in _WITHIN):
                 continue
-            return Label(name, prefix, text[found.end() :])
+            return Label(name, prefix, rest.lstrip())
     return None
 
 

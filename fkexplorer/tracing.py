@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from fkexplorer.database.connection import Database
     from fkexplorer.schema.model import Column, Schema, Table
 
+SECONDS = 20.0
+"""What a search may take that somebody waits for, who can stop it by Ctrl-C."""
+
 
 @dataclass(frozen=True, slots=True)
 class TraceOptions:
@@ -44,7 +47,9 @@ async def trace(database: Database, console: Console, options: TraceOptions) -> 
     table, columns = asked(schema, options.columns)
     value = (options.value,) if len(columns) == 1 else tuple(next(csv.reader([options.value]), []))
     console.progress("searching")
-    found = await search(database, schema, Graph(schema), table, columns, value, max_bytes=options.max_bytes)
+    found = await search(
+        database, schema, Graph(schema), table, columns, value, max_bytes=options.max_bytes, seconds=SECONDS
+    )
     if options.format == "json":
         console.data(trace_json(found, schema, columns=columns_label(table, columns)) + "\n")
     else:

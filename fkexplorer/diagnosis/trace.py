@@ -120,7 +120,7 @@ async def trace_case(case: Case) -> Trace | None:
 def _whole(columns: Sequence[Column], value: Key) -> Key:
     if len(columns) != len(value):
         raise Trouble(
-            f"the value has {len(value)} parts, and the key {len(columns)} columns",
+            f"the key has {len(columns)} columns, and the value is for {len(value)}",
             "a value of several columns is a line of CSV, one part for each of them",
             code="usage",
         )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from fkexplorer.database.lines import one_line
 from fkexplorer.diagnosis.asking import Look
+from fkexplorer.diagnosis.trace_targets import equality as own_equality
 from fkexplorer.fixes import sql
 from fkexplorer.orphans.predicate import Incomparable
-from fkexplorer.schema.model import Operator
+from fkexplorer.schema.model import TypeName
 from fkexplorer.schema.names import quote
 from fkexplorer.schema.secrets import is_secret
 
@@ -16,11 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from fkexplorer.diagnosis.model import Key
-    from fkexplorer.schema.model import Column, ColumnPair, Relationship, Schema, Table, TypeName
+    from fkexplorer.schema.model import Column, ColumnPair, Operator, Relationship, Schema, Table
 
 MOST = 10_000
 """Rows of one key that are told: that there are more is all that a person needs to know."""
 _COUNTED = MOST + 1
+_DATES = frozenset(TypeName("pg_catalog", each) for each in ("date", "timestamp", "timestamptz"))
+_ISO = re.compile(r"\d{4,}-\d\d-\d\d.*|-?infinity")
 _WIDTH = 60
 """Characters of a value in a sentence."""
 
@@ -99,15 +103,12 @@ def rows_look(
 def equality(table: Table, column: Column, pair: ColumnPair | None = None) -> Operator:
     """By which operator a column is compared with a value of its own type.
 
-    That is the edge's own where it compares like with like, else an index's, else the one that PostgreSQL brings.
+    That is the edge's own where it compares like with like, else an index's, else that of its type's schema.
     """
     if pair and pair.equals and pair.equals.name == "=" and pair.equals.left == pair.equals.right:
         return pair.equals
-    for index in table.indexes:
-        for part in index.columns:
-            if part.number == column.number and part.equal is not None:
-                return part.equal
-    return Operator("pg_catalog", "=", None, None)
+    index = next((index for index in table.indexes if column.number in {part.number for part in index.columns}), None)
+    return own_equality(column, index)
 
 
 def holds(alias: str, column: Column, text: str | None, by: Operator) -> str:
@@ -123,6 +124,13 @@ def holds_any(alias: str, column: Column, texts: Sequence[str], by: Operator) ->
     own = _cast(f"{alias}.{sql.name(column.name)}", column, by.left)
     listed = ", ".join(_cast(_read(column, text), column, by.left) for text in texts)
     return f"{own} OPERATOR({sql.name(by.schema)}.{by.name}) ANY (ARRAY[{listed}])"
+
+
+def of_another_style(columns: Sequence[Column], values: Key) -> bool:
+    """Whether a date is among the values that was printed under another DateStyle than ISO: 01/02/2024 is two days."""
+    pairs = zip(columns, values, strict=True)
+    dates = [text for column, text in pairs if text is not None and (column.base_type or column.type) in _DATES]
+    return not all(_ISO.fullmatch(text) for text in dates)
 
 
 def count_text(number: int) -> str:

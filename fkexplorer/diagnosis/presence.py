@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from fkexplorer.diagnosis.keyed import (
     count_text,
     equality,
     key_text,
+    of_another_style,
     parent_look,
     rows_look,
     value_text,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 _CUTS = 8
 """Ways to cut a text into a key that are looked at."""
+_DDL = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:ALTER|CREATE)\s", re.IGNORECASE | re.DOTALL)
 _HOLDERS = """
 SELECT l.pid, l.granted FROM pg_catalog.pg_locks AS l WHERE l.locktype = 'transactionid' AND l.transactionid =
 """.strip()
@@ -56,6 +59,8 @@ async def presence(case: Case) -> Part:
     keys = _keys(case, edge)
     if not keys:
         part = await _without_key(case, edge, unknown=unknown)
+    elif of_another_style([pair.child for pair in edge.pairs], keys[0]):
+        part = await _of_another_style(case, edge, keys[0])
     else:
         blocked = error.kind is ErrorKind.STILL_REFERENCED
         try:
@@ -144,8 +149,7 @@ def _would_come_again(case: Case, edge: Relationship, looked: _Looked) -> bool |
 def _of_rows_there(case: Case, edge: Relationship) -> bool:
     """Whether the error came of rows that were there: the constraint was to be made, or to be validated."""
     written = case.error.statement
-    begins = written.sql.lstrip().upper() if written else ""
-    return edge.kind is not EdgeKind.DECLARED or begins.startswith(("ALTER ", "CREATE "))
+    return edge.kind is not EdgeKind.DECLARED or (written is not None and _DDL.match(written.sql) is not None)
 
 
 def _of_parent(case: Case, edge: Relationship, looked: _Looked) -> list[Evidence]:
@@ -330,6 +334,13 @@ async def _without_key(case: Case, edge: Relationship, *, unknown: bool) -> Part
             " the server's DETAIL. The server's log may have it."
         )
     return Part((Evidence(code, text, at, "the text", weight=100),))
+
+
+async def _of_another_style(case: Case, edge: Relationship, key: Key) -> Part:
+    """A date that may be read as two different ones is not looked for."""
+    columns = [pair.parent if case.error.kind is ErrorKind.STILL_REFERENCED else pair.child for pair in edge.pairs]
+    text = f"{key_text(columns, key)} was printed in a DateStyle that is not known here: which day it is can't be told."
+    return Part((Evidence("value_ambiguous", text, await clock(case.database), "the text", weight=100),))
 
 
 async def _incomparable(case: Case, edge: Relationship) -> Part:

@@ -190,6 +190,19 @@ def test_the_error_tells_which_of_several_rows_it_was() -> None:
     assert row_of(many, key={"u": "nobody"}) is None
 
 
+def test_the_rows_that_sqlalchemy_inserts_at_once_are_told_apart() -> None:
+    sql = (
+        "INSERT INTO t (a, u) SELECT p0::VARCHAR, p1::UUID"
+        " FROM (VALUES (%(a__0)s, %(u__0)s, 0), (%(a__1)s, %(u__1)s, 1))"
+        " AS imp_sen(p0, p1, sen_counter) ORDER BY sen_counter RETURNING t.id, t.id AS id__1"
+    )
+    many = written(sql, "{'a__0': 'x', 'u__0': '0b1c', 'a__1': 'y', 'u__1': '9f1e'}")
+    row = row_of(many, key={"u": "9f1e"})
+    assert row is not None
+    assert dict(row.values) == {"a": "y", "u": "9f1e"}
+    assert row_of(many) is None
+
+
 def test_the_tables_name_tells_which_of_several_statements_it_was() -> None:
     both = written("with x as (insert into a (k) values ('1') returning k) insert into b (k, v) select k, 'z' from x")
     assert row_of(both) is None

@@ -51,6 +51,8 @@ CONTEXT:  unnamed portal with parameters: $1 = '5', $2 = NULL
 STATEMENT:  INSERT INTO s (user_id, x)
 	VALUES ($1, $2)
 2026-11-24 10:00:00 LOG:  next"""
+ECTO = """[debug] QUERY ERROR db=1.2ms
+INSERT INTO "posts" ("user_id","at","note") VALUES ($1,$2,$3) RETURNING "id" [20481, ~N[2026-01-02 03:04:05], nil]"""
 BATCH = "Batch entry 0 insert into s (user_id) values (('4711'::int8)) was aborted: ERROR: insert or update on table"
 KNEX = 'update "s" set "user_id" = 5 where "id" = 6 - insert or update on table "s"'
 TOLD = {"id": "0b1c", "user_id": "acb42b05", "role": "member"}
@@ -61,6 +63,7 @@ TEXTS = {
     "typeorm": (TYPEORM, {"user_id": "u"}),
     "sqlalchemy": (SQLALCHEMY, {"id": "0b1c", "user_id": None}),
     "rails": (RAILS, {"user_id": "20481"}),
+    "ecto": (ECTO, {"user_id": "20481", "note": None}),
     "entity framework": (ENTITY, {"UserId": "7", "Note": "x"}),
     "hibernate": (HIBERNATE, {"user_id": "4711", "id": "5"}),
     "jdbc batch": (BATCH, {"user_id": "4711"}),

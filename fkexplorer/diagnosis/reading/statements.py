@@ -88,6 +88,8 @@ class _Statement:
         self._target = target
         self._at = at
         self._named = written.named
+        self._given: dict[str, Value] = {}
+        """What the columns of the VALUES that are selected from are, in the row at hand."""
         # A list of another length is not this statement's, or was cut in a wrong place.
         wanted = max((int(each.text) for each in every if each.kind is Kind.POSITION), default=0)
         self._parameters = written.parameters if len(written.parameters) == wanted else ()
@@ -156,7 +158,7 @@ class _Statement:
         return [UNTOLD if not piece or piece == "?" or piece in _FUNCTIONS else piece for piece in pieces]
 
     def _selected(self, at: int) -> list[list[Value]]:
-        """The one row of constants of `INSERT … SELECT`; what comes from a table is not told."""
+        """The rows of `INSERT … SELECT` from nowhere or from VALUES; what comes from a table is not told."""
         every = self._all
         if at < len(every) and every[at].is_word("select"):
             at += 1
@@ -168,7 +170,27 @@ class _Statement:
         items = split(every[at:end])
         if any(item and item[-1].is_sign("*") for item in items):
             return []
-        return [[self._value(_without_alias(item)) for item in items]]
+        rows: list[list[Value]] = []
+        for given in self._derived(end) or [{}]:
+            self._given = given
+            rows.append([self._value(_without_alias(item)) for item in items])
+        self._given = {}
+        return rows
+
+    def _derived(self, at: int) -> list[dict[str, Value]]:
+        """The rows of `FROM (VALUES …) AS name (column, …)`, as SQLAlchemy inserts many; none of anything else."""
+        every = self._all
+        inner = every[at + 1 : upto(every, at + 2) + 1]
+        if not bracketed(inner) or not inner[1].is_word("values"):
+            return []
+        at += len(inner) + 1
+        at += at < len(every) and every[at].is_word("as")
+        listed = every[at + 1 : upto(every, at + 2) + 1]
+        if not bracketed(listed):
+            return []
+        columns = [part[0].text for part in split(listed[1:-1]) if part]
+        rows = [split(row[1:-1]) for row in split(inner[2:-1]) if bracketed(row)]
+        return [dict(zip(columns, map(self._value, row), strict=False)) for row in rows]
 
     def _after_conflict(self, row: dict[str, Value]) -> dict[str, Value]:
         """The row as it is stored also where DO UPDATE changes one that is there: the rest may be that one's own."""
@@ -287,7 +309,7 @@ class _Statement:
             return self._named.get(token.text, UNTOLD)
         if token.is_word("null"):
             return None
-        return token.text if token.is_word("true", "false") else UNTOLD
+        return token.text if token.is_word("true", "false") else self._given.get(token.text, UNTOLD)
 
 
 def _is_no_sql(piece: str) -> bool:

@@ -35,13 +35,14 @@ _END = re.compile(
     r"""\n[ \t\r]*(?:\n|$)
     |\n(?!\s{0,80}(?:[(),"`']|\d+\b(?!-)|[$:%@?]|--
      |(?:values|select|set|from|where|and|or|on|returning|default|null|using|as|join|left|inner|limit|union)\b))
-    |\s+\[\[|\s-\ (?=insert\ or\ |update\ or\ |error)|\ was\ aborted|;\ nested\ exception|\s\[params|\s--\ PARAM""",
+    |\s+\[(?=[\[\d"n-])|\s\[params|\s--\ PARAM
+    |\s-\ (?=insert\ or\ |update\ or\ |error)|\ was\ aborted|;\ nested\ exception""",
     re.VERBOSE | re.IGNORECASE,
 )
 _END_OF_DEFINITION = re.compile(r"\n[ \t\r]*(?:\n|$)|;|\]\s*\n|\"\s+via\b")
 _LABEL = re.compile(
     r"""\b(?:params|parameters|bindings|args)["']?\s*[:=]\s*(?=[\[({])|\bparameters:\s(?=\$1\ =)"""
-    r"""|\s(?=\[\[(?:"|nil))|(?=binding\ parameter\ [(\[]1[:\]])""",
+    r"""|\s(?=\[(?:[\d"-]|nil|\[(?:"|nil)))|(?=binding\ parameter\ [(\[]1[:\]])""",
     re.VERBOSE | re.IGNORECASE,
 )
 _BARE = re.compile(r"\n\s*params: (.*)(?:\n|$)")

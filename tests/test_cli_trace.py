@@ -125,8 +125,8 @@ async def test_names_are_written_as_sql_writes_them_and_keys_as_csv(
     small: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     places = {"lines(o, n)", '"Odd.Schema"."Order Items"("Order Id", no)'}
-    for asked in ("lines(o,n)", '"Odd.Schema"."Order Items" ("Order Id", "no")', '"Order Items"("Order Id",no)'):
-        read = await document(small, capsys, asked, "1,2")
+    for written in ("lines(o,n)", '"Odd.Schema"."Order Items" ("Order Id", "no")', '"Order Items"("Order Id",no)'):
+        read = await document(small, capsys, written, "1,2")
         held = {each["place"].removeprefix("public."): each["rows"] for each in read["sightings"] if each["rows"]}
         assert held == dict(zip(sorted(places, reverse=True), (2, 1), strict=True))
     read = await document(small, capsys, '"Order Items"."Order Id"', "1")

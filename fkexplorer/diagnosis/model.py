@@ -137,7 +137,7 @@ class Sighting:
     keys: tuple[Key, ...] = ()
     """What identifies those rows, as a page's `keys` do."""
     not_searched: str = ""
-    """Why it was not searched, in a few words: `no index, 12 GiB`, `no SELECT`, `row security`, `not an uuid`."""
+    """Why it was not searched, in a few words: `no index, 12 GiB`, `no SELECT`, `row security`, `not a uuid`."""
     role: str = ""
     """What it is to the key: `parent key`, `refers to it`, `same type, unique`."""
     tied: bool = False

@@ -53,6 +53,8 @@ SAMPLE = 3
 """Rows of a column that are shown."""
 SAMPLED = 40
 """Columns of which rows are shown at most, of those that are tied to the key and of the others."""
+LONGEST = 10_000
+"""Characters of a value at most, since it goes with each of some thousand statements; an index holds 2,700 bytes."""
 WIDTH = 80
 """Characters of a value of such a row at most."""
 WINDOW = 250
@@ -94,21 +96,21 @@ async def trace(  # noqa: PLR0917 - what is asked about, in the order in which o
         seconds: what all of it may take; what is not looked into by then is told as such.
 
     Raises:
-        Trouble: the value has not as many parts as there are columns, or a part is NULL (`usage`); the connection is
-            lost, or could not be made.
+        Trouble: the value has not as many parts as there are columns, or a part is NULL or too long (`usage`); the
+            connection is lost, or could not be made.
     """
     found = targets(schema, graph, table, columns, value=_whole(columns, value))
     return await _Search(database, schema, found, max_bytes).trace(value, seconds)
 
 
 async def trace_case(case: Case) -> Trace | None:
-    """The same for the key that an error names, from the parent's side of its edge; None where it names none.
+    """The same for the key that an error names, from the parent's side of its edge; None where it names no whole one.
 
     Raises:
         Trouble: the connection is lost, or could not be made.
     """
     edge, key = case.edge, case.key
-    if edge is None or key is None or None in key:
+    if edge is None or key is None or None in key or _longest(key) > LONGEST:
         return None
     also = edge if edge.oid not in case.schema.edges else None
     parent = case.schema.parent_of(edge)
@@ -126,7 +128,15 @@ def _whole(columns: Sequence[Column], value: Key) -> Key:
         )
     if None in value:
         raise Trouble("a key with NULL in it refers to nothing", "give a value for each column", code="usage")
+    if _longest(value) > LONGEST:
+        raise Trouble(
+            f"the value has more than {LONGEST} characters", "no key is as long: give one of its parts", code="usage"
+        )
     return value
+
+
+def _longest(value: Key) -> int:
+    return max(len(part or "") for part in value)
 
 
 @dataclass(frozen=True, slots=True)

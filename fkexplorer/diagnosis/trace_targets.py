@@ -112,19 +112,24 @@ def as_read(text: str, to: Column) -> tuple[str, str]:
     What is neither an integer nor a uuid is left to the server.
     """
     of = (to.base_type or to.type).name
+    if "\0" in text or text != text.encode(errors="ignore").decode():
+        return "", "not a text that a database can hold"
     if of in _INTEGERS:
-        if not re.fullmatch(r"\s*[+-]?[0-9]+\s*", text):
-            return "", "not an integer"
-        # A number of thousands of digits is more than Python reads.
-        if len(text) > 100 or not -(1 << _INTEGERS[of]) <= int(text) < 1 << _INTEGERS[of]:
-            return "", f"out of the range of {to.type_text}"
-        return str(int(text)), ""
-    if of == "uuid":
-        bare = text.strip("{}").replace("-", "").lower()
-        if not _UUID.fullmatch(text):
-            return "", "not a uuid"
-        return f"{bare[:8]}-{bare[8:12]}-{bare[12:16]}-{bare[16:20]}-{bare[20:]}", ""
-    return text, ""
+        return _integer(text, _INTEGERS[of], to.type_text)
+    if of != "uuid":
+        return text, ""
+    bare = text.strip("{}").replace("-", "").lower()
+    printed = f"{bare[:8]}-{bare[8:12]}-{bare[12:16]}-{bare[16:20]}-{bare[20:]}"
+    return (printed, "") if _UUID.fullmatch(text) else ("", "not a uuid")
+
+
+def _integer(text: str, bits: int, type_text: str) -> tuple[str, str]:
+    if not re.fullmatch(r"\s*[+-]?[0-9]+\s*", text):
+        return "", "not an integer"
+    # A number of thousands of digits is more than Python reads.
+    if len(text) > 100 or not -(1 << bits) <= int(text) < 1 << bits:
+        return "", f"out of the range of {type_text}"
+    return str(int(text)), ""
 
 
 def equality(column: Column, index: Index | None = None) -> Operator:

@@ -43,7 +43,8 @@ CREATE UNIQUE INDEX ON b (c_name COLLATE "C");
 CREATE INDEX ON b (a_id);
 CREATE INDEX ON b (up) WHERE up IS NOT NULL;
 CREATE TABLE c (a_id smallint PRIMARY KEY REFERENCES a, small smallint UNIQUE);
-CREATE TABLE d (tenant int, number int, a_id bigint, PRIMARY KEY (tenant, number));
+CREATE TABLE d (tenant int, number int, a_id bigint REFERENCES a, PRIMARY KEY (tenant, number));
+CREATE INDEX ON d USING hash (a_id);
 CREATE TABLE e (tenant int, number int, extra text, FOREIGN KEY (number, tenant) REFERENCES d (number, tenant));
 CREATE TABLE parted (id int, b_id int REFERENCES b, PRIMARY KEY (id)) PARTITION BY RANGE (id);
 CREATE TABLE parted_low PARTITION OF parted FOR VALUES FROM (0) TO (100);
@@ -194,6 +195,7 @@ async def test_ties_lead_on_from_edge_to_edge_and_through_the_parts_of_a_key(sma
             "public.a.id": "parent key",
             "public.b.a_id": "refers to it",
             "public.c.a_id": "refers to it",
+            "public.d.a_id": "refers to it",
         }
         found = await traced(there, "e.tenant", "1")
         assert {each.label: each.role for each in found.sightings if each.tied} == {
@@ -217,7 +219,7 @@ async def test_a_key_of_several_columns_in_any_order(small: str) -> None:
         found = await traced(there, "e(number, tenant)", "5", "2")
         assert places(found) == {"public.d(number, tenant)": 1}
         assert at(found, "public.e(number, tenant)").rows == 0
-        for value in (("1",), ("1", None)):
+        for value in (("1",), ("1", None), ("1", "2" * 10_001)):
             with pytest.raises(Trouble) as raised:
                 await traced(there, "d(tenant, number)", *value)
             assert raised.value.code == "usage"
@@ -259,6 +261,9 @@ async def test_each_type_reads_the_value_in_its_own_way(small: str) -> None:
         assert reasons(await traced(there, "a.plain", "p1")) == {"public.a.secret_token": "named like a secret"}
         assert places(await traced(there, "a.secret_token", "token1")) == {"public.a.secret_token": 1}
         assert reasons(await traced(there, "a.feeling", "sad")) == {"public.a.feeling": "not of type public.mood"}
+        for impossible in ("a\0b", "a\udcffb"):
+            found = await traced(there, "a.plain", impossible)
+            assert reasons(found)["public.a.plain"] == "not a text that a database can hold"
         assert reasons(await traced(there, "a.made", "soon")) == {"public.a.made": "not of type date"}
 
 
@@ -436,5 +441,6 @@ async def test_on_every_server(database_url: str) -> None:
             "public.a.id": 1,
             "public.b.a_id": 42,
             "public.c.a_id": 1,
+            "public.d.a_id": 1,
         }
         assert all(each.sample for each in found.holding)

@@ -10,13 +10,16 @@ from hypothesis import strategies as st
 
 from fkexplorer.schema.names import (
     KEYWORDS,
+    columns_label,
     edge_label,
+    find_column,
     find_edges,
     find_tables,
     qualified,
     quote,
     similar_edges,
     similar_tables,
+    split_columns,
     table_label,
 )
 from tests.schema.samples import column, edge, schema, table, unhurried
@@ -188,3 +191,30 @@ def test_keywords_are_plain_words() -> None:
     assert all(re.fullmatch("[a-z_]+", word) for word in KEYWORDS)
     assert {"user", "order", "table", "select", "between", "left"} <= KEYWORDS
     assert not {"name", "key", "type", "value", "users"} & KEYWORDS
+
+
+@pytest.mark.parametrize(
+    ("text", "split"),
+    [
+        ("users.id", ("users", ["id"])),
+        ("auth.users.id", ("auth.users", ["id"])),
+        ('"a.b"."c.d"', ('"a.b"', ['"c.d"'])),
+        ("auth.users(a, B)", ("auth.users", ["a", "B"])),
+        ('t("x,y")', ("t", ['"x,y"'])),
+        ("users", None),
+        ("users.", None),
+        (".id", None),
+        ("", None),
+    ],
+)
+def test_a_table_and_its_columns(text: str, split: tuple[str, list[str]] | None) -> None:
+    assert split_columns(text) == split
+
+
+@given(st.sampled_from(HOSTILE), st.sampled_from(HOSTILE), st.lists(st.sampled_from(HOSTILE), min_size=1, unique=True))
+def test_the_label_of_columns_finds_them_again(place: str, name: str, columns: list[str]) -> None:
+    own = table(1, name, place, columns=tuple(column(at, each) for at, each in enumerate(columns, 1)))
+    split = split_columns(columns_label(own, own.columns))
+    assert split is not None
+    assert find_tables(schema([own], []), split[0]) == [own]
+    assert [find_column(own, each) for each in split[1]] == list(own.columns)

@@ -54,7 +54,13 @@ ROWS: list[tuple[str, str, str, Values]] = [
         "INSERT INTO a (id, owner, at, paid) VALUES ($1::UUID, $2::VARCHAR, $3::TIMESTAMP WITHOUT TIME ZONE, $4)",
         "(UUID('0b1c'), None, datetime.datetime(2026, 1, 2), True)",
         "a",
-        {"id": "0b1c", "owner": None, "paid": "true"},
+        {"id": "0b1c", "owner": None, "at": "2026-01-02 00:00:00", "paid": "true"},
+    ),
+    (
+        "INSERT INTO a (b, c, d) VALUES ($1::timestamp, $2::timestamp with time zone, $3::timestamptz)",
+        "[ '2026-01-02 03:04:05+01', '2026-01-02 03:04:05', 2026-01-02T03:04:05.000Z ]",
+        "a",
+        {"d": "2026-01-02T03:04:05.000Z"},
     ),
     (
         "INSERT INTO a (id, owner, at) VALUES (%s, %s, %s)",

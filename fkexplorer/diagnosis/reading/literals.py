@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import string
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -113,8 +113,11 @@ def tokens(sql: str) -> list[Token]:
     """The tokens of a text, without spaces and comments; they end where a string is not closed.
 
     Placeholders without a number (`?`, `%s`) are numbered in their order. `?` is one where the text has no others.
+    Where there is one with a percent sign, every other percent sign is doubled (PEP 249's `format` and `pyformat`).
     """
     found = list(_tokens(sql))
+    if any(sql[token.start] == "%" for token in found if token.kind in (Kind.POSITION, Kind.NAMED)):
+        return [replace(token, text=token.text.replace("%%", "%")) for token in found]
     if any(token.kind in (Kind.POSITION, Kind.NAMED) for token in found):
         return found
     number = 0

@@ -25,10 +25,17 @@ __all__ = ["Target", "parameters_of", "row_of", "target_of"]
 _INTEGERS = frozenset({"int", "integer", "int2", "int4", "int8", "smallint", "bigint", "serial", "bigserial", "oid"})
 _NUMBERS = frozenset({"numeric", "decimal", "real", "float", "float4", "float8", "double"})
 _CHANGES = frozenset(
-    {"char", "character", "bpchar", "name", "bit", "varbit", "bytea", "money", "interval", "time", "timetz"}
-    | {"date", "timestamp", "timestamptz"}
+    {"char", "character", "bpchar", "name", "bit", "varbit", "bytea", "money", "interval", "time", "timetz", "date"}
 )
 """Types that a cast to may change a text of: what is printed afterwards is not what was given."""
+_MOMENTS = {
+    "timestamp": False,
+    "timestamp without time zone": False,
+    "timestamptz": True,
+    "timestamp with time zone": True,
+}
+"""Types of a moment: a text with a zone keeps it in some of them, and one without needs none in the others."""
+_ZONE = re.compile(r"\d(?:Z|[+-]\d\d(?::?\d\d)?)$")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _INTEGER = re.compile(r"-?\d+")
 _FUNCTIONS = frozenset(
@@ -43,7 +50,7 @@ _IS_SQL = re.compile(
     r"[,()'\"\[]|::|^(?:\$\d|%s|%\(|[:@]\w|(?:case|not|array|row|interval|excluded|exists|select)\b)", re.IGNORECASE
 )
 """What makes a value in VALUES without quotes an expression, or not to be cut at its commas."""
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?(?:[+-]\d\d(?::?\d\d)?)?")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d(?::?\d\d)?)?")
 
 
 def target_of(sql: str) -> Target | None:
@@ -341,9 +348,11 @@ def _keeps(of: Sequence[Token], value: Value) -> bool:
     found, end = names(of, 0)
     if value is None or not found or isinstance(value, Untold):
         return value is None
-    if end < len(of):  # of two words, or with a length, or an array
-        return [each.text for each in of] == ["character", "varying"]
-    name = found[-1]
+    name = found[-1] if end == len(of) else " ".join(each.text for each in of)
+    if name in _MOMENTS:
+        return _MOMENT.fullmatch(value) is not None and bool(_ZONE.search(value)) == _MOMENTS[name]
+    if end < len(of):  # of several words, or with a length, or an array
+        return name == "character varying"
     if name in _INTEGERS:
         return _INTEGER.fullmatch(value) is not None
     if name in _NUMBERS:

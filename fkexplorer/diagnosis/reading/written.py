@@ -48,9 +48,8 @@ _LABEL = re.compile(
 _BARE = re.compile(r"\n\s*params: (.*)(?:\n|$)")
 # What may follow the line of bare parameters: anything else may be a part of the last one.
 _AFTER_BARE = re.compile(r"\s*(?:$|\n|at\s|\w+:|\[cause\]|\{|\}|detail\b|error\b)", re.IGNORECASE)
-_BEFORE = re.compile(
-    r"\[Parameters=\[(?P<listed>[^\n]*)\][^\n\]]*\]\s*$|(?P<server>parameters: \$1 = [^\n]*)\n", re.IGNORECASE
-)
+_BEFORE = re.compile(r"\[Parameters=\[(?=@)[^\n]*\]\s*$|parameters: \$1 = ", re.IGNORECASE)
+"""What has the parameters before the statement: Entity Framework on the line above, the server in its CONTEXT."""
 
 
 def find_written(text: str, child_table: str | None = None) -> Written | None:
@@ -106,6 +105,6 @@ def _parameters(text: str, begin: int, stop: int, end: int) -> tuple[Value, ...]
     if bare := _BARE.search(text, stop, end):
         return parameters_of(bare[1]) if _AFTER_BARE.match(text, bare.end()) else None
     for before in _BEFORE.finditer(text, max(0, begin - 10_000), begin):
-        if (given := parameters_of(before["listed"] or before["server"])) is not None:
+        if (given := parameters_of(text[before.start() : begin])) is not None:
             return given
     return None

@@ -169,9 +169,8 @@ class _Costs:
 
     def _merge(self) -> float:
         children = self._referring()
-        read = children * 0.05e-3 + self._parents * 0.08e-3
-        compared = 1.0 if self._integers else 1.6
-        return read * compared + self._hidden(self._child, children) + self._hidden(self._parent, self._parents)
+        read = children * 0.075e-3 + self._parents * 0.06e-3  # integers, uuid and text within 10 %
+        return read + self._hidden(self._child, children) + self._hidden(self._parent, self._parents)
 
     def _gaps(self) -> float:
         gaps = self._parents

@@ -75,7 +75,7 @@ def _ways(sized: Schema, name: str) -> list[Way]:
 MEASURED = {
     "dense keys": ("ints", 20 * MILLION, 5 * MILLION, {"span": 5 * MILLION}, Way.RANGE),
     "some holes": ("ints", 20 * MILLION, 0.1 * MILLION, {"span": 110_000}, Way.GAPS),
-    "a hole behind each key": ("ints", 20 * MILLION, 5 * MILLION, {"span": 10 * MILLION}, Way.MERGE),
+    "a hole behind each key": ("ints", 20 * MILLION, 5 * MILLION, {"span": 10 * MILLION}, Way.BITMAP),
     "far apart, and few": ("ints", 20 * MILLION, 0.1 * MILLION, {"span": 2**60}, Way.GAPS),
     "few distinct ones": ("ints", 20 * MILLION, 5 * MILLION, {"span": 10 * MILLION, "distinct": 900.0}, Way.SKIP),
     "nothing is visible": ("ints", 5 * MILLION, 0.1 * MILLION, {"span": 2**60, "visible": 0.0}, Way.GAPS),

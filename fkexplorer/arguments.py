@@ -191,6 +191,9 @@ def _fixes() -> dict[str, argparse.ArgumentParser]:
     )
     plan.add_argument("--rule", choices=RULES, help="add-constraint, change-on-delete: ON DELETE")
     plan.add_argument("--name", metavar="NAME", help="of the constraint to add, of quarantine's side table")
+    plan.add_argument(
+        "--strict-lock", action="store_true", help="keep others from writing the parent meanwhile: no race at all"
+    )
     plan.add_argument("--repeatable", action="store_true", help="for cron: whatever rows there are, up to --max-rows")
     plan.add_argument(
         "--max-rows", type=_positive, metavar="N", help="more rows than this end the script (--repeatable)"

@@ -64,6 +64,7 @@ class PlanOptions:
     name: str | None = None
     repeatable: bool = False
     max_rows: int | None = None
+    strict_lock: bool = False
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> PlanOptions:
@@ -142,6 +143,8 @@ def _check(options: PlanOptions) -> None:
             "--repeatable and --max-rows belong together",
             "write --repeatable --max-rows N: with more rows than N the script changes nothing",
         )
+    if options.strict_lock and options.action in _OF_CONSTRAINT:
+        raise _usage(f"{options.action} locks the parent as it needs to", "leave out --strict-lock")
     if options.repeatable and options.action in _OF_CONSTRAINT:
         raise _usage(f"{options.action} changes no rows, so that there is no most of them", "leave out --repeatable")
 
@@ -164,6 +167,7 @@ def request_of(schema: Schema, edge: Relationship, options: PlanOptions) -> Requ
         columns=dict(_column(schema, edge, text) for text in options.sets),
         rule=options.rule or "",
         name=options.name or "",
+        strict=options.strict_lock,
     )
 
 

@@ -54,6 +54,12 @@ async def planned(conninfo: str, arguments: list[str]) -> int:
     ("arguments", "query", "rows", "words"),
     [
         (["fk", "set-null"], "SELECT count(*) FROM c WHERE pid IS NULL", 3, "3 rows in 1 table, 1 step"),
+        (
+            ["fk", "set-null", "--strict-lock"],
+            "SELECT count(*) FROM c WHERE pid IS NULL",
+            3,
+            "3 rows in 1 table, 1 step",
+        ),
         (["c(pid)", "repoint", "--to", "7"], "SELECT count(*) FROM c WHERE pid = 7", 4, "3 rows in 1 table"),
         (["fk", "repoint", "--map", "{map}"], "SELECT count(*) FROM c WHERE pid = 2", 2, "1 row in 1 table"),
         (["fk", "insert-parents", "--set", "name='n'"], "SELECT count(*) FROM p WHERE name = 'n'", 3, "3 rows"),
@@ -103,6 +109,7 @@ async def test_a_plan_is_a_script_that_runs(
     assert words in said.err
     assert hashes(conninfo) == was
     assert "hunter2" not in said.out
+    assert ('LOCK TABLE ONLY "public"."p" IN SHARE MODE;' in said.out) is ("--strict-lock" in arguments)
     ran = await run_script(psql_of(18), conninfo, said.out, tmp_path)
     assert (ran.code, ran.err) == (0, ""), ran
     with psycopg.connect(conninfo) as connection:
@@ -130,6 +137,7 @@ async def test_a_plan_is_a_script_that_runs(
         (["fk", "delete", "--repeatable"], ["--repeatable and --max-rows belong together"]),
         (["fk", "delete", "--max-rows", "9"], ["--repeatable and --max-rows belong together"]),
         (["fk", "validate", "--repeatable", "--max-rows", "9"], ["leave out --repeatable"]),
+        (["fk", "validate", "--strict-lock"], ["leave out --strict-lock"]),
         (["fk", "validate"], ["3 rows would keep the server from it, by public.c.fk", "its orphans"]),
         (
             ["fk", "delete"],

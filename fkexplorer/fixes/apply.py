@@ -113,6 +113,8 @@ class Part:
             OSError: the backup could not be written.
         """
         task, change = self._task, self._task.change
+        if task.step.hold:
+            await tx.run(task.step.hold)
         if self._number == 0:
             for statement in task.step.first:
                 await tx.run(statement)

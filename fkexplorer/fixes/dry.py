@@ -42,7 +42,7 @@ async def dry_run(database: Database, schema: Schema, preview: Preview, limits: 
         raise Trouble("a change of the schema has no dry run", "its preview is all there is to know", code="impossible")
     try:
         async with writing(database, limits or WriteLimits()) as transaction:
-            for statement in step.first:
+            for statement in step.statements[:-1]:
                 await transaction.run(statement)
             before = await counters(transaction.rows)
             touched, _ = await transaction.change(step.change.sql)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fkexplorer.database.model import Trouble
 from fkexplorer.fixes import sql
 from fkexplorer.fixes.rows import impossible, incomplete, mapped, named, names_parent
 from fkexplorer.fixes.verdicts import new_values
@@ -91,4 +92,29 @@ async def check_name(ask: Ask, child: Table, name: str, *, known: bool) -> None:
     if rows:
         raise incomplete(
             f"{table_label(child)} has a constraint {quote(name)} already, on other columns", "give it another name"
+        )
+
+
+async def check_lockable(ask: Ask, parent: Table, version: int) -> None:
+    """Make sure that this role may keep others from writing the parent.
+
+    Args:
+        ask: runs a statement.
+        parent: the table.
+        version: of the server, as 180000.
+
+    Raises:
+        Trouble: it has none of the privileges for it (`denied`).
+    """
+    privileges = ["UPDATE", "DELETE", "TRUNCATE", *(["MAINTAIN"] if version >= 170000 else [])]
+    [(may, role)] = await ask(
+        f"SELECT has_table_privilege({parent.oid}::oid, {sql.literal(', '.join(privileges))}), current_user::text"
+    )
+    if not may:
+        label = table_label(parent)
+        listed = f"{', '.join(privileges[:-1])} or {privileges[-1]}"
+        raise Trouble(
+            f"{quote(role)} has none of {listed} on {label}: it may not lock it against writes",
+            f"GRANT {privileges[-1]} ON {label} TO {quote(role)}, or do it without the lock",
+            code="denied",
         )

@@ -5,17 +5,19 @@ Tried on servers from 12 to 18. A partitioned table stands for its partitions.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fkexplorer.fixes.bonds import affordable, countable
 from fkexplorer.fixes.model import Lock, Verb
+from fkexplorer.fixes.sql import source
 from fkexplorer.fixes.verdicts import DEFAULT
 from fkexplorer.schema.model import Action, TableKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from fkexplorer.fixes.model import Change
+    from fkexplorer.fixes.model import Change, DataStep
     from fkexplorer.fixes.reach import Reach
     from fkexplorer.schema.model import Column, Relationship, Schema
 
@@ -58,6 +60,7 @@ _BLOCKS = {
     ROW_SHARE: "keeps nobody waiting but ALTER and DROP TABLE, and deletes of the rows that are named",
     ROW_EXCLUSIVE: "reads go on, and writes of other rows; CREATE INDEX and ALTER TABLE wait",
     SHARE_UPDATE_EXCLUSIVE: "reads and writes go on; VACUUM, CREATE INDEX and ALTER TABLE wait",
+    SHARE: "reads go on; all writes to the table wait",
     SHARE_ROW_EXCLUSIVE: "reads go on; all writes to the table wait",
     ACCESS_EXCLUSIVE: "all others wait, reads too",
 }
@@ -141,6 +144,25 @@ def looks(schema: Schema, change: Change, touched: Iterable[int], known: Iterabl
     own = {lock.table for lock in known}
     others = [end for edge in edges if countable(schema, edge) for end in (edge.child, edge.parent)]
     return locks((table, ACCESS_SHARE) for table in others if table not in own)
+
+
+def held(schema: Schema, edge: Relationship, step: DataStep) -> DataStep:
+    """The step with a lock on the edge's parent, partitions included, that keeps others from writing it.
+
+    Two runs may hold SHARE at once. Where the step writes the parent itself, they would wait for each other then.
+    """
+    parent = schema.parent_of(edge)
+    written = {lock.table for lock in step.locks if MODES.index(lock.mode) >= MODES.index(ROW_EXCLUSIVE)}
+    mode = SHARE if written.isdisjoint((parent.oid, *parent.partitions)) else SHARE_ROW_EXCLUSIVE
+    name = source(parent, "").removesuffix(" AS ")
+    modes = [(lock.table, lock.mode) for lock in step.locks]
+    return replace(step, locks=locks([*modes, (edge.parent, mode)]), hold=f"LOCK TABLE {name} IN {spelled(mode)} MODE")
+
+
+def spelled(mode: str) -> str:
+    """A lock mode as LOCK TABLE spells it: `ShareRowExclusiveLock` is SHARE ROW EXCLUSIVE."""
+    letters = "".join(f" {letter}" if letter.isupper() else letter for letter in mode.removesuffix("Lock"))
+    return letters.strip().upper()
 
 
 def _is_null(column: Column, value: str) -> bool:

@@ -53,6 +53,8 @@ class Request:
     """The new ON DELETE rule, as `cascade`."""
     name: str = ""
     """Of the constraint to add, or of the side table."""
+    strict: bool = False
+    """Keep others from writing the parent while rows are changed, so that there is no race at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +165,15 @@ class DataStep:
     """Statements of the same transaction that go before it, as the CREATE TABLE of a side table."""
     batches: bool = True
     """Whether it may be cut into batches."""
+    hold: str = ""
+    """A statement that goes before all else in each of its transactions: it locks the parent; empty for none."""
     looks: tuple[Lock, ...] = ()
     """On tables that the run reads besides, for its backup: whose parents are missing, who refers to new rows."""
+
+    @property
+    def statements(self) -> tuple[str, ...]:
+        """All its statements, in the order in which they run."""
+        return (*([self.hold] if self.hold else []), *self.first, self.change.sql)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,10 +40,13 @@ def privilege(schema: Schema, facts: ServerFacts, plan: Plan) -> str:
         return "superuser"
     step = plan.steps[0]
     table = schema.tables[step.change.table] if isinstance(step, DataStep) else schema.child_of(plan.request.edge)
-    if table.privileges.owner:
-        return f"owner of {table_label(table)}"
     verb = VERBS[step.change.verb] if isinstance(step, DataStep) else "ownership"
-    return f"{verb} on {table_label(table)}"
+    said = f"owner of {table_label(table)}" if table.privileges.owner else f"{verb} on {table_label(table)}"
+    parent = schema.parent_of(plan.request.edge)
+    if not (isinstance(step, DataStep) and step.hold) or parent.privileges.owner:
+        return said
+    # What LOCK TABLE asks for (`LockTableAclCheck`); since 17 MAINTAIN will do as well.
+    return f"{said}, and UPDATE, DELETE or TRUNCATE on {table_label(parent)}"
 
 
 def lasting(schema: Schema, plan: Plan, triggers: Iterable[Trigger], given: Iterable[Column] = ()) -> list[str]:

@@ -17,7 +17,7 @@ from fkexplorer.fixes.closure import defaults, follow
 from fkexplorer.fixes.collisions import incoming
 from fkexplorer.fixes.guard import Names, user_triggers
 from fkexplorer.fixes.holders import holders
-from fkexplorer.fixes.locks import data_locks, looks
+from fkexplorer.fixes.locks import data_locks, held, looks
 from fkexplorer.fixes.model import Blocker, Consequences, DataStep, Effect, Preview, Trigger, Verb
 from fkexplorer.fixes.notes import event_triggers, lasting, privilege, stays_invalid
 from fkexplorer.fixes.plans import make_plan
@@ -170,6 +170,10 @@ class _Looking:
         rows = sum(each.deleted + each.updated + each.inserted for each in effects)
         triggers = await self.triggers(effects)
         touched = [each.table for each in effects if each.deleted or each.updated]
+        if self.plan.request.strict:
+            edge = self.plan.request.edge
+            await goals.check_lockable(self.ask, self.schema.parent_of(edge), self.database.facts.version_number)
+            step = held(self.schema, edge, step)
         step = replace(step, looks=looks(self.schema, step.change, touched, step.locks))
         plan = replace(self.plan, steps=(step, *self.plan.steps[1:]))
         seen = replace(self, plan=plan).seen(

@@ -12,6 +12,7 @@ from fkexplorer.database.model import Trouble
 from fkexplorer.fixes.apply import Part, Task
 from fkexplorer.fixes.guard import Names, Numbers, moved
 from fkexplorer.fixes.journal import who
+from fkexplorer.fixes.locks import spelled
 from fkexplorer.fixes.model import Advance, DataStep, DdlStep, Effect, Ending, Outcome, Verb
 from fkexplorer.fixes.parts import Done, Halt, Ledger, RunLimits, stop_if_asked, system_of
 from fkexplorer.fixes.sql import source
@@ -177,7 +178,7 @@ class _Run:
             action=plan.request.action.value,
             edge=edge_label(self._schema, self._edge),
             titles=[step.title for step in plan.steps],
-            sql=[statement for step in plan.steps for statement in _statements(step)],
+            sql=[statement for step in plan.steps for statement in step.statements],
             undo=[_undo(step) for step in plan.steps],
             lasting=list(self._preview.lasting),
             gap=plan.gap,
@@ -333,15 +334,5 @@ class _Run:
         return "nothing was changed"
 
 
-def _statements(step: Step) -> tuple[str, ...]:
-    return step.statements if isinstance(step, DdlStep) else (*step.first, step.change.sql)
-
-
 def _undo(step: Step) -> str:
     return step.undo if isinstance(step, DdlStep) else "by its backup"
-
-
-def spelled(mode: str) -> str:
-    """A lock mode as LOCK TABLE spells it: `ShareRowExclusiveLock` is SHARE ROW EXCLUSIVE."""
-    letters = "".join(f" {letter}" if letter.isupper() else letter for letter in mode.removesuffix("Lock"))
-    return letters.strip().upper()

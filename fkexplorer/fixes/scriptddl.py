@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from fkexplorer.fixes import psql, sql
 from fkexplorer.fixes.constraints import RULES, constraint_name, same_columns
+from fkexplorer.fixes.locks import spelled
 from fkexplorer.fixes.model import DdlStep
-from fkexplorer.fixes.run import ACTIONS, spelled
+from fkexplorer.fixes.run import ACTIONS
 from fkexplorer.schema.actions import FixAction
 from fkexplorer.schema.model import EdgeKind, Match
 

@@ -61,6 +61,7 @@ class StepScript:
         """All between BEGIN and COMMIT. Where nothing is to do the variable `fk_none` is on, and nothing was done."""
         inserts = self._change.verb is Verb.INSERT
         return [
+            *([f"{self._step.hold};"] if self._step.hold else []),
             ":fk_settings \\gset",
             ":fk_images \\gset",
             *psql.guard("NOT current_setting('track_counts')::bool", "track_counts is off: nothing could be checked"),

@@ -23,10 +23,7 @@ if TYPE_CHECKING:
 
 def statements(preview: Preview) -> list[str]:
     """Every statement of a plan, in the order in which they run."""
-    found: list[str] = []
-    for step in preview.plan.steps:
-        found += [*step.first, step.change.sql] if isinstance(step, DataStep) else step.statements
-    return found
+    return [statement for step in preview.plan.steps for statement in step.statements]
 
 
 def preview_lines(schema: Schema, preview: Preview, *, cells: int, ascii: bool = False) -> list[Line]:
@@ -49,6 +46,8 @@ def preview_lines(schema: Schema, preview: Preview, *, cells: int, ascii: bool =
     for step in preview.plan.steps:
         for lock in step.locks:
             say.line(f"{lock.mode} on {_table(schema, lock.table)}: {lock.blocks}")
+        if isinstance(step, DataStep):
+            say.line(_parent_lock(step))
         if isinstance(step, DataStep) and step.looks:
             read = ", ".join(_table(schema, lock.table) for lock in step.looks)
             say.line(f"{step.looks[0].mode} on {read}, for the backup: {step.looks[0].blocks}")
@@ -75,6 +74,12 @@ def _rows(say: _Lines, schema: Schema, preview: Preview) -> None:
         say.line(f"triggers keep {kept} from it" + (": nothing would change" if preview.cancelled else ""), "unknown")
     if preview.lost:
         say.line(f"{number(preview.lost, 'row')} stay out, kept by {', '.join(preview.lost_to)}", "unknown")
+
+
+def _parent_lock(step: DataStep) -> str:
+    if step.hold:
+        return "The parent is locked, so that no row of it comes or goes meanwhile (L leaves it unlocked)"
+    return "The parent is not locked: one that comes meanwhile is found before COMMIT, and ends it (L locks it)"
 
 
 def undo_lines(preview: UndoPreview, *, ascii: bool = False) -> list[Line]:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from fkexplorer.schema.model import Schema
+
 # Seen by another session, while the run is about to send its COMMIT.
 _HELD = """
 SELECT l.relation::int8, l.mode FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
@@ -48,37 +50,46 @@ CREATE TABLE q1 PARTITION OF q FOR VALUES FROM (1) TO (100);
 CLEAN = FAMILY + "DELETE FROM g; DELETE FROM c WHERE pid > 10;"
 
 
+@pytest.fixture
+def seen_locks(monkeypatch: pytest.MonkeyPatch) -> list[dict[int, str]]:
+    """The strongest lock on each relation, of each transaction that is committed from now on, at its COMMIT."""
+    seen: list[dict[int, str]] = []
+    commit = Transaction.commit
+
+    async def looked_at(self: Transaction) -> None:
+        [(pid,)] = await self.rows("SELECT pg_catalog.pg_backend_pid()")
+        held: dict[int, str] = {}
+        with psycopg.connect(self._driver.info.dsn, password=self._driver.info.password) as other:
+            for table, mode in other.execute(_HELD.format(pid).encode()):
+                held[table] = max(mode, held.get(table, mode), key=MODES.index)
+        seen.append(held)
+        await commit(self)
+
+    monkeypatch.setattr(Transaction, "commit", looked_at)
+    return seen
+
+
+def of_tables(schema: Schema, seen: list[dict[int, str]]) -> list[dict[int, str]]:
+    """Those on tables of the schema."""
+    return [{table: mode for table, mode in each.items() if table in schema.tables} for each in seen]
+
+
 @pytest.mark.matrix
 @pytest.mark.parametrize("name", [*ACTIONS, *DDL])
 async def test_a_run_holds_what_was_announced(
-    make_database: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    make_database: Callable[[str], str], tmp_path: Path, seen_locks: list[dict[int, str]], name: str
 ) -> None:
     action, asked = {**ACTIONS, **DDL}[name]
     conninfo = make_database((CLEAN if name in DDL else FAMILY) + MORE)
     if action is FixAction.ADD_CONSTRAINT:
         with psycopg.connect(conninfo) as connection:
             connection.execute("ALTER TABLE c DROP CONSTRAINT fk")
-    seen_locks: list[dict[int, str]] = []
-    commit = Transaction.commit
-
     async with opened(conninfo) as (database, schema):
-
-        async def looked_at(self: Transaction) -> None:
-            [(pid,)] = await self.rows("SELECT pg_catalog.pg_backend_pid()")
-            held: dict[int, str] = {}
-            with psycopg.connect(conninfo) as other:
-                for table, mode in other.execute(_HELD.format(pid).encode()):
-                    if table in schema.tables:
-                        held[table] = max(mode, held.get(table, mode), key=MODES.index)
-            seen_locks.append(held)
-            await commit(self)
-
-        monkeypatch.setattr(Transaction, "commit", looked_at)
         edge = await edge_or_pair(database, schema, "c(pid):p(id)")
         found = await preview(database, schema, request_for(schema, edge, action, asked))
         outcome = await run(database, schema, found, Journal(tmp_path))
         assert outcome.ending in (Ending.DONE, Ending.REMAINING), outcome.words
-        assert seen_locks == [locks_of(step, of_run=True) for step in found.plan.steps]
+        assert of_tables(schema, seen_locks) == [locks_of(step, of_run=True) for step in found.plan.steps]
 
 
 EVENTS = """

@@ -345,6 +345,24 @@ async def test_triggers_ask_for_consent_or_a_dry_run(url: str) -> None:
         assert await rows(url, "SELECT count(*) FROM log") == [(5,)]
 
 
+async def test_the_parent_is_locked_if_somebody_wants_it(url: str) -> None:
+    async with armed(url) as person:
+        await panel(person)
+        await person.press("d")
+        await previewed(person)
+        assert "(L locks it)" in await said(person)
+        for word in ("LOCK", "DELETE", "LOCK"):
+            await person.press("L")
+            await previewed(person)
+            assert deed(person).deed.sql[0].startswith(word)
+        text = " ".join((await said(person)).split())
+        assert "ShareLock on public.p: reads go on; all writes to the table wait" in text
+        assert "(L leaves it unlocked)" in text
+        await confirm(person, "5")
+        await previewed(person, Phase.ENDED)
+        assert await rows(url, ORPHANS) == [(0,)]
+
+
 async def test_while_it_runs_it_waits_for_locks_and_is_not_closed(url: str) -> None:
     async with armed(url) as person:
         await panel(person)

@@ -78,6 +78,7 @@ class DeedScreen(ModalScreen[None]):
         Binding("Y", "copy", "copy SQL", id="deed.copy", tooltip="Copy the SQL."),
         Binding("S", "save", "save script", id="deed.save", tooltip="Save it as a script for psql."),
         Binding("d", "dry", "dry run", id="deed.dry", tooltip="Do it and take it back, to count what triggers do."),
+        Binding("L", "strict", "lock", id="deed.lock", tooltip="Lock the parent against writes too, or no more."),
         Binding("t", "agree", "agree", id="deed.agree", tooltip="Agree to whatever its triggers may change."),
         Binding("v", "validate", "validate", id="deed.validate", tooltip="Validate the constraint, once it is clean."),
         Binding("full_stop", "stop", "stop", id="deed.stop", tooltip="Stop it after the batch at hand."),
@@ -245,6 +246,11 @@ class DeedScreen(ModalScreen[None]):
         if self.phase is Phase.SEEN and self.deed.triggers:
             self.deed.agreed = True
             self._show()
+
+    def action_strict(self) -> None:
+        """With the parent locked, or without: other locks, and others who hold them."""
+        if self.phase is Phase.SEEN and self.deed.toggle_strict():
+            self._look()
 
     def action_dry(self) -> None:
         """The dry run, which takes locks and is taken back: writing has to be armed for it too."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from fkexplorer.database.model import Trouble
 from fkexplorer.fixes.dry import dry_run
+from fkexplorer.fixes.model import DataStep
 from fkexplorer.fixes.preview import preview
 from fkexplorer.fixes.run import run
 from fkexplorer.fixes.script import script
@@ -92,6 +93,10 @@ class Deed(ABC):
         """Do it and take it back, for its numbers; raises Trouble."""
         raise Trouble("there is no dry run of an undo", "its numbers are those of the backup", code="impossible")
 
+    def toggle_strict(self) -> bool:
+        """Have the parent locked against writes, or no more; whether there is such a choice. It has to look again."""
+        return False
+
     async def save(self) -> Path:
         """Save the script of it in the current folder; its path. Raises Trouble."""
         raise Trouble("there is no script of an undo", "fkexplorer undo takes it back as well", code="impossible")
@@ -167,6 +172,13 @@ class Fix(Deed):
         if self.seen.cancelled:
             return "triggers cancel all of it: see above"
         return "the server would refuse it: see above" if self.seen.blockers else ""
+
+    def toggle_strict(self) -> bool:
+        """For a change of rows."""
+        if not any(isinstance(step, DataStep) for step in self.seen.plan.steps):
+            return False
+        self._options = replace(self._options, strict_lock=not self._options.strict_lock)
+        return True
 
     async def dry(self) -> None:
         """With what triggers add and cancel."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from fkexplorer.diagnosis.model import Totals
     from fkexplorer.schema.model import Relationship, Schema
 
+pytestmark = pytest.mark.matrix
+
 ERROR = ParsedError(ErrorKind.MISSING_PARENT)
 
 SCHEMA = """
@@ -43,6 +44,13 @@ INSERT INTO c VALUES (51, 77), (52, 77), (53, 78);
 @pytest.fixture(scope="module")
 def small(make_database: Callable[[str], str]) -> str:
     return make_database(SCHEMA)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is, what is small is counted."""
+    for limit in ("_MS", "_MOST_MS"):
+        monkeypatch.setattr(module, limit, 30_000)
 
 
 def numbers(one: Totals) -> tuple[int | None, ...]:
@@ -105,8 +113,10 @@ async def test_all_are_of_one_snapshot(make_database: Callable[[str], str], monk
     conninfo = make_database(SCHEMA)
     count = module._Counting.count
 
-    async def written_after(self: module._Counting, connection: AsyncConnection, end: float) -> None:
-        await count(self, connection, end)
+    async def written_after(
+        self: module._Counting, piece: module._Piece, connection: AsyncConnection, end: float
+    ) -> None:
+        await count(self, piece, connection, end)
         await run(conninfo, "INSERT INTO c SELECT max(id) + 1 FROM c; INSERT INTO d VALUES (1)")
 
     monkeypatch.setattr(module._Counting, "count", written_after)
@@ -116,17 +126,18 @@ async def test_all_are_of_one_snapshot(make_database: Callable[[str], str], monk
     assert [found[name].rows for name in ("c_p", "c_o", "d_p")] == [56, 56, 3]
 
 
-async def test_what_takes_too_long_is_left_and_said(make_database: Callable[[str], str]) -> None:
+async def test_what_takes_too_long_is_left_and_said(
+    make_database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_MOST_MS", 2_000)
     conninfo = make_database(f"{SLOW} CREATE SCHEMA quick; SET search_path TO quick; {SCHEMA}")
     async with slowed(conninfo), opened(conninfo) as there:
         one = case_of(there, "c_p", ERROR)
         quick = edge_named(one.schema, "c_p")
         slow = edge_named(one.schema, "c_pid_fkey")
-        started = time.perf_counter()
         found = await totals(one, (slow, quick))
-        assert time.perf_counter() - started < 5
     assert numbers(found[0]) == (None,) * 6
-    assert found[0].problem.startswith("not counted within 1 s: ")
+    assert found[0].problem.startswith("not counted in time: ")
     assert numbers(found[1]) == (53, 10, 10, 3, 2, 6)
 
 
@@ -157,7 +168,8 @@ async def test_what_the_role_may_not_read(small: str) -> None:
         assert found["d_p"].problem.startswith("not counted: no SELECT on public.d")
 
 
-async def test_a_locked_table_leaves_the_others_counted(small: str) -> None:
+async def test_a_locked_table_leaves_the_others_counted(small: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MOST_MS", 4_000)
     async with opened(small) as there, holding(small, "LOCK TABLE d"):
         one = case_of(there, "c_p", ERROR)
         edges = involved(one)

@@ -14,6 +14,7 @@ import re
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
+from typing import Any
 
 from fkexplorer.diagnosis.reading import messages_known as known
 
@@ -100,7 +101,7 @@ def rare(texts: dict[str, dict[str, list[str]]]) -> dict[str, list[str]]:
     return words | {byte: cover(group) for byte, group in sorted(groups.items())}
 
 
-def derive(paths: list[Path]) -> dict[str, object]:
+def derive(paths: list[Path]) -> dict[str, Any]:
     """What the data file holds: for each message its texts by language, and the words of labels and severities."""
     texts: dict[str, dict[str, list[str]]] = {text: defaultdict(list) for text in wanted()}
     words: dict[str, set[str]] = {name: set() for name in (*known.LABELS, *known.FIELDS, *known.SEVERITIES)}

@@ -101,7 +101,7 @@ class Template:
                 continue
             index = int(place.group(1) or number) - 1
             name = self.message.names[index] if index < len(self.message.names) else ""
-            if place.start() == 0:
+            if place.start() == 0 and name != "left":  # A description of an object may hold anything.
                 inside = _FIRST_IN_LINE if loose else _FIRST
             elif place.end() == last:
                 inside = _last(body[place.end() :])

@@ -288,7 +288,10 @@ class _Search:
                 self.samples[target.label] = _shown(layout, answer["rows"] or [])
 
         if layouts:
-            statements = [_sample_statement(target, layout) for target, layout in layouts]
+            statements = []
+            for target, layout in layouts:
+                statements.append(_sample_statement(target, layout))
+                await asyncio.sleep(0)  # one takes a millisecond, and there may be 80 of them
             await self._send(statements, end, answered)
 
     def _layout(self, table: Table) -> Layout:

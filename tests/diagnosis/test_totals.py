@@ -129,7 +129,7 @@ async def test_all_are_of_one_snapshot(make_database: Callable[[str], str], monk
 async def test_what_takes_too_long_is_left_and_said(
     make_database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_MOST_MS", 2_000)
+    monkeypatch.setattr(module, "_MOST_MS", 4_000)
     conninfo = make_database(f"{SLOW} CREATE SCHEMA quick; SET search_path TO quick; {SCHEMA}")
     async with slowed(conninfo), opened(conninfo) as there:
         one = case_of(there, "c_p", ERROR)

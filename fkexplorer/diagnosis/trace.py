@@ -59,6 +59,8 @@ WIDTH = 80
 """Characters of a value of such a row at most."""
 WINDOW = 250
 """Statements that are sent at once: a look into an index takes some 0.3 ms, its settings included."""
+_OF_CASE, _ROUND_TRIPS = 1.0, 16
+"""Seconds that the trace of an error may take, for an explanation takes less than 2, and round trips on top of them."""
 OUT_OF_TIME = "time ran out"
 _LOCK_MS = 150
 """Longer than this no table that somebody else has locked is waited for: it has the time of all others."""
@@ -116,7 +118,9 @@ async def trace_case(case: Case) -> Trace | None:
     parent = case.schema.parent_of(edge)
     columns = [pair.parent for pair in edge.pairs]
     found = targets(case.schema, case.graph, parent, columns, value=key, also=also)
-    return await _Search(case.database, case.schema, found, case.max_bytes).trace(key, SECONDS)
+    return await _Search(case.database, case.schema, found, case.max_bytes).trace(
+        key, _OF_CASE + _ROUND_TRIPS * case.database.round_trip
+    )
 
 
 def _whole(columns: Sequence[Column], value: Key) -> Key:
@@ -199,15 +203,16 @@ class _Search:
     async def _run(self, end: float) -> None:
         searched = [target for target in self.all if not target.why_not]
         questions = list(_grouped([target for target in searched if target.indexed], scan=False))
-        again = await self._ask(questions, end, clock=True, planner={"enable_seqscan": "off"})
+        by_index = {"enable_seqscan": "off"}
+        again = await self._ask(questions, end, clock=True, planner=by_index)
         if again:
-            await self._ask(again, end, planner={"enable_seqscan": "off"})
+            await self._ask(again, end, planner=by_index)
+        # What was found so far is not to lose its rows to a long scan.
+        await self._sample(end, planner=by_index)
         scans = sorted(
             _grouped([target for target in searched if not target.indexed], scan=True),
             key=lambda one: (not any(target.tied for target in one.targets), one.targets[0].table.likely_bytes),
         )
-        # The rows that were found so far are not to be lost to a long scan, nor those of the scans.
-        await self._sample(end)
         again = await self._ask(scans, end)
         if again:
             await self._ask(again, end)
@@ -266,7 +271,7 @@ class _Search:
             self.why_not[target.label] = _reason(target, failure.kind, failure.sqlstate, failure.reason)
         return []
 
-    async def _sample(self, end: float) -> None:
+    async def _sample(self, end: float, planner: Mapping[str, str] | None = None) -> None:
         """Read some rows of what was found and has no sample yet."""
         held = [target for target in self.all if self.rows.get(target.label)]
         wanted: list[Target] = []
@@ -292,7 +297,7 @@ class _Search:
             for target, layout in layouts:
                 statements.append(_sample_statement(target, layout))
                 await asyncio.sleep(0)  # one takes a millisecond, and there may be 80 of them
-            await self._send(statements, end, answered)
+            await self._send(statements, end, answered, planner)
 
     def _layout(self, table: Table) -> Layout:
         foreign = frozenset(
@@ -310,9 +315,8 @@ class _Search:
 
     def _sightings(self) -> tuple[Sighting, ...]:
         """What is known of each target: those that hold the key first, what was not searched last."""
-        found = [self._sighting(target) for target in self.all]
-        ranks = {id(sighting): (sighting.rows is None, not sighting.rows) for sighting in found}
-        return tuple(sorted(found, key=lambda sighting: ranks[id(sighting)]))
+        found = (self._sighting(target) for target in self.all)
+        return tuple(sorted(found, key=lambda sighting: (sighting.rows is None, not sighting.rows)))
 
     def _sighting(self, target: Target) -> Sighting:
         rows = self.rows.get(target.label)
@@ -335,14 +339,11 @@ class _Search:
 
 
 def _grouped(some: Sequence[Target], *, scan: bool) -> Iterator[_Question]:
-    """The targets of one table together: they are searched by one statement, those that are tied first of all."""
-    for tied in (True, False):
-        by_table: defaultdict[int, list[Target]] = defaultdict(list)
-        for target in some:
-            if target.tied is tied:
-                by_table[target.table.oid].append(target)
-        for group in by_table.values():
-            yield _Question(tuple(group), scan)
+    """The targets of one table together: one statement searches them, and no table is read twice."""
+    by_table: defaultdict[int, list[Target]] = defaultdict(list)
+    for target in some:
+        by_table[target.table.oid].append(target)
+    return (_Question(tuple(group), scan) for group in by_table.values())
 
 
 def _sample_statement(target: Target, layout: Layout) -> str:

@@ -66,11 +66,7 @@ class Gatherer:
         self._channel = line.channel
         if self._record or formats.CSV.match(line.text):
             return self._csv(line)
-        if self._held:
-            return self._hold(line, hit=hit)
-        if self._may_be_broken(line, hit=hit):
-            return self._begin(line, hit=hit)
-        return self._line(line, hit=hit)
+        return self._read(line, hit=hit)
 
     def pending(self) -> list[Draft]:
         """The errors that may get more lines, for looking at only."""
@@ -94,26 +90,21 @@ class Gatherer:
         said = of_text(text)
         return not whole(text, said) and (said is not None or words.of_driver(text) is None)
 
-    def _hold(self, line: Line, *, hit: bool) -> bool:
-        first = self._held[0][0]
-        named = label(line.text)
-        if named is None and line.text.strip() and line.channel == first.channel:
+    def _read(self, line: Line, *, hit: bool) -> bool:
+        """Reads a line, or holds it back: it may go on in the next, or may have begun in the one before."""
+        if self._held and not self._goes_on(line):
+            self._release()
+        if self._held:
             self._held.append((line, hit))
             texts = [each.text for each, _ in self._held]
             text = unwrapped(texts) or (unwrapped([self._lead, *texts]) if self._lead else None)
             if text is not None:
-                self._held.clear()
+                first = self._held[0][0]
+                self._held = []
                 return self._line(replace(first, text=text), hit=True)
-            if len(self._held) < LINES:
-                return True
-            return self._release()
-        self._release()
-        if self._may_be_broken(line, hit=hit):
-            return self._begin(line, hit=hit)
-        return self._line(line, hit=hit)
-
-    def _begin(self, line: Line, *, hit: bool) -> bool:
-        """Holds a line back that may go on in the next, or may have begun in the one before."""
+            return self._shift() if len(self._held) >= LINES else True
+        if not self._may_be_broken(line, hit=hit):
+            return self._line(line, hit=hit)
         recent = self._recent.get(line.channel)
         follows = recent and recent[-1].number == line.number - 1 and label(line.text) is None
         self._lead = recent[-1].text if recent and follows else ""
@@ -122,19 +113,21 @@ class Gatherer:
         self._held.append((line, hit))
         return True
 
-    def _release(self) -> bool:
+    def _goes_on(self, line: Line) -> bool:
+        return bool(line.text.strip()) and line.channel == self._held[0][0].channel and label(line.text) is None
+
+    def _shift(self) -> bool:
         """Reads the first line that was held back as it is; those after it may be broken by themselves."""
-        told = False
-        while self._held:
-            (line, hit), rest = self._held[0], self._held[1:]
-            self._held = []
-            told |= self._line(line, hit=hit)
-            for at, (each, its) in enumerate(rest):
-                if self._may_be_broken(each, hit=its):
-                    self._held = rest[at:]
-                    break
-                told |= self._line(each, hit=its)
+        (line, hit), *rest = self._held
+        self._held = []
+        told = self._line(line, hit=hit)
+        for each, its in rest:
+            told |= self._read(each, hit=its)
         return told
+
+    def _release(self) -> None:
+        while self._held:
+            self._shift()
 
     # csvlog and JSON
 

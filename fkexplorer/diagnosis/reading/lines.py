@@ -39,6 +39,8 @@ _ENGLISH = (
         b"Error executing DDL",
         b"Database error ",
         b"constraint [",
+        b"insert or update on",
+        b"update or delete on",
         b"ConstraintError",
         b"system trigger",
     ),

@@ -19,7 +19,7 @@ _LINK = re.compile(
     r"details)\]?['\"]?\s*[:=]\s*(?!insert|update)|Caused by:|--->|Next [\w\\]+:|caused by)|(?:^|\s)\[cause\]"
 )
 _NOT_LINK = re.compile(r"^\W{0,3}errors?:\s")
-_CHAINED = ("exception was the direct cause", "another exception occurred")
+_CHAINED = ("exception was the direct cause", "another exception occurred", "with root cause")
 _HEADING = re.compile(r"^\S.*?(?:\b\w*(?:Error|Exception|Failure)\b|Traceback|Failed|⨯)|^Error$")
 _OPENS, _CLOSES = re.compile(r"[{\[(]\s*$"), re.compile(r"^\s*[}\])]+[,;]?\s*$")
 
@@ -45,12 +45,19 @@ def is_again(draft: Draft, said: Said, line: Line, shape: str, when: datetime | 
     indent = len(line.text) - len(line.text.lstrip())
     if draft.depth > 0 and indent > 0:
         return True
-    if draft.said.match is None or said.match is None:
-        return True  # A part that it lacks, as its code or its DETAIL.
-    if said.match.constraint is None and said.match.values is not None and said.message == "":
-        return draft.said.match.values is None or indent > draft.indent
+    if draft.quiet <= AGAIN and _is_part(draft.said, said):
+        return True
+    if said.match is not None and not said.message and said.match.values is not None:
+        return draft.said.match is not None and draft.said.match.values is None
     apart = when is not None and draft.when is not None and _seconds(when, draft.when) > 2
     return shape not in draft.shapes and draft.quiet <= AGAIN and not draft.blank and not apart
+
+
+def _is_part(whole: Said, said: Said) -> bool:
+    """Whether something that was said is just what an error lacks: its message, or its code."""
+    if said.match is not None and said.message:
+        return whole.match is None
+    return said.match is None and not said.topic and whole.sqlstate is None
 
 
 def _seconds(one: datetime, other: datetime) -> float:

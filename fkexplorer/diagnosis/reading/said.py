@@ -44,11 +44,17 @@ class Said:
     @property
     def is_key(self) -> bool:
         """Whether it tells of a foreign key by itself, or of another error that a server has."""
-        return bool(self.match or self.topic or self.sqlstate in VIOLATIONS)
+        return bool((self.match and not is_duplicate(self)) or self.topic or self.sqlstate in VIOLATIONS)
 
 
 VIOLATIONS = frozenset({"23503", "23001"})
 _FIELDS = tuple(each.name for each in fields(Said))
+
+
+def is_duplicate(said: Said) -> bool:
+    """Whether it is the DETAIL alone of a duplicate key, which says nothing of what the key is of."""
+    match = said.match
+    return match is not None and match.topic is Topic.ALREADY_EXISTS and not said.message
 
 
 def agree(one: Said, other: Said) -> bool:
@@ -61,16 +67,18 @@ def agree(one: Said, other: Said) -> bool:
     ):
         if this is not None and that is not None and this != that:
             return False
-    mine, its = one.match, other.match
-    if mine is None or its is None:
-        return True
+    return one.match is None or other.match is None or _alike(one, other, one.match, other.match)
+
+
+def _alike(one: Said, other: Said, mine: Match, its: Match) -> bool:
+    """Whether two messages, or a message and a detail, may be of one error."""
     if mine.values is not None and its.values is not None and mine.values != its.values:
         return False
     if UNKNOWN in {mine.topic, its.topic}:
         return True
-    if mine.kind is not its.kind:
-        return False
-    return mine.topic is its.topic or ErrorKind.OTHER is not mine.kind
+    if is_duplicate(other) or is_duplicate(one):
+        return {mine.topic, its.topic} <= {Topic.ALREADY_EXISTS, Topic.NOT_FK}
+    return mine.kind is its.kind and (mine.topic is its.topic or mine.kind is not ErrorKind.OTHER)
 
 
 UNKNOWN = Topic.UNKNOWN_DIRECTION
@@ -103,6 +111,8 @@ def _richer(one: Match, other: Match) -> Match:
     if UNKNOWN in {one.topic, other.topic} and one.topic is not other.topic:
         one, other = (other, one) if one.topic is UNKNOWN else (one, other)
         other = replace(other, kind=one.kind, topic=one.topic)
+    if one.topic is Topic.NOT_FK:
+        return one
     told = {
         name: getattr(other, name)
         for name in ("constraint", "child_schema", "child_table", "parent_schema", "parent_table", "types")

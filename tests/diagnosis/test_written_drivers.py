@@ -1,4 +1,4 @@
-"""Rows read from what SQLAlchemy, psycopg and the server themselves print: they are those that were to be written."""
+"""Rows read from what SQLAlchemy and psycopg print, and as the server itself reads them: what was to be written."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from fkexplorer.diagnosis.reading.model import Written
 from fkexplorer.diagnosis.reading.statements import row_of
 from fkexplorer.diagnosis.reading.written import find_written
+from fkexplorer.fixes.sql import literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 KEY = uuid.UUID("acb42b05-c3e7-4818-aedb-42f95a2f3b54")
 TABLE = sa.Table(
@@ -100,3 +104,44 @@ def test_the_parameters_that_the_server_logs(links: str) -> None:
     row = row_of(written)
     assert row is not None
     assert row.values == {**PRINTED, "paid": "t"}
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0$"), max_size=12)
+NUMBERS = st.integers(-(10**9), 10**9).map(str) | st.decimals(-9999, 9999, places=2).map(str)
+EXPRESSIONS = st.one_of(
+    TEXTS.map(literal),
+    TEXTS.map(lambda text: "E'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"),
+    TEXTS.map(lambda text: f"$a${text}$a$"),
+    TEXTS.map(lambda text: f"CAST(({literal(text)}) AS pg_catalog.text)"),
+    TEXTS.map(lambda text: f"text {literal(text)}::varchar"),
+    NUMBERS,
+    NUMBERS.map(lambda text: f"({text})::numeric"),
+    NUMBERS.map(lambda text: f"{literal(text)}::numeric(12, 1)"),
+    st.sampled_from(["NULL", "null::uuid", "true", "007", "1e3", ".5", "1.", "0x1F", "1 + 1", "'a' || 'b'", "-(-1)"]),
+    st.sampled_from(
+        ["U&'\\0061'", "E'\\x41\\101\\u0041\\n'", "E'\\xc3\\xa4'", "B'101'", "'1'::int4", "' 1'::int4", "-0"]
+    ),
+    st.sampled_from(
+        ["'abc'::char(2)", "'2026-01-02 10:00'::date", "'2026-01-02'::date", "DATE '2026-1-2'", "'x'::\"char\""]
+    ),
+)
+
+
+@given(st.lists(EXPRESSIONS, min_size=1, max_size=4))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+def test_what_is_told_of_a_value_is_what_the_server_makes_of_it(
+    asked: psycopg.Connection, expressions: list[str]
+) -> None:
+    columns = [f"c{at}" for at in range(len(expressions))]
+    row = row_of(Written(f"INSERT INTO t ({', '.join(columns)}) VALUES ({', '.join(expressions)})"))
+    texts = [f"({expression})::text" for expression in expressions]
+    stored = asked.execute(f"SELECT {', '.join(texts)}".encode()).fetchone()
+    assert stored is not None
+    for column, value in (row.values if row else {}).items():
+        assert value == stored[columns.index(column)], expressions
+
+
+@pytest.fixture(scope="module")
+def asked(make_database: Callable[[str], str]) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(make_database(""), autocommit=True) as connection:
+        yield connection

@@ -101,12 +101,6 @@ _TOKEN = re.compile(
 )
 _ESCAPE = re.compile(r"\\(?:([0-7]{1,3})|x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))|''", re.DOTALL)
 _CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-_NUMBER_TEXT = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
-
-
-def is_number(text: str) -> bool:
-    """Whether the text is a number as SQL writes one."""
-    return _NUMBER_TEXT.fullmatch(text) is not None
 
 
 def tokens(sql: str) -> list[Token]:

@@ -6,7 +6,7 @@ import re
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from fkexplorer.diagnosis.reading.literals import UNTOLD, Untold, Value, is_number
+from fkexplorer.diagnosis.reading.literals import UNTOLD, Untold, Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -111,7 +111,7 @@ def _flat(item: list[Item] | dict[str, Item]) -> tuple[Value, ...] | dict[str, V
 
 def _names(item: Item) -> bool:
     """Whether it can be the name in one of Rails' pairs."""
-    return item is None or (isinstance(item, str) and re.fullmatch(r"\w+", item) is not None and not is_number(item))
+    return item is None or (isinstance(item, str) and re.fullmatch(r"[^\W\d]\w*", item) is not None)
 
 
 def _common(sets: Sequence[tuple[Value, ...] | dict[str, Value] | None]) -> tuple[Value, ...] | dict[str, Value] | None:

@@ -10,7 +10,7 @@ import re
 import uuid
 from typing import TYPE_CHECKING
 
-from fkexplorer.diagnosis.reading.literals import UNTOLD, Kind, Token, Untold, Value, is_number, tokens
+from fkexplorer.diagnosis.reading.literals import UNTOLD, Kind, Token, Untold, Value, tokens
 from fkexplorer.diagnosis.reading.model import Row
 from fkexplorer.diagnosis.reading.parameters import parameters_of
 from fkexplorer.diagnosis.reading.syntax import Target, bracketed, equal, names, split, targets, upto
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["Target", "parameters_of", "row_of", "target_of"]
 
 _INTEGERS = frozenset({"int", "integer", "int2", "int4", "int8", "smallint", "bigint", "serial", "bigserial", "oid"})
-_NUMBERS = frozenset({"numeric", "decimal", "real", "float", "float4", "float8", "double"})
 _CHANGES = frozenset(
     {"char", "character", "bpchar", "name", "bit", "varbit", "bytea", "money", "interval", "time", "timetz", "date"}
+    | {"real", "float", "float4", "float8"}
 )
 """Types that a cast to may change a text of: what is printed afterwards is not what was given."""
 _MOMENTS = {
@@ -37,6 +37,8 @@ _MOMENTS = {
 """Types of a moment: a text with a zone keeps it in some of them, and one without needs none in the others."""
 _ZONE = re.compile(r"\d(?:Z|[+-]\d\d(?::?\d\d)?)$")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_NUMBER = re.compile(r"(?!-[0.]+$)-?(?:0|[1-9]\d*)(?:\.\d+)?")
+"""A number that PostgreSQL prints as it is written; 007, 1e3 and -0 are printed as 7, 1000 and 0."""
 _INTEGER = re.compile(r"-?\d+")
 _FUNCTIONS = frozenset(
     {"default", "null", "true", "false", "current_timestamp", "current_date", "current_time", "localtime"}
@@ -299,7 +301,8 @@ class _Statement:
         if len(part) == 1:
             return self._constant(part[0])
         if len(part) == 2 and part[0].kind is Kind.SIGN and part[1].kind is Kind.NUMBER and part[0].text in "+-":
-            return part[1].text if part[0].text == "+" else f"-{part[1].text}"
+            number = part[1].text if part[0].text == "+" else f"-{part[1].text}"
+            return number if _NUMBER.fullmatch(number) else UNTOLD
         inner, of = _cast(part)
         value = self._value(inner) if inner else UNTOLD
         return value if _keeps(of, value) else UNTOLD
@@ -308,7 +311,7 @@ class _Statement:
         if token.kind is Kind.STRING:
             return token.text if token.told else UNTOLD
         if token.kind is Kind.NUMBER:
-            return token.text
+            return token.text if _NUMBER.fullmatch(token.text) else UNTOLD
         if token.kind is Kind.POSITION:
             at = int(token.text) - 1
             return self._parameters[at] if 0 <= at < len(self._parameters) else UNTOLD
@@ -353,10 +356,8 @@ def _keeps(of: Sequence[Token], value: Value) -> bool:
         return _MOMENT.fullmatch(value) is not None and bool(_ZONE.search(value)) == _MOMENTS[name]
     if end < len(of):  # of several words, or with a length, or an array
         return name == "character varying"
-    if name in _INTEGERS:
-        return _INTEGER.fullmatch(value) is not None
-    if name in _NUMBERS:
-        return is_number(value)
+    if name in _INTEGERS or name in ("numeric", "decimal"):
+        return _NUMBER.fullmatch(value) is not None and ("." not in value or name not in _INTEGERS)
     return name not in _CHANGES or (name == "date" and _DATE.fullmatch(value) is not None)
 
 

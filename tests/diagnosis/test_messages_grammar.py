@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     import re
 
 NAMES = st.text(st.sampled_from("abzÄé表の_0 \"'(),.=-[]{}%$"), min_size=1, max_size=20).filter(
-    lambda name: name.strip(" .") == name
+    # A dot may be that of a schema, and some quotes have spaces within them.
+    lambda name: all(part.strip(" ") == part and part for part in name.split("."))
 )
 PLAIN = st.from_regex(r"[a-zé][a-z0-9_]{0,20}", fullmatch=True)
 VALUES = st.text(min_size=0, max_size=30) | st.sampled_from(
@@ -45,11 +46,12 @@ def drawn(data: st.DataObject, template: Template, names: st.SearchStrategy[str]
 
 def meant(template: Template, said: dict[str, str]) -> dict[str, Any]:
     """The fields of the match that a text of this template must give."""
-    fields: dict[str, Any] = {name: said[name] for name in said if name not in {"column", "dropped", "key"}}
+    fields: dict[str, Any] = {name: said[name] for name in said if name not in {"column", "dropped", ""}}
     if "column" in said:
         fields["columns"] = (said["column"],)
     if "parent_column" in said:
         fields["parent_columns"] = (fields.pop("parent_column"),)
+    if "child_type" in said:
         fields["types"] = (fields.pop("child_type"), fields.pop("parent_type"))
     return {**fields, "kind": template.message.kind}
 
@@ -147,12 +149,17 @@ def test_what_is_left_of_a_detail_that_breaks_off_is_told(data: st.DataObject) -
     text = filled(template, said)
     assume(text.index("(") < text.find("users"))
     end = data.draw(st.integers(text.index("(user_id)=(") + len("(user_id)=("), len(text)))
-    match = match_detail(text[:end])
+    match = match_detail(text[:end], Match(template.message.kind))
     assert match is not None
     assert match.columns == ("user_id",)
-    assert match.values == (("4711",) if end > text.index("4711)") + len("4711") else None)
-    assert match.kind in {template.message.kind, ErrorKind.OTHER}
-    assert (match.kind is ErrorKind.OTHER) == (match.topic is Topic.UNKNOWN_DIRECTION)
+    whole = end > text.index("4711)") + len("4711")
+    assert match.values == (("4711",) if whole else None)
+    alone = match_detail(text[:end])
+    assert (alone is not None) == whole
+    if alone is not None:
+        assert alone.values == ("4711",)
+        assert alone.kind in {template.message.kind, ErrorKind.OTHER}
+        assert (alone.kind is ErrorKind.OTHER) == (alone.topic is Topic.UNKNOWN_DIRECTION)
 
 
 def test_every_message_has_its_translations() -> None:

@@ -52,6 +52,8 @@ def match_detail(text: str, match: Match | None = None) -> Match | None:
         return dependent(text, match)
     engine = match.engine if match else "postgresql"
     found = _found(text, "details", engine) or shortened(text, _order(), engine)
+    if match is None and found is not None and found.values is None and found.topic is Topic.UNKNOWN_DIRECTION:
+        return None  # The beginning of a key is too little to be sure that it is one.
     if match is None or found is None:
         return found or match
     if found.topic is Topic.UNKNOWN_DIRECTION:
@@ -154,7 +156,9 @@ def _taken(template: Template, found: re.Match[str], engine: str = "postgresql")
     if "column" in said:
         made = replace(made, columns=(said["column"],))
     if "parent_column" in said:
-        made = replace(made, parent_columns=(said["parent_column"],), types=(said["child_type"], said["parent_type"]))
+        made = replace(made, parent_columns=(said["parent_column"],))
+    if "child_type" in said:
+        made = replace(made, types=(said["child_type"], said["parent_type"]))
     if "dropped" in said:
         _, schema, table = described(said["dropped"], template.language)
         made = replace(made, parent_schema=schema, parent_table=table)
@@ -165,8 +169,10 @@ def _taken(template: Template, found: re.Match[str], engine: str = "postgresql")
 
 def _merged(match: Match, detail: Match) -> Match:
     """A message with those fields of its DETAIL that it has not itself."""
-    empty = {field.name for field in fields(Match) if getattr(match, field.name) in (None, (), Topic.NONE)}
-    made = replace(match, **{name: getattr(detail, name) for name in empty})
+    empty = {field.name for field in fields(Match) if getattr(match, field.name) in (None, (), Topic.NONE)} - {
+        "sqlstate"
+    }
+    made = replace(match, **{name: getattr(detail, name) for name in empty}, sqlstate=detail.sqlstate or match.sqlstate)
     return _of_catalogue(made) if made.sqlstate == "23505" else made
 
 

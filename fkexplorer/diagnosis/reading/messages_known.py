@@ -175,6 +175,14 @@ DETAILS: tuple[Known, ...] = (
         ErrorKind.CANNOT_IMPLEMENT,
     ),
     Known('Key columns "%s" and "%s" are of incompatible types: %s and %s.', _TYPES, ErrorKind.CANNOT_IMPLEMENT),
+    Known(
+        'Key columns "%s" of the referencing table and "%s" of the referenced table '
+        'have incompatible collations: "%s" and "%s".  '
+        "If either collation is nondeterministic, then both collations have to be the same.",
+        ("column", "parent_column", "", ""),
+        ErrorKind.CANNOT_IMPLEMENT,
+        sqlstate="42P21",
+    ),
     Known('Table "%s" references "%s".', ("child_table", "parent_table"), topic=Topic.TRUNCATE_REFERENCED),
     Known("Key (%s)=(%s) already exists.", ("columns", "values"), topic=Topic.ALREADY_EXISTS),
 )

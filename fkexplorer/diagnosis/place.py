@@ -215,9 +215,13 @@ class _Placing:
         edge = match.edge
         if match.schema:
             schema, table = self._schemas(match, child, parent)
+            text = f"The text says schema {schema}; here the table of {qualified(edge.name)} is {table}."
+            told = self._told.child
+            if told and any(each.schema == schema == told.schema for each in self._seen.tables(told)):
+                text += f" {qualified(schema, child.name)} is here too, without that constraint."
             self.tell(
                 "schema_differs",
-                f"The text says schema {schema}; here the table of {qualified(edge.name)} is {table}.",
+                text,
                 edge=edge.oid,
                 weight=60,
             )

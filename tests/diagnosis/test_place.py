@@ -134,6 +134,19 @@ async def test_another_schema_is_told_and_the_edge_found(users: str) -> None:
     assert evidence.edge == found.edge
 
 
+async def test_a_table_of_that_schema_without_the_constraint_is_told(database_url: str) -> None:
+    await run(
+        database_url,
+        "CREATE SCHEMA one; CREATE TABLE u (id int PRIMARY KEY); CREATE TABLE c (u int);"
+        " CREATE TABLE one.c (u int CONSTRAINT k REFERENCES u)",
+    )
+    found = await placed(database_url, constraint="k", child_table="c", child_schema="public")
+    assert certain(found) == "one.c.k"
+    assert [each.text for each in found.evidence] == [
+        "The text says schema public; here the table of k is one.c. public.c is here too, without that constraint."
+    ]
+
+
 async def test_two_schemas_are_both_listed_and_none_is_chosen(users: str) -> None:
     found = await placed(users, constraint="links_fk", child_table="links", child_schema="public")
     assert [each.label for each in found.candidates] == ["one.links.links_fk", "two.links.links_fk"]

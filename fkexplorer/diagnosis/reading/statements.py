@@ -326,6 +326,8 @@ def _is_no_sql(piece: str) -> bool:
     """Whether this cannot stand in VALUES: a moment, or a word, without quotes."""
     if _MOMENT.fullmatch(piece):
         return True
+    if re.fullmatch(r"0[xXoObB][\w]+", piece):  # a number since PostgreSQL 16
+        return False
     return any(each.kind is Kind.WORD and each.text not in _FUNCTIONS for each in tokens(piece))
 
 

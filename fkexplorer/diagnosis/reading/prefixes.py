@@ -131,7 +131,7 @@ def label(text: str) -> Label | None:
     return None
 
 
-_PROCESS = re.compile(r"\[(\d+)(?:-\d+)?\]")
+_PROCESS = re.compile(r"\[(\d+)\]")
 _TOKEN = re.compile(r"\w+")
 
 

@@ -16,20 +16,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from sqlalchemy import func, literal_column, select
-from sqlalchemy.dialects import postgresql
 
 from fkexplorer.database.connection import Lane
 from fkexplorer.database.errors import Kind, translate
 from fkexplorer.database.limits import Limits
 from fkexplorer.database.model import Trouble
 from fkexplorer.database.pipeline import pipelined
+from fkexplorer.diagnosis.keyed import of_another_style
 from fkexplorer.diagnosis.model import Sighting, Trace
+from fkexplorer.diagnosis.trace_sample import layout_of, sample_statement, shown
 from fkexplorer.diagnosis.trace_targets import Target, targets
 from fkexplorer.fixes import sql
-from fkexplorer.orphans.keyset import usable_keys
-from fkexplorer.orphans.paging import How, Layout, Rows
-from fkexplorer.orphans.predicate import relation
 from fkexplorer.orphans.turns import size_text
 from fkexplorer.schema.model import TableKind
 from fkexplorer.schema.names import table_label
@@ -40,8 +37,9 @@ if TYPE_CHECKING:
     from fkexplorer.database.connection import Database
     from fkexplorer.diagnosis.case import Case
     from fkexplorer.diagnosis.model import Key
+    from fkexplorer.orphans.paging import Layout
     from fkexplorer.schema.graph import Graph
-    from fkexplorer.schema.model import Column, Index, Schema, Table
+    from fkexplorer.schema.model import Column, Schema, Table
 
     Answer = Mapping[str, Any] | psycopg.Error
 
@@ -49,14 +47,10 @@ SECONDS = 2.0
 """What a trace may take."""
 MANY = 1_000
 """Rows of a column that are counted at most."""
-SAMPLE = 3
-"""Rows of a column that are shown."""
 SAMPLED = 40
 """Columns of which rows are shown at most, of those that are tied to the key and of the others."""
 LONGEST = 10_000
 """Characters of a value at most, since it goes with each of some thousand statements; an index holds 2,700 bytes."""
-WIDTH = 80
-"""Characters of a value of such a row at most."""
 WINDOW = 250
 """Statements that are sent at once: a look into an index takes some 0.3 ms, its settings included."""
 _OF_CASE, _ROUND_TRIPS = 1.0, 16
@@ -71,7 +65,6 @@ _PRINTING = {"DateStyle": "ISO, YMD", "extra_float_digits": "1", "bytea_output":
 _DOUBTFUL = """ARRAY(SELECT k.conrelid::text || '.' || u.number FROM pg_catalog.pg_constraint k,
  unnest(k.conkey) AS u (number) WHERE k.contype = 'n' AND NOT k.convalidated)"""
 _CLOCK = "SELECT extract(epoch FROM clock_timestamp())::float8 AS at, {} AS doubtful"
-_TEXT = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
 
 
 async def trace(  # noqa: PLR0917 - what is asked about, in the order in which one says it
@@ -112,11 +105,11 @@ async def trace_case(case: Case) -> Trace | None:
         Trouble: the connection is lost, or could not be made.
     """
     edge, key = case.edge, case.key
-    if edge is None or key is None or None in key or _longest(key) > LONGEST:
+    columns = [pair.parent for pair in edge.pairs] if edge else []
+    if edge is None or key is None or None in key or _longest(key) > LONGEST or of_another_style(columns, key):
         return None
     also = edge if edge.oid not in case.schema.edges else None
     parent = case.schema.parent_of(edge)
-    columns = [pair.parent for pair in edge.pairs]
     found = targets(case.schema, case.graph, parent, columns, value=key, also=also)
     return await _Search(case.database, case.schema, found, case.max_bytes).trace(
         key, _OF_CASE + _ROUND_TRIPS * case.database.round_trip
@@ -191,35 +184,40 @@ class _Search:
     why_not: dict[str, str] = field(default_factory=dict)
     samples: dict[str, tuple[tuple[Mapping[str, str | None], ...], tuple[Key, ...]]] = field(default_factory=dict)
     doubtful: frozenset[str] = frozenset()
+    """Columns whose NOT NULL is not valid, as `oid.number`."""
+    seconds: float = 0.0
+
+    limit: asyncio.Timeout = field(default_factory=lambda: asyncio.timeout(None))
 
     async def trace(self, value: Key, seconds: float) -> Trace:
-        """Search as long as that, and tell what is known then."""
+        """Search as long as that, once a connection is there (which is waited for as long), and tell what is known."""
         started = time.perf_counter()
+        self.seconds = seconds
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._run(started + seconds)
+            async with asyncio.timeout(seconds) as self.limit:
+                await self._run()
         return Trace(value, self._sightings(), self.at, time.perf_counter() - started)
 
-    async def _run(self, end: float) -> None:
+    async def _run(self) -> None:
         searched = [target for target in self.all if not target.why_not]
         questions = list(_grouped([target for target in searched if target.indexed], scan=False))
         by_index = {"enable_seqscan": "off"}
-        again = await self._ask(questions, end, clock=True, planner=by_index)
+        again = await self._ask(questions, clock=True, planner=by_index)
         if again:
-            await self._ask(again, end, planner=by_index)
+            await self._ask(again, planner=by_index)
         # What was found so far is not to lose its rows to a long scan.
-        await self._sample(end, planner=by_index)
+        await self._sample(planner=by_index)
         scans = sorted(
             _grouped([target for target in searched if not target.indexed], scan=True),
             key=lambda one: (not any(target.tied for target in one.targets), one.targets[0].table.likely_bytes),
         )
-        again = await self._ask(scans, end)
+        again = await self._ask(scans)
         if again:
-            await self._ask(again, end)
-        await self._sample(end)
+            await self._ask(again)
+        await self._sample()
 
     async def _ask(
-        self, questions: list[_Question], end: float, *, clock: bool = False, planner: Mapping[str, str] | None = None
+        self, questions: list[_Question], *, clock: bool = False, planner: Mapping[str, str] | None = None
     ) -> list[_Question]:
         """Ask in windows; what failed as a whole is to be asked again, target by target."""
         again: list[_Question] = []
@@ -236,17 +234,17 @@ class _Search:
                 elif left := self._answered(questions[at], answer):
                     again.extend(left)
 
-            await self._send(statements[start : start + WINDOW], end, answered, planner)
+            await self._send(statements[start : start + WINDOW], answered, planner)
         return again
 
     async def _send(
         self,
         statements: list[str],
-        end: float,
         answered: Callable[[int, Answer], None],
         planner: Mapping[str, str] | None = None,
     ) -> None:
-        left = max(50, int((end - time.perf_counter()) * 1000))
+        end = self.limit.when() or 0.0
+        left = max(50, int((end - asyncio.get_running_loop().time()) * 1000))
         limits = Limits(left, min(_LOCK_MS, left), planner={**_PRINTING, **(planner or {})})
         await pipelined(self.database, statements, limits, answered, lane=Lane.SCREEN)
 
@@ -254,6 +252,7 @@ class _Search:
         if not isinstance(answer, psycopg.Error):
             self.at = datetime.fromtimestamp(answer["at"], UTC)
             self.doubtful = frozenset(answer["doubtful"])
+        self.limit.reschedule(asyncio.get_running_loop().time() + self.seconds)
 
     def _answered(self, question: _Question, answer: Answer) -> list[_Question]:
         if not isinstance(answer, psycopg.Error):
@@ -271,7 +270,7 @@ class _Search:
             self.why_not[target.label] = _reason(target, failure.kind, failure.sqlstate, failure.reason)
         return []
 
-    async def _sample(self, end: float, planner: Mapping[str, str] | None = None) -> None:
+    async def _sample(self, planner: Mapping[str, str] | None = None) -> None:
         """Read some rows of what was found and has no sample yet."""
         held = [target for target in self.all if self.rows.get(target.label)]
         wanted: list[Target] = []
@@ -283,35 +282,21 @@ class _Search:
         for target in wanted:
             self.samples[target.label] = ((), ())
             try:
-                layouts.append((target, self._layout(target.table)))
+                layouts.append((target, layout_of(self.schema, target.table, self.doubtful)))
             except Trouble:
                 continue  # nothing that the role may read tells its rows apart: there is no row to be shown
 
         def answered(position: int, answer: Answer) -> None:
             if not isinstance(answer, psycopg.Error):
                 target, layout = layouts[position]
-                self.samples[target.label] = _shown(layout, answer["rows"] or [])
+                self.samples[target.label] = shown(layout, answer["rows"] or [])
 
         if layouts:
             statements = []
             for target, layout in layouts:
-                statements.append(_sample_statement(target, layout))
+                statements.append(sample_statement(target, layout))
                 await asyncio.sleep(0)  # one takes a millisecond, and there may be 80 of them
-            await self._send(statements, end, answered, planner)
-
-    def _layout(self, table: Table) -> Layout:
-        foreign = frozenset(
-            pair.child.number for edge in self.schema.edges.values() if edge.child == table.oid for pair in edge.pairs
-        )
-        return Layout(Rows(table, relation(table, "c"), foreign), self._key(table), reveal=False)
-
-    def _key(self, table: Table) -> Index | None:
-        """The index by whose columns a page knows the rows of this table (`paging.key_index`)."""
-        for index in usable_keys(table):
-            doubtful = {f"{table.oid}.{part.number}" for part in index.columns} & self.doubtful
-            if index.primary or not doubtful:
-                return index
-        return None
+            await self._send(statements, answered, planner)
 
     def _sightings(self) -> tuple[Sighting, ...]:
         """What is known of each target: those that hold the key first, what was not searched last."""
@@ -344,33 +329,6 @@ def _grouped(some: Sequence[Target], *, scan: bool) -> Iterator[_Question]:
     for target in some:
         by_table[target.table.oid].append(target)
     return (_Question(tuple(group), scan) for group in by_table.values())
-
-
-def _sample_statement(target: Target, layout: Layout) -> str:
-    """One row: `rows`, the texts of each row's key and fields."""
-    how = How(limit=SAMPLE - 1, width=WIDTH)
-    found = layout.found(literal_column(target.condition), how).order_by(None).subquery("q")
-    printed = layout.printed(found, how).subquery("p")
-    statement = select(func.pg_catalog.array_agg(postgresql.array(list(printed.c))).label("rows")).select_from(printed)
-    return str(statement.compile(dialect=_TEXT, compile_kwargs={"literal_binds": True}))
-
-
-def _shown(
-    layout: Layout, rows: list[list[str | None]]
-) -> tuple[tuple[Mapping[str, str | None], ...], tuple[Key, ...]]:
-    """The rows by column, secrets left out, and the key of each."""
-    how = How(width=WIDTH)
-    sample = []
-    for row in rows:
-        values = zip(layout.fields, layout.values(row, how), strict=True)
-        sample.append(
-            {
-                each.name: None if value.text is None else value.text + ("…" if value.cut else "")
-                for each, value in values
-                if not value.masked
-            }
-        )
-    return tuple(sample), tuple(layout.cursor(row) for row in rows)
 
 
 def _reason(target: Target, kind: Kind, sqlstate: str | None, said: str) -> str:

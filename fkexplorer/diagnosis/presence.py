@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fkexplorer.diagnosis.asking import Answer, ask, clock
+from fkexplorer.diagnosis.asking import ask, clock
+from fkexplorer.diagnosis.blocked import still_referenced
 from fkexplorer.diagnosis.duplicate import not_a_duplicate
 from fkexplorer.diagnosis.keyed import (
     child_look,
-    children_look,
     count_text,
-    equality,
     key_text,
     of_another_style,
     parent_look,
-    rows_look,
     value_text,
 )
+from fkexplorer.diagnosis.looked import Looked, fitting, not_told
 from fkexplorer.diagnosis.model import Evidence, Part, Side
 from fkexplorer.diagnosis.reading.model import ErrorKind, Topic
+from fkexplorer.fixes import sql
+from fkexplorer.orphans.childless import creation_column
 from fkexplorer.orphans.outcome import incomparable
 from fkexplorer.orphans.predicate import Incomparable
 from fkexplorer.schema.model import EdgeKind, Match
-from fkexplorer.schema.names import edge_label, table_label
+from fkexplorer.schema.names import edge_label, quote, table_label
 
 if TYPE_CHECKING:
     from fkexplorer.diagnosis.case import Case
@@ -34,8 +35,11 @@ if TYPE_CHECKING:
 _CUTS = 8
 """Ways to cut a text into a key that are looked at."""
 _DDL = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:ALTER|CREATE)\s", re.IGNORECASE | re.DOTALL)
+# Whoever has referred to the row since locks it too, but does not lock its table for writing.
 _HOLDERS = """
-SELECT l.pid, l.granted FROM pg_catalog.pg_locks AS l WHERE l.locktype = 'transactionid' AND l.transactionid =
+SELECT l.pid, l.granted, EXISTS (SELECT 1 FROM pg_catalog.pg_locks AS t WHERE t.pid = l.pid AND t.granted
+  AND t.relation IN ({tables}) AND t.mode NOT IN ('AccessShareLock', 'RowShareLock'))
+ FROM pg_catalog.pg_locks AS l WHERE l.locktype = 'transactionid' AND l.transactionid = ({holder} LIMIT 1)
 """.strip()
 
 
@@ -64,7 +68,7 @@ async def presence(case: Case) -> Part:
     else:
         blocked = error.kind is ErrorKind.STILL_REFERENCED
         try:
-            part = await (_still_referenced if blocked else _missing_parent)(case, edge, keys)
+            part = await (still_referenced if blocked else _missing_parent)(case, edge, keys)
         except Incomparable:
             part = await _incomparable(case, edge)
     if error.kind is ErrorKind.STILL_REFERENCED:
@@ -87,50 +91,28 @@ def _keys(case: Case, edge: Relationship) -> list[Key]:
     return [tuple(named)] if all(text is not None for text in named) else []
 
 
-@dataclass(frozen=True, slots=True)
-class _Looked:
-    """One key on both sides."""
-
-    key: Key
-    parent: Answer
-    child: Answer | None
-    """None where the parent's side has said that it is no key."""
-
-    @property
-    def of_type(self) -> bool:
-        """Whether it can be a key at all."""
-        return self.parent.code != "not_of_type" and (self.child is None or self.child.code != "not_of_type")
-
-    @property
-    def parent_there(self) -> bool | None:
-        """Whether a row of the parent has it; of those that row security hides nobody knows."""
-        number = self.parent.number
-        return None if number is None or (number == 0 and self.parent.as_role) else number > 0
-
-    @property
-    def children(self) -> int | None:
-        """Rows of the child that have it, or refer to it."""
-        number = self.child.number if self.child else None
-        return None if number is None or (number == 0 and self.child and self.child.as_role) else number
-
-
 async def _missing_parent(case: Case, edge: Relationship, keys: list[Key]) -> Part:
     looked = []
     for key in keys:
         parent = await ask(case, parent_look(case.schema, edge, key))
         child = None if parent.code == "not_of_type" else await ask(case, child_look(case.schema, edge, key))
-        looked.append(_Looked(key, parent, child))
-    findings, fitting = _fitting(edge, looked, of_parent=False)
-    ruled_out = []
-    for each in fitting:
+        looked.append(Looked(key, parent, child))
+    findings, possible = fitting(edge, looked, of_parent=False)
+    ruled_out: list[Evidence] = []
+    states: set[bool | None] = set()
+    for each in possible:
         findings += _of_parent(case, edge, each)
-        if each.parent_there:
-            findings += await _in_flight(case, edge, each.key)
+        contested = False
+        if each.parent_there and not edge.period:
+            # Of a PERIOD there may be several rows.
+            held, contested = await _in_flight(case, edge, each.key)
+            findings += [*held, *await _created(case, edge, each.key)]
+        # While others wait for who has the row, nobody knows whether it will stay.
+        states.add(None if contested else _would_come_again(case, edge, each))
         found, without = _of_child(case, edge, each)
         findings += found
         ruled_out += without
-    states = {_would_come_again(case, edge, each) for each in fitting}
-    missing = {each.parent_there for each in fitting} == {False}
+    missing = {each.parent_there for each in possible} == {False}
     return Part(
         tuple(findings),
         tuple(ruled_out),
@@ -139,7 +121,7 @@ async def _missing_parent(case: Case, edge: Relationship, keys: list[Key]) -> Pa
     )
 
 
-def _would_come_again(case: Case, edge: Relationship, looked: _Looked) -> bool | None:
+def _would_come_again(case: Case, edge: Relationship, looked: Looked) -> bool | None:
     """Of an INSERT, where the parent is missing still; of a constraint that is to be made, where a row needs it too."""
     if looked.parent_there is not False or not _of_rows_there(case, edge):
         return None if looked.parent_there is None else not looked.parent_there
@@ -152,21 +134,21 @@ def _of_rows_there(case: Case, edge: Relationship) -> bool:
     return edge.kind is not EdgeKind.DECLARED or (written is not None and _DDL.match(written.sql) is not None)
 
 
-def _of_parent(case: Case, edge: Relationship, looked: _Looked) -> list[Evidence]:
+def _of_parent(case: Case, edge: Relationship, looked: Looked) -> list[Evidence]:
     """Whether the parent is there now."""
     answer, table = looked.parent, table_label(case.schema.parent_of(edge))
     key = key_text([pair.parent for pair in edge.pairs], looked.key)
     if looked.parent_there:
         rows = count_text(answer.number or 0)
         said = "covers" if edge.period else "has"
-        text = f"{table} {said} {key} now: it came after the error, or the error is from another database."
+        text = f"{table} {said} {key} now: it was committed after the error, or the error is from another database."
         return [answer.evidence("key_exists_now", text, result=rows, weight=100)]
     if looked.parent_there is None:
-        return [_unknown(answer, f"Whether {table} has {key}", weight=100)]
+        return [not_told(answer, f"Whether {table} has {key}", weight=100)]
     return [answer.evidence("key_missing", f"{table} has no row with {key}.", result="0 rows", weight=100)]
 
 
-def _of_child(case: Case, edge: Relationship, looked: _Looked) -> tuple[list[Evidence], list[Evidence]]:
+def _of_child(case: Case, edge: Relationship, looked: Looked) -> tuple[list[Evidence], list[Evidence]]:
     """Which rows of the child hold the key: a finding, or what that rules out."""
     answer, table = looked.child, table_label(case.schema.child_of(edge))
     if answer is None:
@@ -174,7 +156,7 @@ def _of_child(case: Case, edge: Relationship, looked: _Looked) -> tuple[list[Evi
     key = key_text([pair.child for pair in edge.pairs], looked.key)
     number = looked.children
     if number is None:
-        return [_unknown(answer, f"Whether a row of {table} holds {key}")], []
+        return [not_told(answer, f"Whether a row of {table} holds {key}")], []
     if number == 0:
         text = f"No row of {table} holds {key}: a refused insert leaves no row."
         return [], [answer.evidence("no_row_left", text, result="0 rows", weight=60)]
@@ -189,108 +171,48 @@ def _of_child(case: Case, edge: Relationship, looked: _Looked) -> tuple[list[Evi
     return [answer.evidence("child_row_holds_key", text, result=rows, weight=weight)], []
 
 
-async def _in_flight(case: Case, edge: Relationship, key: Key) -> list[Evidence]:
-    """Who holds the parent's row in a transaction that is open, and who waits for that one."""
+async def _in_flight(case: Case, edge: Relationship, key: Key) -> tuple[list[Evidence], bool]:
+    """Who changes the parent's row in a transaction that is open, or keeps others waiting for it; and whether so."""
+    table = case.schema.parent_of(edge)
     look = parent_look(case.schema, edge, key)
-    if edge.period:
-        return []  # there may be several rows, and each has a lock of its own
     holder = look.query.replace("pg_catalog.count(*)", "p.xmax", 1)
-    query = f"{_HOLDERS} ({holder} LIMIT 1)"
-    answer = await ask(case, replace(look, query=query))
-    holders = [pid for pid, granted in answer.rows or () if granted]
-    waiting = [pid for pid, granted in answer.rows or () if not granted]
+    tables = ", ".join(str(oid) for oid in (table.oid, *table.partitions))
+    answer = await ask(case, replace(look, query=_HOLDERS.format(tables=tables, holder=holder)))
+    holders = [pid for pid, granted, writes in answer.rows or () if granted and writes]
+    waiting = [pid for pid, granted, _ in answer.rows or () if not granted]
     if not holders:
-        return []
-    table = table_label(case.schema.parent_of(edge))
-    text = f"Session {holders[0]} has that row of {table} deleted or locked in a transaction that is open"
+        holders = [pid for pid, granted, _ in answer.rows or () if granted and waiting]
+    if not holders:
+        return [], False
+    text = f"Session {holders[0]} deletes, changes or locks that row of {table_label(table)}, and has not committed"
     if waiting:
         text += f"; {len(waiting)} wait{'s' if len(waiting) == 1 else ''} for it, as an insert that refers to it does"
     result = f"held by {holders[0]}, {len(waiting)} waiting"
-    return [answer.evidence("row_in_flight", f"{text}.", result=result, weight=95)]
+    return [answer.evidence("row_in_flight", f"{text}.", result=result, weight=95)], bool(waiting)
 
 
-async def _still_referenced(case: Case, edge: Relationship, keys: list[Key]) -> Part:
-    columns = [pair.parent for pair in edge.pairs]
+async def _created(case: Case, edge: Relationship, key: Key) -> list[Evidence]:
+    """When the parent was made, going by its own date, and whether that was before the error."""
     table = case.schema.parent_of(edge)
-    by = [equality(table, pair.parent, pair) for pair in edge.pairs]
-    looked = []
-    for key in keys:
-        parent = await ask(case, rows_look(table, columns, key, by))
-        child = None if parent.code == "not_of_type" else await ask(case, children_look(case.schema, edge, key))
-        looked.append(_Looked(key, parent, child))
-    findings, fitting = _fitting(edge, looked, of_parent=True)
-    ruled_out = []
-    lives = set()
-    for each in fitting:
-        findings += _row_there(case, edge, each)
-        found, without = _referring(case, edge, each)
-        findings += found
-        ruled_out += without
-        told = (each.parent_there, None if each.children is None else each.children > 0)
-        lives.add(False if False in told else None if None in told else True)
-    live = lives.pop() if len(lives) == 1 else None
-    return Part(tuple(findings), tuple(ruled_out), live=live, side=Side.CHILD if live else None)
-
-
-def _row_there(case: Case, edge: Relationship, looked: _Looked) -> list[Evidence]:
-    """Whether the parent's row, which was to be deleted, is there."""
-    answer, table = looked.parent, table_label(case.schema.parent_of(edge))
-    key = key_text([pair.parent for pair in edge.pairs], looked.key)
-    if looked.parent_there is None:
-        return [_unknown(answer, f"Whether {table} still has {key}", weight=90)]
-    result = count_text(answer.number or 0)
-    if looked.parent_there:
-        return [answer.evidence("parent_there", f"{table} still has the row with {key}.", result=result, weight=70)]
-    text = f"{table} has no row with {key} any more: it was deleted, or changed, after the error."
-    return [answer.evidence("parent_gone", text, result=result, weight=100)]
-
-
-def _referring(case: Case, edge: Relationship, looked: _Looked) -> tuple[list[Evidence], list[Evidence]]:
-    """Which children refer to it: a finding, or what that rules out."""
-    answer, table = looked.child, table_label(case.schema.child_of(edge))
-    if answer is None:
-        return [], []
-    key = key_text([pair.parent for pair in edge.pairs], looked.key)
-    number = looked.children
-    if number is None:
-        return [_unknown(answer, f"Whether rows of {table} refer to {key}", weight=100)], []
-    if number == 0:
-        text = f"No row of {table} refers to {key} any more."
-        return [], [answer.evidence("no_longer_referenced", text, result="0 rows", weight=100)]
-    rows = count_text(number)
-    text = f"{rows[0].upper()}{rows[1:]} of {table} refer{'s' if number == 1 else ''} to {key}."
-    return [answer.evidence("still_referenced", text, result=rows, weight=100)], []
-
-
-def _fitting(edge: Relationship, looked: list[_Looked], *, of_parent: bool) -> tuple[list[Evidence], list[_Looked]]:
-    """Which of the keys the types allow, and what is to be said of the others."""
-    columns = [pair.parent if of_parent else pair.child for pair in edge.pairs]
-    fitting = [each for each in looked if each.of_type]
-    first = (fitting or looked)[0]
-    if not fitting:
-        answer = first.parent
-        types = ", ".join(column.type_text for column in columns)
-        text = (
-            f"{key_text(columns, first.key)} is no value of type {types}: it was masked or cut in the text, or the"
-            " column has another type here."
+    created = creation_column(table)
+    if created is None:
+        return []
+    date = f"p.{sql.name(created.name)}"
+    values = f"pg_catalog.concat({date}), extract(epoch FROM CAST({date} AS pg_catalog.timestamptz))::float8"
+    look = parent_look(case.schema, edge, key)
+    answer = await ask(case, replace(look, query=look.query.replace("pg_catalog.count(*)", values, 1)))
+    shown, seconds = answer.rows[0] if answer.rows else ("", None)
+    if seconds is None:
+        return []
+    when = case.found.last or case.error.when
+    text = f"Its {quote(created.name)} is {shown}"
+    if when is not None and when.tzinfo is not None:
+        text += (
+            ", after the error"
+            if seconds > when.timestamp()
+            else ", before the error: it was not committed by then, or the error is from another database"
         )
-        return [answer.evidence("value_not_of_type", text, result=answer.reason, weight=100)], []
-    if len(looked) == 1:
-        return [], fitting
-    ways = f"The text can be cut into the key in {len(looked)} ways"
-    if len(fitting) == 1:
-        text = f"{ways}; only {key_text(columns, first.key)} fits the types."
-        return [first.parent.evidence("cut_by_type", text, weight=40)], fitting
-    shown = "; ".join(key_text(columns, each.key) for each in fitting)
-    return [first.parent.evidence("key_ambiguous", f"{ways}, and each was looked at: {shown}.", weight=80)], fitting
-
-
-def _unknown(answer: Answer, what: str, *, weight: int = 50) -> Evidence:
-    """That a look told nothing, or that row security may have hidden what it looked for."""
-    if answer.rows is None:
-        return answer.unknown(what, weight=weight)
-    hidden = replace(answer, rows=None, code="hidden_by_row_security", reason="row security hides rows from this role")
-    return hidden.unknown(what, weight=weight)
+    return [answer.evidence("parent_created", f"{text}.", result=shown, weight=60)]
 
 
 async def _match_full(case: Case, edge: Relationship) -> Part:

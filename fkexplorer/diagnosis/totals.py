@@ -42,13 +42,12 @@ _STAGES = ("", "orphans", "parents", "rows, NULLs", "childless parents", "missin
 
 
 def involved(case: Case) -> tuple[Relationship, ...]:
-    """The error's own edge, the others of its parent, then the others of its child; `EDGES` of them at most."""
+    """The error's own edge, the others of its parent, the parent's own, and the child's; `EDGES` of them at most."""
     if case.edge is None:
         return ()
-    own = [edge for edge in case.schema.edges.values() if edge.oid != case.edge.oid]
-    of_parent = [edge for edge in own if edge.parent == case.edge.parent]
-    of_child = [edge for edge in own if edge.child == case.edge.child and edge not in of_parent]
-    return (case.edge, *of_parent, *of_child)[:EDGES]
+    graph, own = case.graph, case.edge
+    others = (*graph.children(own.parent), *graph.parents(own.parent), *graph.parents(own.child))
+    return tuple({edge.oid: edge for edge in (own, *others)}.values())[:EDGES]
 
 
 async def totals(case: Case, edges: Sequence[Relationship]) -> tuple[Totals, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -20,6 +21,7 @@ from tests.orphans.connected import holding, new_role, opened, run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fkexplorer.demo.server import EmbeddedServer
     from fkexplorer.diagnosis.model import Part
 
 BLOCKED = ErrorKind.STILL_REFERENCED
@@ -313,22 +315,28 @@ async def test_a_delete_that_is_not_committed_and_who_waits_for_it(database_url:
         "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (pid int CONSTRAINT fk REFERENCES p);"
         "INSERT INTO p VALUES (1);",
     )
+
+    async def look() -> tuple[bool | None, str]:
+        """Whether it is live, and who has the row."""
+        part = await found(database_url, "fk", told("pid", "1"))
+        in_flight = by_code(part.findings).get("row_in_flight")
+        return part.live, in_flight.result if in_flight else ""
+
     async with (
         await psycopg.AsyncConnection.connect(database_url) as deleter,
         await psycopg.AsyncConnection.connect(database_url) as inserter,
     ):
-        quiet = await found(database_url, "fk", told("pid", "1"))
-        assert "row_in_flight" not in by_code(quiet.findings)
+        assert await look() == (False, "")
+        await inserter.execute("INSERT INTO c VALUES (1)")
+        assert await look() == (False, "")
+        await inserter.rollback()
         await deleter.execute("DELETE FROM p")
-        part = await found(database_url, "fk", told("pid", "1"))
-        assert part.live is False
-        result = by_code(part.findings)["row_in_flight"].result
-        assert result == f"held by {deleter.info.backend_pid}, 0 waiting"
+        deleting = deleter.info.backend_pid
+        assert await look() == (False, f"held by {deleting}, 0 waiting")
         insert = asyncio.ensure_future(inserter.execute("INSERT INTO c VALUES (1)"))
         async with asyncio.timeout(20):
-            while result != f"held by {deleter.info.backend_pid}, 1 waiting":
-                part = await found(database_url, "fk", told("pid", "1"))
-                result = by_code(part.findings)["row_in_flight"].result
+            while await look() != (None, f"held by {deleting}, 1 waiting"):
+                pass
         await deleter.commit()
         with pytest.raises(psycopg.errors.ForeignKeyViolation):
             await insert
@@ -336,3 +344,41 @@ async def test_a_delete_that_is_not_committed_and_who_waits_for_it(database_url:
     assert part.live is True
     assert by_code(part.findings).keys() == {"key_missing"}
     assert "no_row_left" in by_code(part.ruled_out)
+
+
+async def test_when_the_parent_was_made(make_database: Callable[[str], str]) -> None:
+    conninfo = make_database("""
+    CREATE TABLE p (id int PRIMARY KEY, created_at timestamptz);
+    CREATE TABLE c (pid int CONSTRAINT fk REFERENCES p);
+    INSERT INTO p VALUES (1, '2026-01-02 03:04:05+00'), (2, NULL);
+    """)
+    made = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+    async def created(key: str, when: datetime | None) -> str | None:
+        part = await found(conninfo, "fk", replace(told("pid", key), when=when))
+        evidence = by_code(part.findings).get("parent_created")
+        return evidence.text.partition(",")[2] if evidence else None
+
+    assert await created("1", made - timedelta(seconds=1)) == " after the error."
+    before = await created("1", made + timedelta(seconds=1))
+    assert before is not None
+    assert before.startswith(" before the error: it was not committed by then")
+    assert await created("1", None) == ""
+    assert await created("2", made) is None
+
+
+async def test_a_period_is_covered_by_several_rows(make_database: Callable[[str], str], server: EmbeddedServer) -> None:
+    if server.major < 18:
+        pytest.skip("PERIOD came with PostgreSQL 18")
+    conninfo = make_database("""
+    CREATE EXTENSION btree_gist;
+    CREATE TABLE rooms (id int, at daterange, PRIMARY KEY (id, at WITHOUT OVERLAPS));
+    CREATE TABLE stays (room int, at daterange,
+     CONSTRAINT stay FOREIGN KEY (room, PERIOD at) REFERENCES rooms (id, PERIOD at));
+    INSERT INTO rooms VALUES (1, '[2026-01-01,2026-02-01)'), (1, '[2026-02-01,2026-03-01)');
+    """)
+    part = await found(conninfo, "stay", told("room,at", "1", "[2026-01-20,2026-02-10)"))
+    assert part.live is False
+    assert "covers (id, at) = (1, '[2026-01-20,2026-02-10)') now" in by_code(part.findings)["key_exists_now"].text
+    part = await found(conninfo, "stay", told("room,at", "1", "[2026-02-20,2026-03-10)"))
+    assert part.live is True

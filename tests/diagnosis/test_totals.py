@@ -91,6 +91,7 @@ def _edge(schema: Schema, label: str) -> Relationship:
 async def test_each_number_is_what_sql_says(small: str) -> None:
     found = await counted(small, "c_p")
     assert list(found) == ["c_p", "c_o", "d_p"]
+    assert set(await counted(small, "f_c")) == {"f_c", "c_p", "c_o"}
     assert numbers(found["c_p"]) == (53, 10, 10, 3, 2, 6)
     assert numbers(found["c_o"]) == (53, 10, 53, 0, 0, 10)
     assert numbers(found["d_p"]) == (0, 10, 0, 0, 0, 10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -172,8 +173,11 @@ async def test_lines_of_the_app_lead_to_rows_and_keep_to_their_width(demo: str) 
     async with opened(demo) as (database, schema):
         table, columns = asked(schema, "shop.customers.id")
         found = await search(database, schema, Graph(schema), table, columns, ("17",), max_bytes=1 << 30, seconds=30.0)
+    long = [replace(each, label="名" * 90, not_searched="x y" * 90, rows=None) for each in found.sightings[-9:-4]]
+    sightings = (*found.sightings, *long, *(replace(each, tied=True, role="a role " * 9) for each in long))
     for cells in (40, 80, 200):
-        assert all(width(plain(each.line)) <= cells for each in trace_lines(found, cells=cells))
+        for one in (found, replace(found, sightings=sightings)):
+            assert all(width(plain(each.line)) <= cells for each in trace_lines(one, cells=cells))
     lines = trace_lines(found)
     opening = [(each.sighting.label, each.row) for each in lines if each.sighting is not None and each.row is not None]
     orders = next(each for each in found.sightings if each.label == "shop.orders.customer_id")

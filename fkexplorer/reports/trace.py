@@ -126,7 +126,7 @@ class _Lines:
         yield self._line()
         yield self._line(Span(title, "dim"))
         words = [self._words(each) for each in some]
-        first = max((width(word) for word in words), default=0)
+        first = min(max((width(word) for word in words), default=0), self._cells // 3)
         room = max(12, self._cells - first - 4)
         labels = [inert(each.label, ascii=self._ascii) for each in some]
         last = max((width(each.role) for each in some), default=0)
@@ -176,7 +176,8 @@ class _Lines:
 
     def _wrapped(self, words: Sequence[str], indent: str, style: str) -> Iterator[TraceLine]:
         line = indent
-        for word in words:
+        for whole in words:
+            word = fit(whole, self._cells - len(indent), ascii=self._ascii, pad=False)
             if line != indent and width(line) + width(word) + 1 > self._cells:
                 yield self._line(Span(line, style))
                 line = indent

@@ -411,9 +411,9 @@ async def test_a_thousand_tables_take_few_round_trips(make_database: Callable[[s
     assert len(found.holding) == 200 + 199
     for group in ([each for each in found.holding if each.tied], [each for each in found.holding if not each.tied]):
         assert sum(bool(each.sample) for each in group) == min(len(group), module.SAMPLED)
-    # Four windows of statements by index, four of tables that are read, the rows that are shown; over a line that is
-    # quick a window's answers may begin before all of it is sent, and the client speaks again.
-    assert trips < 40
+    # Windows of statements by index, of tables that are read, and the rows that are shown: nine, each of which may be
+    # sent in pieces while its first answers come.
+    assert trips < 100
 
 
 @pytest.mark.matrix

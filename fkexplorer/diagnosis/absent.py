@@ -80,7 +80,7 @@ class _Absences:
         name = self._told.constraint
         if name is None or not self._of_definition:
             return []
-        text = f"There is a constraint {qualified(name.forms[-1])} now: it was made after the error, or is another one."
+        text = f"There is a constraint {qualified(name.name)} now: it was made after the error, or is another one."
         return [self._evidence("constraint_exists", text, 70)]
 
     def all(self, place: str) -> list[Evidence]:
@@ -97,7 +97,7 @@ class _Absences:
                 found.append(self._table(parent, made=False))
             elif self._parent_missing:
                 found.append(self._exists(parent))
-        if (constraint or child or parent) and not self._any_there():
+        if (constraint or child or parent) and not self._parent_missing and not self._any_there():
             found.append(self._elsewhere(child, place))
         return found
 
@@ -106,7 +106,7 @@ class _Absences:
         told = self._told
         if told.child or told.constraint is None or any(each.child for each in self._candidates):
             return told.child
-        worded = in_words(told.constraint.forms[-1])
+        worded = in_words(told.constraint.name)
         return table_told(None, worded[0]) if worded else None
 
     def _there(self, name: Name) -> bool:
@@ -135,22 +135,22 @@ class _Absences:
             text = f"{qualified(own.name)} is no foreign key, but {_CONSTRAINTS[own.kind]} of"
             return self._evidence("no_foreign_key", f"{text} {qualified(own.schema, own.relation)}.", 70)
         if self._of_definition:
-            text = f"There is no constraint {qualified(name.text)}: the statement that was to make it failed."
+            text = f"There is no constraint {qualified(name.name)}: the statement that was to make it failed."
         elif self._seen.constraints:
             others = sorted({qualified(own.schema, own.relation) for own in self._seen.constraints})
             text = (
-                f"The constraint {qualified(name.text)} is on {', '.join(others[:3])}, of which the text says nothing."
+                f"The constraint {qualified(name.name)} is on {', '.join(others[:3])}, of which the text says nothing."
             )
         else:
-            text = f"There is no constraint {qualified(name.text)} here: it was dropped or renamed, or was never made."
+            text = f"There is no constraint {qualified(name.name)} here: it was dropped or renamed, or was never made."
         return self._evidence("constraint_absent", text, 70, result=self._counted())
 
     def _table(self, name: Name, *, made: bool) -> Evidence:
         if made:
-            text = f"{qualified(name.forms[-1])} does not exist: its CREATE failed."
+            text = f"{qualified(name.name)} does not exist: its CREATE failed."
         else:
-            near = ", ".join(similar_tables(self._schema, name.forms[-1]))
-            text = f"There is no table {qualified(name.forms[-1])}{f'; near: {near}' if near else ''}."
+            near = ", ".join(similar_tables(self._schema, name.name))
+            text = f"There is no table {qualified(name.name)}{f'; near: {near}' if near else ''}."
         return self._evidence("table_absent", text, 75)
 
     def _exists(self, name: Name) -> Evidence:
@@ -171,7 +171,9 @@ class _Absences:
         names = [each.text for each in (told.constraint, child, told.parent) if each]
         text = f"Nothing that the error names is in {place}: {', '.join(names)}."
         text += (
-            " Is it the right database?" if not self._of_definition else " Unless all of it failed, it is another one."
+            " Is it the right database?"
+            if not self._of_definition
+            else " Either all of its statements failed, or it is another one."
         )
         return self._evidence("other_database", text, 90, result=self._counted())
 

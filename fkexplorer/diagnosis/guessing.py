@@ -36,27 +36,48 @@ def named_tables(schema: Schema, name: Name | None) -> list[Table]:
 
 
 def guesses(schema: Schema, told: Told) -> list[Candidate]:
-    """The pairs that the names may mean, none of which is an edge by that; those with both sides there come first."""
+    """The pairs that the names may mean, none of which is an edge by that: those with most of it there.
+
+    Of several parents that a child may have, one in the child's own schema is meant.
+    """
     found = [*_of_sides(schema, told), *_of_name(schema, told)]
-    if not found and told.constraint and (worded := in_words(told.constraint.forms[-1])):
-        found = _of_words(schema, told, *worded)
+    if not found and told.constraint and (worded := in_words(told.constraint.name)):
+        found = [_of_words(schema, told, *worded)]
     unique = list({candidate.label: candidate for candidate in reversed(found)}.values())[::-1]
-    whole = [each for each in unique if each.child is not None and each.parent is not None]
-    return (whole or unique)[:_MOST]
+    most = max(map(_there, unique), default=0)
+    best = [each for each in unique if _there(each) == most]
+    near = {each.child for each in best if _one_schema(schema, each)}
+    return [each for each in best if each.child not in near or _one_schema(schema, each)][:_MOST]
+
+
+def _there(candidate: Candidate) -> int:
+    """How much of it is in the catalogue: two tables, with their columns."""
+    tables = (candidate.child is not None) + (candidate.parent is not None)
+    return tables + bool(candidate.child_columns) + bool(candidate.parent_columns)
+
+
+def _one_schema(schema: Schema, candidate: Candidate) -> bool:
+    if candidate.child is None or candidate.parent is None:
+        return False
+    return schema.tables[candidate.child].schema == schema.tables[candidate.parent].schema
 
 
 def _of_sides(schema: Schema, told: Told) -> list[Candidate]:
     """What the text, or the statement in it, tells of both sides."""
     if told.child is None or told.parent is None or not told.child_columns:
         return []
-    why = "the statement defines it" if told.defined else "the text names both sides"
-    children: Sequence[Table | str] = named_tables(schema, told.child) or [_absent(told.child)]
-    parents: Sequence[Table | str] = named_tables(schema, told.parent) or [_absent(told.parent)]
-    return [
-        _candidate(child, told.child_columns, parent, told.parent_columns, [why])
-        for child in children
-        for parent in parents
-    ]
+    why = ["the statement defines it" if told.defined else "the text names both sides"]
+    columns, of_parent = told.child_columns, told.parent_columns
+    parents: list[Table | str] = [*named_tables(schema, told.parent)] or [told.parent.name]
+    children = named_tables(schema, told.child)
+    if not children:
+        return [_candidate(told.child.name, columns, _only(parents, told.parent.name), of_parent, why)]
+    return [_candidate(child, columns, parent, of_parent, why) for child in children for parent in parents]
+
+
+def _only(parents: Sequence[Table | str], name: str) -> Table | str:
+    """The only one, or the name alone: where the child is not there, nothing tells which of several is meant."""
+    return parents[0] if len(parents) == 1 else name
 
 
 def _of_name(schema: Schema, told: Told) -> list[Candidate]:
@@ -66,7 +87,7 @@ def _of_name(schema: Schema, told: Told) -> list[Candidate]:
     tables = list(schema.tables.values())
     children = named_tables(schema, told.child) if told.child else tables
     found: list[Candidate] = []
-    for reading in readings(told.constraint.forms[0], children, tables, told.child_columns or ()):
+    for reading in readings(told.constraint.name, children, tables, told.child_columns or ()):
         columns = reading.columns or told.child_columns
         if not columns:
             continue
@@ -76,27 +97,31 @@ def _of_name(schema: Schema, told: Told) -> list[Candidate]:
             parents = meant_by(tables, columns, reading.child)
             reasons += [f"{columns[0]} looks like the key of {parent.name}" for parent in parents[:1]]
         of_parent = reading.parent_columns or told.parent_columns
-        sides: list[Table | str | None] = [*parents] or [_absent(told.parent) if told.parent else None]
+        sides: list[Table | str | None] = [*parents] or [told.parent.name if told.parent else None]
         found += [_candidate(reading.child, columns, parent, of_parent, reasons) for parent in sides]
     return found
 
 
-def _of_words(schema: Schema, told: Told, child: str, column: str) -> list[Candidate]:
+def _of_words(schema: Schema, told: Told, child: str, column: str) -> Candidate:
     """What the name tells by its words alone: its table is not there."""
-    if told.child is not None:
-        child = told.child.text
     columns = told.child_columns or (column,)
-    tables = list(schema.tables.values())
-    parents: list[Table | str] = [*(named_tables(schema, told.parent) or meant_by(tables, columns, None))]
     reasons = ["its name: child and column"]
-    if not parents and (match := _ID.fullmatch(columns[0])):
-        parents = [told.parent.text if told.parent else f"{match[1]}s"]
-        reasons.append(f"{columns[0]} looks like the key of {parents[0]}, which is not here either")
-    elif told.parent is None:
-        reasons += [
-            f"{columns[0]} looks like the key of {parent.name}" for parent in parents if not isinstance(parent, str)
-        ][:1]
-    return [_candidate(child, columns, parent, told.parent_columns or ("id",), reasons) for parent in parents]
+    child = told.child.name if told.child else child
+    if told.parent is not None:
+        parents: list[Table | str] = [*named_tables(schema, told.parent)] or [told.parent.name]
+        return _candidate(child, columns, _only(parents, told.parent.name), told.parent_columns, reasons)
+    meant = meant_by(schema.tables.values(), columns, None)
+    if len(meant) > 1:
+        listed = ", ".join(map(table_label, meant[:_MOST]))
+        return _candidate(child, columns, None, None, [*reasons, f"{columns[0]} may be the key of {listed}"])
+    if meant:
+        reasons.append(f"{columns[0]} looks like the key of {meant[0].name}")
+        return _candidate(child, columns, meant[0], told.parent_columns, reasons)
+    match = _ID.fullmatch(columns[0])
+    if match is None:
+        return _candidate(child, columns, None, None, reasons)
+    reasons.append(f"{columns[0]} looks like the key of {match[1]}s, which is not here either")
+    return _candidate(child, columns, f"{match[1]}s", told.parent_columns or ("id",), reasons)
 
 
 async def edge_of(database: Database, schema: Schema, candidate: Candidate) -> Relationship | None:
@@ -142,6 +167,15 @@ def meant_by(tables: Iterable[Table], columns: Sequence[str], child: Table | Non
     return []
 
 
+def _key_for(parent: Table, columns: Sequence[str]) -> tuple[str, ...]:
+    """The parent's columns that those may refer to: a key of as many, its primary key or one of their names."""
+    keys = [tuple(parent.column(number).name for number in key.columns) for key in parent.keys]
+    of_names = [key for key in keys if set(key) == set(columns)]
+    if len(_key(parent)) == len(columns) and not of_names:
+        return _key(parent)
+    return tuple(columns) if of_names else ()
+
+
 def _plain(name: str) -> str:
     return name.replace("_", "").casefold()
 
@@ -152,11 +186,6 @@ def _key(table: Table) -> tuple[str, ...]:
     return tuple(table.column(number).name for number in key.columns) if key else ()
 
 
-def _absent(name: Name) -> str:
-    """How the text calls a table that is not there, without what is only spelling."""
-    return name.forms[-1]
-
-
 def _candidate(
     child: Table | str,
     columns: Sequence[str],
@@ -164,8 +193,12 @@ def _candidate(
     parent_columns: Sequence[str] | None,
     reasons: Sequence[str],
 ) -> Candidate:
-    of_parent = tuple(parent_columns or (_key(parent) if parent is not None and not isinstance(parent, str) else ()))
-    absent = [f"there is no table {each}" for each in (child, parent) if isinstance(each, str)]
+    of_parent = tuple(parent_columns or ())
+    if not of_parent and parent is not None and not isinstance(parent, str):
+        of_parent = _key_for(parent, columns)
+    # Where the child is not there, the parent's name may be that of several tables.
+    missing = child if isinstance(child, str) else parent
+    absent = [f"there is no table {missing}"] if isinstance(missing, str) else []
     one, other = _numbers(child, columns), _numbers(parent, of_parent)
     for table, names, numbers in ((child, columns, one), (parent, of_parent, other)):
         if table is not None and not isinstance(table, str) and not numbers:

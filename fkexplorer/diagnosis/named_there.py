@@ -62,21 +62,31 @@ def spellings(name: str) -> tuple[str, ...]:
     That is the name itself, without what an ORM puts behind it, without quotes, cut to 63 bytes, in lower case.
     """
     bare = name.strip().removesuffix("(index)").strip()
-    unquoted = bare
+    short = unquoted(name)
+    return tuple(dict.fromkeys(each for each in (name, bare, short, short.translate(_FOLD)) if each))
+
+
+def unquoted(name: str) -> str:
+    """The name as a person would say it: without what an ORM puts behind it, without quotes, cut to 63 bytes."""
+    bare = name.strip().removesuffix("(index)").strip()
     if match := _QUOTED.fullmatch(bare):
-        unquoted = (match[1] or "").replace('""', '"') or match[2] or match[3]
-    short = clipped(unquoted)
-    return tuple(dict.fromkeys(each for each in (name, bare, unquoted, short, short.translate(_FOLD)) if each))
+        bare = (match[1] or "").replace('""', '"') or match[2] or match[3]
+    return clipped(bare)
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A table as a text tells it."""
+    """A table, or a constraint, as a text tells it."""
 
     text: str
     schema: str | None
     forms: tuple[str, ...]
     """What the catalogue may call it, the nearest first."""
+
+    @property
+    def name(self) -> str:
+        """What it would be called, were it there."""
+        return unquoted(self.text)
 
     def among(self, names: Iterable[str]) -> str | None:
         """The nearest form that is one of these names, else the one that differs in the case of its letters alone."""

@@ -44,7 +44,7 @@ async def place(database: Database, schema: Schema, error: ParsedError) -> Place
     seen = await look(database, told)
     placing = _Placing(schema, error, told, seen)
     candidates = placing.candidates()
-    if not any(candidate.edge for candidate in candidates):
+    if not candidates or placing.contradicted:
         # Names are taken apart for some 10 ms, hashes are made for up to half a second.
         more = await asyncio.to_thread(guesses, schema, told)
         known = {candidate.label for candidate in candidates}
@@ -53,8 +53,9 @@ async def place(database: Database, schema: Schema, error: ParsedError) -> Place
     placing.evidence += absences(schema, told, seen, error, candidates, place=here)
     placing.evidence += deleted_from(schema, error, placing.parent(candidates), seen.at)
     if len(candidates) > 1:
+        what = "foreign keys" if any(each.edge for each in candidates) else "pairs of columns"
         listed = ", ".join(each.label for each in candidates)
-        placing.tell("ambiguous", f"The text may mean {len(candidates)} foreign keys: {listed}.", weight=80)
+        placing.tell("ambiguous", f"The text may mean {len(candidates)} {what}: {listed}.", weight=80)
     return Placed(tuple(candidates), tuple(placing.evidence))
 
 
@@ -85,11 +86,15 @@ class _Placing:
         self._told = told
         self._seen = seen
         self.evidence: list[Evidence] = []
+        self.contradicted = False
+        """The constraint's name is that of foreign keys which the text cannot mean."""
 
     def candidates(self) -> list[Candidate]:
         """The edges that the names lead to; those are guesses that the text contradicts or does not name."""
         if found := self._by_constraint():
-            return [self._candidate(match, "the constraint's name") for match in _best(found)]
+            named = [self._candidate(match, "the constraint's name") for match in _best(found)]
+            self.contradicted = not any(each.edge for each in named)
+            return named
         known = [self._candidate(match, "the tables and columns that are named") for match in _best(self._by_tables())]
         if self._told.constraint is None:
             return known

@@ -182,10 +182,8 @@ async def test_a_constraint_that_was_renamed_is_a_guess(names: str) -> None:
     found = await placed(
         names, constraint="user_sessions_user_id_fkey", child_table="user_sessions", columns=("user_id",)
     )
-    labels = [each.label for each in found.candidates]
-    assert labels[0] == "public.user_sessions.renamed_since"
-    assert found.edge is None
-    assert "its name is another than the text says" in found.candidates[0].reasons
+    assert guess(found).label == "public.user_sessions.renamed_since"
+    assert "its name is another than the text says" in guess(found).reasons
     assert "dropped or renamed" in said(found)["constraint_absent"]
 
 
@@ -203,6 +201,30 @@ async def test_a_table_that_was_missing_may_be_there_now(names: str) -> None:
     assert "public.people (a view) now" in said(await placed(names, **missing, parent_table="people"))["table_exists"]
     absent = said(await placed(names, **missing, parent_table="identites"))
     assert absent["table_absent"] == "There is no table identites; near: auth.identities."
+
+
+async def test_guesses_stay_in_one_schema_and_within_what_is_there(make_database: Callable[[str], str]) -> None:
+    one = "CREATE TABLE users (id int PRIMARY KEY, code int); CREATE TABLE posts (user_id int, author int, code int);"
+    other = (
+        "CREATE SCHEMA other; CREATE TABLE other.users (id int PRIMARY KEY); CREATE TABLE other.posts (user_id int);"
+    )
+    more = "CREATE TABLE pairs (a int, b int, id int PRIMARY KEY, UNIQUE (b, a)); CREATE TABLE uses (a int, b int);"
+    conninfo = make_database(one + other + more)
+    found = await placed(conninfo, constraint="posts_user_id_fkey", child_table="posts", parent_table="users")
+    assert [each.label for each in found.candidates] == [
+        "other.posts(user_id):other.users(id)",
+        "public.posts(user_id):public.users(id)",
+    ]
+    found = await placed(conninfo, child_table="posts", columns=("author",), parent_table="users")
+    assert guess(found).label == "public.posts(author):public.users(id)"
+    found = await placed(conninfo, child_table="uses", columns=("a", "b"), parent_table="pairs")
+    assert guess(found).label == "public.uses(a, b):public.pairs(a, b)"
+    absent = await placed(conninfo, constraint="likes_user_id_fkey")
+    assert guess(absent).label == "likes(user_id):?"
+    assert "user_id may be the key of other.users, public.users" in guess(absent).reasons
+    absent = await placed(conninfo, child_table="likes", columns=("user_id",), parent_table="users")
+    assert guess(absent).label == "likes(user_id):users"
+    assert guess(absent).reasons == ("the text names both sides", "there is no table likes")
 
 
 BLOCKED = """

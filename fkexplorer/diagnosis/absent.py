@@ -168,7 +168,7 @@ class _Absences:
 
     def _elsewhere(self, child: Name | None, place: str) -> Evidence:
         told = self._told
-        names = [each.text for each in (told.constraint, child, told.parent) if each]
+        names = dict.fromkeys(each.text for each in (told.constraint, child, told.parent) if each)
         text = f"Nothing that the error names is in {place}: {', '.join(names)}."
         text += (
             " Is it the right database?"

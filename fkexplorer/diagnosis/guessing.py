@@ -41,8 +41,9 @@ def guesses(schema: Schema, told: Told) -> list[Candidate]:
     Of several parents that a child may have, one in the child's own schema is meant.
     """
     found = [*_of_sides(schema, told), *_of_name(schema, told)]
-    if not found and told.constraint and (worded := in_words(told.constraint.name)):
-        found = [_of_words(schema, told, *worded)]
+    if not found and told.constraint and not named_tables(schema, told.child):
+        worded = in_words(told.constraint.name)
+        found = [_of_words(schema, told, *worded)] if worded else []
     unique = list({candidate.label: candidate for candidate in reversed(found)}.values())[::-1]
     most = max(map(_there, unique), default=0)
     best = [each for each in unique if _there(each) == most]

@@ -219,6 +219,7 @@ async def test_guesses_stay_in_one_schema_and_within_what_is_there(make_database
     assert guess(found).label == "public.posts(author):public.users(id)"
     found = await placed(conninfo, child_table="uses", columns=("a", "b"), parent_table="pairs")
     assert guess(found).label == "public.uses(a, b):public.pairs(a, b)"
+    assert (await placed(conninfo, constraint="uses_user_id_fkey", child_table="uses")).candidates == ()
     absent = await placed(conninfo, constraint="likes_user_id_fkey")
     assert guess(absent).label == "likes(user_id):?"
     assert "user_id may be the key of other.users, public.users" in guess(absent).reasons

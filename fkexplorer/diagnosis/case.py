@@ -53,6 +53,19 @@ class Case:
         """
         return self.ordered(self.error.values)
 
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """The key, and the others that the text may be cut into; where it tells none, that of the refused row.
+
+        Each once, in the order of the edge's pairs; none of a row with NULL in the key.
+        """
+        cuts = (self.error.values, *self.error.other_cuts)
+        found = tuple(dict.fromkeys(key for cut in cuts if (key := self.ordered(cut)) is not None))
+        if found or self.edge is None or self.row is None or self.error.kind is ErrorKind.STILL_REFERENCED:
+            return found
+        named = tuple(self.row.values.get(pair.child.name) for pair in self.edge.pairs)
+        return () if None in named else (named,)
+
     def ordered(self, values: tuple[str | None, ...] | None) -> Key | None:
         """Values of the columns that the error names, in the order of the edge's pairs; None where those don't fit."""
         columns = self.error.columns

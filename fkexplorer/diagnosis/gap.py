@@ -83,7 +83,7 @@ async def gap(case: Case, trace: Trace | None = None) -> Gap | None:
     Raises:
         Trouble: the connection is lost, or could not be made.
     """
-    edge, key = case.edge, case.key
+    edge, key = case.edge, next(iter(case.keys), None)
     if case.error.kind is not ErrorKind.MISSING_PARENT or edge is None or key is None or None in key:
         return None
     target, columns = case.schema.parent_of(edge), [pair.parent for pair in edge.pairs]

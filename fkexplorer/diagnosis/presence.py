@@ -17,9 +17,10 @@ from fkexplorer.diagnosis.keyed import (
     parent_look,
     value_text,
 )
-from fkexplorer.diagnosis.looked import Looked, fitting, not_told
+from fkexplorer.diagnosis.looked import Looked, fitting
 from fkexplorer.diagnosis.model import Evidence, Part, Side
 from fkexplorer.diagnosis.reading.model import ErrorKind, Topic
+from fkexplorer.diagnosis.repeats import repeats
 from fkexplorer.fixes import sql
 from fkexplorer.orphans.childless import creation_column
 from fkexplorer.orphans.outcome import incomparable
@@ -30,7 +31,7 @@ from fkexplorer.schema.names import edge_label, quote, table_label
 if TYPE_CHECKING:
     from fkexplorer.diagnosis.case import Case
     from fkexplorer.diagnosis.model import Key
-    from fkexplorer.schema.model import Relationship
+    from fkexplorer.schema.model import Column, Relationship
 
 _CUTS = 8
 """Ways to cut a text into a key that are looked at."""
@@ -60,15 +61,16 @@ async def presence(case: Case) -> Part:
     unknown = error.topic is Topic.UNKNOWN_DIRECTION
     if error.kind not in {ErrorKind.MISSING_PARENT, ErrorKind.STILL_REFERENCED} and not unknown:
         return Part()
-    keys = _keys(case, edge)
+    keys = list(case.keys[:_CUTS])
     if not keys:
         part = await _without_key(case, edge, unknown=unknown)
-    elif of_another_style([pair.child for pair in edge.pairs], keys[0]):
+    elif of_another_style(_columns(case, edge), keys[0]):
         part = await _of_another_style(case, edge, keys[0])
     else:
         blocked = error.kind is ErrorKind.STILL_REFERENCED
         try:
             part = await (still_referenced if blocked else _missing_parent)(case, edge, keys)
+            part = await _with_repeats(case, edge, part)
         except Incomparable:
             part = await _incomparable(case, edge)
     if error.kind is ErrorKind.STILL_REFERENCED:
@@ -79,16 +81,6 @@ async def presence(case: Case) -> Part:
         findings=(*part.findings, *no_duplicate.findings),
         ruled_out=(*part.ruled_out, *no_duplicate.ruled_out),
     )
-
-
-def _keys(case: Case, edge: Relationship) -> list[Key]:
-    """The key, and the others that the text may be cut into; else the refused row's own."""
-    cuts = (case.error.values, *case.error.other_cuts)
-    keys = [key for cut in cuts if (key := case.ordered(cut)) is not None]
-    if keys or case.row is None or case.error.kind is ErrorKind.STILL_REFERENCED:
-        return list(dict.fromkeys(keys))[:_CUTS]
-    named = [case.row.values.get(pair.child.name) for pair in edge.pairs]
-    return [tuple(named)] if all(text is not None for text in named) else []
 
 
 async def _missing_parent(case: Case, edge: Relationship, keys: list[Key]) -> Part:
@@ -144,7 +136,7 @@ def _of_parent(case: Case, edge: Relationship, looked: Looked) -> list[Evidence]
         text = f"{table} {said} {key} now: it was committed after the error, or the error is from another database."
         return [answer.evidence("key_exists_now", text, result=rows, weight=100)]
     if looked.parent_there is None:
-        return [not_told(answer, f"Whether {table} has {key}", weight=100)]
+        return [answer.unknown(f"Whether {table} has {key}", weight=100)]
     return [answer.evidence("key_missing", f"{table} has no row with {key}.", result="0 rows", weight=100)]
 
 
@@ -156,7 +148,7 @@ def _of_child(case: Case, edge: Relationship, looked: Looked) -> tuple[list[Evid
     key = key_text([pair.child for pair in edge.pairs], looked.key)
     number = looked.children
     if number is None:
-        return [not_told(answer, f"Whether a row of {table} holds {key}")], []
+        return [answer.unknown(f"Whether a row of {table} holds {key}")], []
     if number == 0:
         text = f"No row of {table} holds {key}: a refused insert leaves no row."
         return [], [answer.evidence("no_row_left", text, result="0 rows", weight=60)]
@@ -260,8 +252,7 @@ async def _without_key(case: Case, edge: Relationship, *, unknown: bool) -> Part
 
 async def _of_another_style(case: Case, edge: Relationship, key: Key) -> Part:
     """A date that may be read as two different ones is not looked for."""
-    columns = [pair.parent if case.error.kind is ErrorKind.STILL_REFERENCED else pair.child for pair in edge.pairs]
-    text = f"{key_text(columns, key)} was printed in a DateStyle that is not known here: which day it is can't be told."
+    text = f"{key_text(_columns(case, edge), key)} was printed in a DateStyle that is not known here: which day it is can't be told."
     return Part((Evidence("value_ambiguous", text, await clock(case.database), "the text", weight=100),))
 
 

@@ -104,7 +104,7 @@ async def trace_case(case: Case) -> Trace | None:
     Raises:
         Trouble: the connection is lost, or could not be made.
     """
-    edge, key = case.edge, case.key
+    edge, key = case.edge, next(iter(case.keys), None)
     columns = [pair.parent for pair in edge.pairs] if edge else []
     if edge is None or key is None or None in key or _longest(key) > LONGEST or of_another_style(columns, key):
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -16,7 +17,7 @@ from fkexplorer.diagnosis.trace_targets import targets
 from fkexplorer.orphans.rows import whole_row
 from fkexplorer.schema.graph import Graph
 from fkexplorer.tracing import asked
-from tests.diagnosis.cases import GIB, by_hand, case, refused, told
+from tests.diagnosis.cases import GIB, by_hand, case, refused, row, told
 from tests.orphans.connected import holding, new_role, opened, run
 from tests.proxy import Proxy
 
@@ -111,11 +112,11 @@ async def test_the_membership_that_holds_the_dead_workspace(demo: str) -> None:
             "refers to it",
             True,
         )
-        [row], [key] = membership.sample, membership.keys
-        assert row["workspace_id"] == DEAD
+        [sampled], [key] = membership.sample, membership.keys
+        assert sampled["workspace_id"] == DEAD
         whole = await whole_row(database, schema, schema.tables[membership.table], key=key)
         values = {field.name: value.text for field, value in zip(whole.fields, whole.rows[0], strict=True)}
-        assert values == row
+        assert values == sampled
         parent = at(found, "workspaces_dangling.workspaces.id")
         assert (parent.rows, parent.role) == (0, "parent key")
         # In the other variant nothing is left of it.
@@ -377,6 +378,17 @@ async def test_values_print_and_read_the_same_whatever_the_settings_are(small: s
             assert at(found, "public.a.made").sample[0]["made"] == "2026-02-11"
     finally:
         await run(small, f"ALTER DATABASE {name} RESET datestyle")
+
+
+async def test_a_driver_that_leaves_the_key_out_gives_the_refused_row(small: str) -> None:
+    error = replace(told("x"), columns=None, values=None, row=row("b", id="9000", a_id="49"))
+    async with case(small, "b_a_id_fkey", error) as one:
+        found = await trace_case(one)
+        assert found is not None
+        assert found.value == ("49",)
+        assert places(found)["public.a.id"] == 1
+    async with case(small, "b_a_id_fkey", replace(error, row=row("b", id="9000", a_id=None))) as one:
+        assert await trace_case(one) is None
 
 
 async def test_an_error_without_a_key_has_no_trace(small: str) -> None:

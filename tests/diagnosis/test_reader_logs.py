@@ -180,3 +180,41 @@ def test_a_text_without_an_error_has_none(text: str) -> None:
     reading = read_text(text)
     assert (reading.found, reading.others) == ((), 0)
     assert (reading.lines, reading.bytes) == (text.count("\n"), len(text))
+
+
+REFUSED = 'insert or update on table "sessions" violates foreign key constraint "sessions_user_id_fkey"'
+MISSING = 'Key (user_id)=(42) is not present in table "users".'
+TOLD = ("sessions_user_id_fkey", "sessions", ("user_id",), ("42",), "users")
+
+
+def _told(reading: Reading) -> tuple[object, ...]:
+    error = reading.found[0].error
+    return (error.constraint, error.child_table, error.columns, error.values, error.parent_table)
+
+
+def test_the_fields_of_a_csvlog_over_lines() -> None:
+    message, detail = (each.replace('"', '""') for each in (REFUSED, MISSING))
+    record = (
+        '2026-11-21 01:56:42.546 UTC,"me","app",22644,"[local]",6b00fa5a.5874,1,"INSERT",2026-11-21 01:56:42 UTC,3/95,'
+        f'767,ERROR,23503,"{message}","{detail}",,,,,"insert into sessions(user_id)\nvalues (42);",,,"psql","client",,0\n'
+    )
+    other = record.replace("ERROR,23503", "LOG,00000").replace(message, "x")
+    reading = read_text(other + record * 2)
+    assert [each.occurrences for each in reading.found] == [2]
+    assert _told(reading) == TOLD
+    error = reading.found[0].error
+    assert error.sqlstate == "23503"
+    assert error.row is not None
+    assert error.row.values == {"user_id": "42"}
+    assert error.when == datetime(2026, 11, 21, 1, 56, 42, 546_000, UTC)
+
+
+def test_the_lines_that_a_collector_wrapped() -> None:
+    escaped = ((label, each.replace('"', '\\"')) for label, each in (("ERROR", REFUSED), ("DETAIL", MISSING)))
+    text = "".join(
+        f'{{"log":"2026-11-21 01:56:42.548 UTC [44] {label}:  {line}\\n","time":"2026-11-21T01:56:42.5Z"}}\n'
+        for label, line in escaped
+    )
+    reading = read_text(text * 2)
+    assert [each.occurrences for each in reading.found] == [2]
+    assert _told(reading) == TOLD

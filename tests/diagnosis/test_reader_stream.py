@@ -106,7 +106,7 @@ _PREFIXES = st.sampled_from(
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.tuples(_NAMES, _NAMES, _NAMES, _NAMES), _VALUES, _PREFIXES, st.integers(44, 130), st.sampled_from("\n\r"))
+@given(st.tuples(_NAMES, _NAMES, _NAMES, _NAMES), _VALUES, _PREFIXES, st.integers(60, 130), st.sampled_from("\n\r"))
 def test_with_any_prefix_and_broken_anywhere(
     names: tuple[str, str, str, str], value: str, prefix: str, width: int, end: str
 ) -> None:

@@ -102,19 +102,18 @@ def records(value: object, today: datetime, depth: int = 0) -> list[Said]:
     if not isinstance(value, dict):
         return []
     own = _own(value, today)
-    within = [
-        said
-        for key, each in value.items()
-        if isinstance(each, (dict, list, str)) and _field(key) not in {"detail", "sql", "parameters"}
-        for said in records(each, today, depth + 1)
-    ]
     found: list[Said] = [own] if own.is_key else []
-    for said in within:
-        at = next((at for at, each in enumerate(found) if agree(each, said)), None)
-        if at is None:
-            found.append(said)
-        else:
-            found[at] = joined(found[at], said)
+    for key, each in value.items():
+        if not isinstance(each, (dict, list, str)) or _field(key) in {"detail", "sql", "parameters"}:
+            continue
+        before = len(found)
+        for said in records(each, today, depth + 1):
+            # Of the errors of a list one may be this object's own, but none is another one of the list.
+            at = next((at for at, other in enumerate(found[:before]) if agree(other, said)), None)
+            if at is None:
+                found.append(said)
+            else:
+                found[at] = joined(found[at], said)
     context = replace(own, match=None, message="", detail="") if own.is_key else _context(own)
     return [joined(each, context) if agree(each, context) else each for each in found]
 
@@ -184,7 +183,7 @@ CSV = re.compile(r'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? [^,"]{1,40},(?:"|,)'
 def csv_record(text: str, today: datetime) -> Said | None:
     """What one record of a csvlog says, by the columns of write_csvlog (csvlog.c); None where it is no error."""
     row = next(csv.reader(io.StringIO(text)), [])
-    if len(row) < 20:
+    if len(row) < 20 or row[12][:2] in {"00", "01", "02"}:
         return None
     return said_by(
         {"sqlstate": row[12], "message": row[13], "detail": row[14], "sql": row[19]}, None, time_from(row[0], today)

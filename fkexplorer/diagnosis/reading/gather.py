@@ -46,6 +46,8 @@ class Gatherer:
         self._open: list[Draft] = []
         self._before: dict[str, deque[str]] = {}
         self._recent: dict[str, deque[Line]] = {}
+        self._timed: dict[str, tuple[int, int, datetime | None]] = {}
+        """By channel the last line that was looked at for a time, the line of the last time, and that time."""
         self._held: list[tuple[Line, bool]] = []
         self._lead = ""
         """The line before those that are held back: a message may have begun in it."""
@@ -227,11 +229,15 @@ class Gatherer:
         return next((each for each in reversed(self._open) if each.channel == channel), None)
 
     def _time(self, channel: str, number: int) -> datetime | None:
+        looked, at, when = self._timed.get(channel, (0, 0, None))
         for line in reversed(self._recent.get(channel, ())):
-            when = line.when or time_of(line.whole, self._today)
-            if when is not None:
-                return when if number - line.number <= _TIMED else None
-        return None
+            found = line.when or time_of(line.whole, self._today) if line.number > looked else None
+            if found is not None:
+                at, when = line.number, found
+            if found is not None or line.number <= looked:
+                break
+        self._timed[channel] = (number, at, when)
+        return when if number - at <= _TIMED else None
 
     def _start(self, said: Said, number: int, channel: str, shape: str, *, server: bool) -> Draft:
         draft = Draft(said, number, channel, server)

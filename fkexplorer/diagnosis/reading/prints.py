@@ -20,13 +20,15 @@ _LINK = re.compile(
 )
 _NOT_LINK = re.compile(r"^\W{0,3}errors?:\s")
 _CHAINED = ("exception was the direct cause", "another exception occurred", "with root cause")
+_DETAIL_FIRST = re.compile(r"\.(?:insert or update|update or delete) on table ")
+"""How pgAdmin prints an error before it prints it once more."""
 _HEADING = re.compile(r"^\S.*?(?:\b\w*(?:Error|Exception|Failure)\b|Traceback|Failed|⨯)|^Error$")
 _OPENS, _CLOSES = re.compile(r"[{\[(]\s*$"), re.compile(r"^\s*[}\])]+[,;]?\s*$")
 
 
 def follow(draft: Draft, text: str, *, told: bool) -> None:
     """Keeps what a line tells of where in its dump an error is."""
-    if any(each in text for each in _CHAINED):
+    if any(each in text for each in _CHAINED) or (told and _DETAIL_FIRST.search(text)):
         draft.linked = True
     if _OPENS.search(text):
         draft.depth += 1
@@ -48,7 +50,7 @@ def is_again(draft: Draft, said: Said, line: Line, shape: str, when: datetime | 
     if draft.quiet <= AGAIN and _is_part(draft.said, said):
         return True
     if said.match is not None and not said.message and said.match.values is not None:
-        return draft.said.match is not None and draft.said.match.values is None
+        return draft.said.match is None or draft.said.match.values is None
     apart = when is not None and draft.when is not None and _seconds(when, draft.when) > 2
     return shape not in draft.shapes and draft.quiet <= AGAIN and not draft.blank and not apart
 

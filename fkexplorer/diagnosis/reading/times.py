@@ -33,6 +33,7 @@ _ZONE = r"(?:\s?(?P<zone>Z\b|[+-]\d\d(?::?\d\d)?(?!\d)|[A-Z]{3,4}\b))?"
 _NUMBERS = re.compile(rf"(?<!\d)(?P<year>\d{{4}})[-/.](?P<month>\d\d)[-/.](?P<day>\d\d)[T ]\s?{_CLOCK}{_ZONE}")
 _NAMED = re.compile(rf"(?<!\d)(?P<day>\d\d?)[ /-](?P<name>[A-Z][a-z]{{2}})[ /-](?P<year>\d{{4}})[ :]{_CLOCK}{_ZONE}")
 _SYSLOG = re.compile(rf"(?<!\w)(?P<name>[A-Z][a-z]{{2}}) (?P<day>[ \d]\d) {_CLOCK}(?: (?P<year>\d{{4}})\b)?")
+_MAYBE = re.compile(r"\d:[0-5]\d:")
 _EPOCH = re.compile(r"\d{10}(?:\.\d+)?|\d{13}")
 LOOK = 200
 """Characters of a line in which its time is looked for."""
@@ -46,7 +47,7 @@ def time_of(text: str, today: datetime) -> datetime | None:
         today: which year a time without one is of: that in which it lies before this, or a day after at most.
     """
     start = text[:LOOK]
-    if ":" not in start:
+    if not _MAYBE.search(start):
         return None
     found = _NUMBERS.search(start) or _NAMED.search(start) or _SYSLOG.search(start)
     return None if found is None else _made(found, today)

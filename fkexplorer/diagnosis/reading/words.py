@@ -16,7 +16,7 @@ _ECTO = re.compile(r"^\s*\* (?:foreign_key: (?P<old>\S+)|\"(?P<new>[^\"]+)\" \(f
 _HIBERNATE = re.compile(r"could not execute \w+.*\bconstraint \[\"?(?P<name>[^\]\"]+)\"?\]")
 _SUPABASE = re.compile(r"Database error (?:saving|creating) new user")
 _CODED = re.compile(
-    r"\bSQL_?STATE\b[\s:=(\[\"']{1,4}(?P<code>\w{5})(?!\w)|\bcode[\s:=\"']{1,4}(?P<coded>23503|23001|P2003)\b"
+    r"\bSQL[_ ]?STATE\b[\s:=(\[\"']{1,4}(?P<code>\w{5})(?!\w)|\bcode[\s:=\"']{1,4}(?P<coded>23503|23001|P2003)\b"
     r"|\[(?P<in>23503|23001)\]|(?:[):] |error )(?P<before>\d[0-9A-Z]{4}): ",
     re.IGNORECASE,
 )

@@ -87,16 +87,15 @@ class Answer:
         label = table_label(self.look.table)
         return Evidence(code, text, self.at, label, self.look.shown, result, edge, weight)
 
-    def unknown(self, what: str, *, weight: int = 50, edge: int | None = None) -> Evidence:
-        """That it shows nothing.
+    def unknown(self, what: str, *, weight: int = 50) -> Evidence:
+        """That it shows nothing, or that row security may have hidden what was looked for.
 
         Args:
             what: what is not known for it, as the beginning of a sentence: `Whether …`.
             weight: of the evidence.
-            edge: that it is about.
         """
-        result = self.code.replace("_", " ")
-        return self.evidence(self.code, f"{what} is not known: {self.reason}.", result=result, weight=weight, edge=edge)
+        code, reason = (self.code, self.reason) if self.rows is None else _WORDS[Kind.ROW_SECURITY]
+        return self.evidence(code, f"{what} is not known: {reason}.", result=code.replace("_", " "), weight=weight)
 
 
 async def ask(case: Case, look: Look, *, ms: int = LIMITS.statement_timeout_ms) -> Answer:

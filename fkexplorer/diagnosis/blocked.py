@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fkexplorer.diagnosis.asking import ask
 from fkexplorer.diagnosis.keyed import children_look, count_text, equality, key_text, rows_look
-from fkexplorer.diagnosis.looked import Looked, fitting, not_told
+from fkexplorer.diagnosis.looked import Looked, fitting
 from fkexplorer.diagnosis.model import Part, Side
 from fkexplorer.schema.names import table_label
 
@@ -50,7 +50,7 @@ def _row_there(case: Case, edge: Relationship, looked: Looked) -> list[Evidence]
     answer, table = looked.parent, table_label(case.schema.parent_of(edge))
     key = key_text([pair.parent for pair in edge.pairs], looked.key)
     if looked.parent_there is None:
-        return [not_told(answer, f"Whether {table} still has {key}", weight=90)]
+        return [answer.unknown(f"Whether {table} still has {key}", weight=90)]
     result = count_text(answer.number or 0)
     if looked.parent_there:
         return [answer.evidence("parent_there", f"{table} still has the row with {key}.", result=result, weight=70)]
@@ -66,7 +66,7 @@ def _referring(case: Case, edge: Relationship, looked: Looked) -> tuple[list[Evi
     key = key_text([pair.parent for pair in edge.pairs], looked.key)
     number = looked.children
     if number is None:
-        return [not_told(answer, f"Whether rows of {table} refer to {key}", weight=100)], []
+        return [answer.unknown(f"Whether rows of {table} refer to {key}", weight=100)], []
     if number == 0:
         text = f"No row of {table} refers to {key} any more."
         return [], [answer.evidence("no_longer_referenced", text, result="0 rows", weight=100)]

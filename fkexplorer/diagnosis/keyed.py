@@ -41,12 +41,8 @@ def parent_look(schema: Schema, edge: Relationship, key: Key) -> Look:
         Incomparable: no operator compares the two sides.
     """
     table = schema.parent_of(edge)
-    given = [_of_child(pair, text) for pair, text in zip(edge.pairs, key, strict=True)]
-    conditions = [
-        sql.compared(_cast(f"p.{sql.name(pair.parent.name)}", pair.parent, pair.parent_cast), _equals(pair), value)
-        for pair, value in zip(edge.pairs, given, strict=True)
-    ]
-    rows = f"FROM {sql.source(table, 'p')}\n WHERE {' AND '.join(conditions)}"
+    given = [_read(pair.child, text) for pair, text in zip(edge.pairs, key, strict=True)]
+    rows = f"FROM {sql.source(table, 'p')}\n WHERE {_same(edge, _of_parent(edge), given)}"
     if edge.period:
         ranges = f"pg_catalog.range_agg(p.{sql.name(edge.pairs[-1].parent.name)})"
         rows = f"FROM (SELECT 1 {rows}\n HAVING {given[-1]} OPERATOR(pg_catalog.<@) {ranges}) AS covered"
@@ -70,17 +66,33 @@ def children_look(schema: Schema, edge: Relationship, key: Key) -> Look:
         Incomparable: no operator compares the two sides.
     """
     table = schema.child_of(edge)
-    conditions = []
-    for pair, text in zip(edge.pairs, key, strict=True):
-        child = _cast(f"c.{sql.name(pair.child.name)}", pair.child, pair.child_cast)
-        if pair.collate:
-            child = _collated(child, pair)
-        conditions.append(
-            sql.compared(_cast(_read(pair.parent, text), pair.parent, pair.parent_cast), _equals(pair), child)
-        )
-    columns = [pair.child for pair in edge.pairs]
+    given = [_read(pair.parent, text) for pair, text in zip(edge.pairs, key, strict=True)]
     secret = secrets([pair.parent for pair in edge.pairs], key)
-    return Look(_counted(sql.source(table, "c"), conditions, _COUNTED), table, tuple(columns), secret)
+    query = _counted(sql.source(table, "c"), [_same(edge, given, _of_child(edge))], _COUNTED)
+    return Look(query, table, tuple(pair.child for pair in edge.pairs), secret)
+
+
+def keys_look(schema: Schema, edge: Relationship, keys: Sequence[Key], *, of_parent: bool) -> Look:
+    """How many of these keys miss their parent, or, where they are parents' own, are referred to; not for a PERIOD.
+
+    Args:
+        schema: the schema that the edge is of.
+        edge: the edge.
+        keys: none with a NULL in it.
+        of_parent: whether they are the parent's.
+
+    Raises:
+        Incomparable: no operator compares the two sides.
+    """
+    own = [pair.parent if of_parent else pair.child for pair in edge.pairs]
+    table = schema.child_of(edge) if of_parent else schema.parent_of(edge)
+    given = [f"m.{sql.name(f'k{at}')}" for at in range(len(own))]
+    same = _same(edge, given, _of_child(edge)) if of_parent else _same(edge, _of_parent(edge), given)
+    found = f"EXISTS (SELECT 1 FROM {sql.source(table, 'c' if of_parent else 'p')} WHERE {same})"
+    listed = sql.values(keys, [column.base_type or column.type for column in own])
+    query = f"SELECT pg_catalog.count(*) FROM {listed}\n WHERE {found if of_parent else f'NOT {found}'}"
+    looked = tuple(pair.child if of_parent else pair.parent for pair in edge.pairs)
+    return Look(query, table, looked, tuple(text for key in keys for text in secrets(own, key)))
 
 
 def rows_look(
@@ -173,13 +185,25 @@ def _counted(source: str, conditions: Sequence[str], most: int | None) -> str:
     return f"SELECT pg_catalog.count(*) {rows}"
 
 
-def _of_child(pair: ColumnPair, text: str | None) -> str:
-    value = _cast(_read(pair.child, text), pair.child, pair.child_cast)
-    return _collated(value, pair) if pair.collate else value
+def _same(edge: Relationship, parents: Sequence[str], children: Sequence[str]) -> str:
+    """That the values of a parent are those of a child, compared as the constraint does."""
+    conditions = []
+    for pair, parent, child in zip(edge.pairs, parents, children, strict=True):
+        if pair.equals is None:
+            raise Incomparable
+        compared = _cast(child, pair.child, pair.child_cast)
+        if pair.collate:
+            compared += f" COLLATE {sql.name(pair.collate.schema, pair.collate.name)}"
+        conditions.append(sql.compared(_cast(parent, pair.parent, pair.parent_cast), pair.equals, compared))
+    return " AND ".join(conditions)
 
 
-def _collated(value: str, pair: ColumnPair) -> str:
-    return f"{value} COLLATE {sql.name(pair.collate.schema, pair.collate.name)}" if pair.collate else value
+def _of_parent(edge: Relationship) -> list[str]:
+    return [f"p.{sql.name(pair.parent.name)}" for pair in edge.pairs]
+
+
+def _of_child(edge: Relationship) -> list[str]:
+    return [f"c.{sql.name(pair.child.name)}" for pair in edge.pairs]
 
 
 def _read(column: Column, text: str | None) -> str:
@@ -189,9 +213,3 @@ def _read(column: Column, text: str | None) -> str:
 def _cast(value: str, column: Column, to: TypeName | None) -> str:
     """The value as the operator takes it; as it is where it is of that type already, or under its domain."""
     return value if to is None or to == (column.base_type or column.type) else f"CAST({value} AS {sql.type_name(to)})"
-
-
-def _equals(pair: ColumnPair) -> Operator:
-    if pair.equals is None:
-        raise Incomparable
-    return pair.equals

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fkexplorer.diagnosis.keyed import key_text
@@ -61,11 +61,3 @@ def fitting(edge: Relationship, looked: list[Looked], *, of_parent: bool) -> tup
         return [first.parent.evidence("cut_by_type", text, weight=40)], possible
     shown = "; ".join(key_text(columns, each.key) for each in possible)
     return [first.parent.evidence("key_ambiguous", f"{ways}, and each was looked at: {shown}.", weight=80)], possible
-
-
-def not_told(answer: Answer, what: str, *, weight: int = 50) -> Evidence:
-    """That a look told nothing, or that row security may have hidden what it looked for."""
-    if answer.rows is None:
-        return answer.unknown(what, weight=weight)
-    hidden = replace(answer, rows=None, code="hidden_by_row_security", reason="row security hides rows from this role")
-    return hidden.unknown(what, weight=weight)

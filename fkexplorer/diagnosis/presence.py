@@ -83,6 +83,28 @@ async def presence(case: Case) -> Part:
     )
 
 
+async def _with_repeats(case: Case, edge: Relationship, part: Part) -> Part:
+    """With what is true of the other keys of the text: the error is live while it is so of any of them."""
+    evidence, number = await repeats(case, edge)
+    if evidence is None:
+        return part
+    live, side = part.live, part.side
+    if not live and not _of_rows_there(case, edge):
+        live = True if number else None if number is None else live
+        side = side or (_side(case) if number else None)
+    return replace(part, findings=(*part.findings, evidence), live=live, side=side)
+
+
+def _side(case: Case) -> Side:
+    """Which side is wrong while the error is live."""
+    return Side.CHILD if case.error.kind is ErrorKind.STILL_REFERENCED else Side.PARENT
+
+
+def _columns(case: Case, edge: Relationship) -> list[Column]:
+    """Those that the error's key is of."""
+    return [pair.parent if _side(case) is Side.CHILD else pair.child for pair in edge.pairs]
+
+
 async def _missing_parent(case: Case, edge: Relationship, keys: list[Key]) -> Part:
     looked = []
     for key in keys:
@@ -252,7 +274,8 @@ async def _without_key(case: Case, edge: Relationship, *, unknown: bool) -> Part
 
 async def _of_another_style(case: Case, edge: Relationship, key: Key) -> Part:
     """A date that may be read as two different ones is not looked for."""
-    text = f"{key_text(_columns(case, edge), key)} was printed in a DateStyle that is not known here: which day it is can't be told."
+    shown = key_text(_columns(case, edge), key)
+    text = f"{shown} was printed in a DateStyle that is not known here: which day it is can't be told."
     return Part((Evidence("value_ambiguous", text, await clock(case.database), "the text", weight=100),))
 
 

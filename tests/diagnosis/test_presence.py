@@ -13,7 +13,7 @@ import pytest
 from fkexplorer.database.postgresql.pairs import read_pair
 from fkexplorer.diagnosis.model import Side
 from fkexplorer.diagnosis.presence import presence
-from fkexplorer.diagnosis.reading.model import ErrorKind, ParsedError, Topic, Written
+from fkexplorer.diagnosis.reading.model import ErrorKind, Found, ParsedError, Topic, Written
 from fkexplorer.schema.model import ColumnPair
 from tests.diagnosis.cases import by_code, by_hand, case, case_of, refused, row, told
 from tests.orphans.connected import holding, new_role, opened, run
@@ -365,6 +365,58 @@ async def test_when_the_parent_was_made(make_database: Callable[[str], str]) -> 
     assert before.startswith(" before the error: it was not committed by then")
     assert await created("1", None) == ""
     assert await created("2", made) is None
+
+
+def often(key: str, *others: str, kind: ErrorKind = ErrorKind.MISSING_PARENT, column: str = "user_id") -> Found:
+    """An error with this key, that came with these others before."""
+    keys: dict[tuple[str | None, ...], int] = {(each,): 2 for each in (*others, key)}
+    return Found(told(column, key, kind=kind), 2 * len(keys), keys=keys)
+
+
+async def test_one_key_that_is_mended_says_nothing_of_the_others(users: str) -> None:
+    async with opened(users) as there:
+
+        async def look(found: Found) -> Part:
+            return await presence(replace(case_of(there, "owner", found.error), found=found))
+
+        part = await look(often("1", "2", "7", "8"))
+        assert part.live is True
+        assert part.side is Side.PARENT
+        missing = by_code(part.findings)["keys_missing"]
+        assert missing.text == "2 of the 4 keys in the text are missing in public.users now."
+        assert by_hand(users, missing.query) == [(2,)]
+        part = await look(often("1", "2"))
+        assert part.live is False
+        assert by_code(part.findings)["keys_exist_now"].result == "0 of 2"
+        part = await look(often("1"))
+        assert "keys_exist_now" not in by_code(part.findings)
+        part = await look(often("1", "no number"))
+        assert part.live is None
+        assert "not_of_type" in by_code(part.findings)
+        part = await look(often("2", "1", "3", kind=BLOCKED, column="id"))
+        assert part.live is True
+        assert by_code(part.findings)["keys_referred"].text == (
+            "1 of the 3 keys in the text in public.users is still referred to."
+        )
+        part = await look(often("1", *map(str, range(2, 200))))
+        assert "the 100 most frequent keys" in by_code(part.findings)["keys_missing"].text
+
+
+async def test_names_and_values_of_any_kind(make_database: Callable[[str], str]) -> None:
+    conninfo = make_database(r"""
+    CREATE SCHEMA "S %s"; CREATE TABLE "S %s"."p""%d" ("i'd %(x)s" text PRIMARY KEY);
+    CREATE TABLE "c %" ("p:id" text CONSTRAINT "f %" REFERENCES "S %s"."p""%d");
+    INSERT INTO "S %s"."p""%d" VALUES ('O''Brien \ 100 %s :x');
+    """)
+    there = r"O'Brien \ 100 %s :x"
+    part = await found(conninfo, "f %", told("p:id", there))
+    assert part.live is False
+    assert by_hand(conninfo, by_code(part.findings)["key_exists_now"].query) == [(1,)]
+    part = await found(conninfo, "f %", told("p:id", f"{there}'; --"))
+    assert part.live is True
+    part = await found(conninfo, "f %", told("i'd %(x)s", there, kind=BLOCKED))
+    assert part.live is False
+    assert by_code(part.findings).keys() == {"parent_there"}
 
 
 async def test_a_period_is_covered_by_several_rows(make_database: Callable[[str], str], server: EmbeddedServer) -> None:

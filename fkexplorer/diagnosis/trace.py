@@ -56,6 +56,8 @@ WINDOW = 250
 _OF_CASE, _ROUND_TRIPS = 1.0, 16
 """Seconds that the trace of an error may take, for an explanation takes less than 2, and round trips on top of them."""
 OUT_OF_TIME = "time ran out"
+_MOMENT = 4 << 20
+"""Bytes of a table that are read in some milliseconds."""
 _LOCK_MS = 150
 """Longer than this no table that somebody else has locked is waited for: it has the time of all others."""
 _PRINTING = {"DateStyle": "ISO, YMD", "extra_float_digits": "1", "bytea_output": "hex"}
@@ -207,10 +209,7 @@ class _Search:
             await self._ask(again, planner=by_index)
         # What was found so far is not to lose its rows to a long scan.
         await self._sample(planner=by_index)
-        scans = sorted(
-            _grouped([target for target in searched if not target.indexed], scan=True),
-            key=lambda one: (not any(target.tied for target in one.targets), one.targets[0].table.likely_bytes),
-        )
+        scans = sorted(_grouped([target for target in searched if not target.indexed], scan=True), key=_turn)
         again = await self._ask(scans)
         if again:
             await self._ask(again)
@@ -329,6 +328,12 @@ def _grouped(some: Sequence[Target], *, scan: bool) -> Iterator[_Question]:
     for target in some:
         by_table[target.table.oid].append(target)
     return (_Question(tuple(group), scan) for group in by_table.values())
+
+
+def _turn(scan: _Question) -> tuple[bool, bool, int]:
+    """What is read in a moment first, then what is tied to the key; one that takes long keeps no other waiting."""
+    size = scan.targets[0].table.likely_bytes
+    return size > _MOMENT, not any(target.tied for target in scan.targets), size
 
 
 def _reason(target: Target, kind: Kind, sqlstate: str | None, said: str) -> str:

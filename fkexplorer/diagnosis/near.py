@@ -11,7 +11,6 @@ from fkexplorer.diagnosis.asking import Look, ask
 from fkexplorer.diagnosis.keyed import equality, holds_any, key_text, parent_look, rows_look, secrets, value_text
 from fkexplorer.diagnosis.model import Part, Side
 from fkexplorer.diagnosis.reading.model import ErrorKind
-from fkexplorer.diagnosis.refused import refused_row
 from fkexplorer.diagnosis.spellings import difference, plain_number, plain_uuid, spellings
 from fkexplorer.fixes import sql
 from fkexplorer.orphans.cost import scan_ms
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
     from fkexplorer.diagnosis.asking import Answer
     from fkexplorer.diagnosis.case import Case
-    from fkexplorer.diagnosis.model import Evidence, Key
+    from fkexplorer.diagnosis.model import Evidence
     from fkexplorer.schema.model import Column, Relationship, Table
 
 _SECONDS = 1.5
@@ -46,7 +45,7 @@ async def near_misses(case: Case) -> Part:
     """Look for what the key of a missing parent may have been meant to be.
 
     Returns:
-        Nothing where the parent is there, or the text does not tell the key. `side` is the child where its value is
+        Little where the parent is there, nothing where the text does not tell one key. `side` is the child where its value is
         only written in another way, or belongs to another column.
 
     Raises:
@@ -60,6 +59,11 @@ async def near_misses(case: Case) -> Part:
         return Part()
     near = _Near(case, edge, tuple(text for text in key if text is not None))
     return await near.part()
+
+
+def marks(table: Table) -> list[Column]:
+    """The columns by which a table marks rows as deleted in place of deleting them, as their names tell."""
+    return [column for column in table.columns if _MARK.fullmatch(column.name)]
 
 
 def _row_key(case: Case, edge: Relationship) -> Key | None:
@@ -95,7 +99,10 @@ class _Near:
                 return Part()
             if exact.number:
                 await self._marked(there=True)
+                self._protected(exact, there=True)
                 return Part(tuple(self._findings))
+            if exact.number == 0:
+                self._protected(exact, there=False)
         await self._spelled()
         await self._in_other_columns()
         await self._in_other_tables()
@@ -221,10 +228,10 @@ class _Near:
 
     async def _marked(self, *, there: bool) -> None:
         """Whether the parent's rows are marked as deleted rather than deleted, and this one is."""
-        marks = [column for column in self._parent.columns if _MARK.fullmatch(column.name) and column.may_select]
-        if not marks or self._edge.period:
+        of_parent = [column for column in marks(self._parent) if column.may_select]
+        if not of_parent or self._edge.period:
             return
-        label, mark = table_label(self._parent), marks[0]
+        label, mark = table_label(self._parent), of_parent[0]
         try:
             look = parent_look(self._case.schema, self._edge, self._key)
         except Incomparable:
@@ -248,6 +255,21 @@ class _Near:
                 " was removed for good, or never was."
             )
             self._findings.append(answer.evidence("not_soft_deleted", text, result="0 rows", weight=30))
+
+    def _protected(self, exact: Answer, *, there: bool) -> None:
+        """Whether row security may hide the row from the code that looked for it; the constraint itself sees all."""
+        if not self._parent.row_security or (exact.as_role and not there):
+            return
+        label, key = table_label(self._parent), key_text(self._columns, self._key)
+        if there:
+            text = (
+                f"{label} has row security: the constraint sees {key} in any case, and code that looks for it first"
+                " may not, for its role."
+            )
+            self._findings.append(exact.evidence("row_security", text, weight=40))
+        else:
+            text = f"{label} has row security, which hides nothing from this role: {key} is not hidden but missing."
+            self._ruled_out.append(exact.evidence("not_hidden", text, result="0 rows", weight=30))
 
     def _say_what_is_left(self) -> None:
         if self._not_looked and self._last is not None:

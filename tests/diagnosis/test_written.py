@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fkexplorer.diagnosis.reading.definitions import Definition, definitions
+from fkexplorer.diagnosis.reading.model import Written
+from fkexplorer.diagnosis.reading.reader import read_text
 from fkexplorer.diagnosis.reading.statements import row_of, target_of
 from fkexplorer.diagnosis.reading.written import find_written
 
@@ -100,6 +102,21 @@ def test_the_statement_of_the_errors_table_counts() -> None:
         target = target_of(written.sql)
         assert target is not None
         assert target.table == expected
+
+
+BLOCKED = """(psycopg.errors.ForeignKeyViolation) update or delete on table "members" violates foreign key constraint\
+ "notes_member_fkey" on table "notes"
+DETAIL:  Key (id)=(1) is still referenced from table "notes".
+
+[SQL: DELETE FROM orgs WHERE orgs.id = %(id)s]
+[parameters: {'id': 7}]
+"""
+
+
+def test_the_statement_of_a_blocked_delete_may_be_of_another_table() -> None:
+    [found] = read_text(BLOCKED).found
+    assert found.error.statement == Written("DELETE FROM orgs WHERE orgs.id = %(id)s", (), {"id": "7"})
+    assert found.error.row is None
 
 
 @pytest.mark.parametrize("text", [VIOLATES, 'update or delete on table "a" violates', "please insert into the box", ""])

@@ -127,6 +127,9 @@ def with_statement(error: ParsedError, around: Around) -> ParsedError:
         if target is not None:
             mine = {name.casefold() for name in (error.child_table, error.parent_table) if name}
             if not sure and mine and target.table.casefold() not in mine:
+                if error.kind is ErrorKind.STILL_REFERENCED and target.verb != "insert":
+                    # A delete cascades from tables that the error does not name; its row is none of theirs.
+                    return replace(error, statement=written)
                 continue
             key = dict(zip(error.columns or (), error.values or (), strict=False))
             row = row_of(written, error.child_table, key)

@@ -10,9 +10,11 @@ from itertools import islice, pairwise
 from typing import TYPE_CHECKING
 
 from fkexplorer.diagnosis.reading.definitions import definitions
+from fkexplorer.diagnosis.reading.literals import tokens
 from fkexplorer.diagnosis.reading.model import Written
 from fkexplorer.diagnosis.reading.parameters import parameters_of, string_at
 from fkexplorer.diagnosis.reading.statements import row_of, target_of
+from fkexplorer.diagnosis.reading.syntax import upto
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,9 +94,16 @@ def _written(text: str, match: re.Match[str], end: int) -> Written:
         ends = _END_OF_DEFINITION if text[begin] in "aAcC" else _END
         over = ends.search(text, begin, end)
         stop = over.start() if over else end
-        sql = text[begin:stop].rstrip()
+        sql = _alone(text[begin:stop]) if ends is _END else text[begin:stop].rstrip()
     given = _parameters(text, begin, stop, end)
     return Written(sql, (), given) if isinstance(given, dict) else Written(sql, given or ())
+
+
+def _alone(sql: str) -> str:
+    """The statement up to what ends it: a semicolon, or the closing bracket of what is around it."""
+    every = tokens(sql)
+    end = upto(every, 0)
+    return (sql[: every[end].start] if end < len(every) else sql).rstrip()
 
 
 def _parameters(text: str, begin: int, stop: int, end: int) -> tuple[Value, ...] | dict[str, Value] | None:

@@ -45,8 +45,8 @@ async def near_misses(case: Case) -> Part:
     """Look for what the key of a missing parent may have been meant to be.
 
     Returns:
-        Little where the parent is there, nothing where the text does not tell one key. `side` is the child where its value is
-        only written in another way, or belongs to another column.
+        Little where the parent is there, nothing where the text does not tell one key. `side` is the child where its
+        value is only written in another way, or belongs to another column.
 
     Raises:
         Trouble: the connection is lost.
@@ -54,21 +54,15 @@ async def near_misses(case: Case) -> Part:
     edge = case.edge
     if edge is None or case.error.kind is not ErrorKind.MISSING_PARENT:
         return Part()
-    key = case.key or _row_key(case, edge)
-    if key is None or any(text is None for text in key):
+    if len(case.keys) != 1:
+        # Of a text that can be cut in several ways nobody knows which key it was.
         return Part()
-    near = _Near(case, edge, tuple(text for text in key if text is not None))
-    return await near.part()
+    return await _Near(case, edge, tuple(text for text in case.keys[0] if text is not None)).part()
 
 
 def marks(table: Table) -> list[Column]:
     """The columns by which a table marks rows as deleted in place of deleting them, as their names tell."""
     return [column for column in table.columns if _MARK.fullmatch(column.name)]
-
-
-def _row_key(case: Case, edge: Relationship) -> Key | None:
-    values = refused_row(case, case.schema.child_of(edge)) or {}
-    return tuple(values.get(pair.child.name) for pair in edge.pairs)
 
 
 class _Near:

@@ -164,6 +164,29 @@ async def test_what_the_role_may_not_see_is_named(users: str) -> None:
         assert not part.ruled_out
 
 
+async def test_row_security_hides_a_row_from_others_or_does_not(make_database: Callable[[str], str]) -> None:
+    conninfo = make_database("""
+    CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (pid int CONSTRAINT fk REFERENCES p);
+    INSERT INTO p VALUES (1), (2);
+    ALTER TABLE p ENABLE ROW LEVEL SECURITY; CREATE POLICY first ON p USING (id = 1);
+    """)
+    part = await near(conninfo, "fk", told("pid", "2"))
+    assert by_code(part.findings)["row_security"].text.startswith(
+        "public.p has row security: the constraint sees id = 2"
+    )
+    part = await near(conninfo, "fk", told("pid", "3"))
+    assert by_code(part.ruled_out)["not_hidden"].result == "0 rows"
+    async with new_role(conninfo) as role:
+        await run(conninfo, f"GRANT SELECT ON p, c TO {role}")
+        part = await near(conninfo, "fk", told("pid", "2"), role=role)
+        assert part.ruled_out == ()
+
+
+async def test_a_text_that_can_be_cut_in_two_ways_has_no_near_miss(users: str) -> None:
+    part = await near(users, "of_tenant", told("tenant,other", "ACME", "2", other_cuts=(("A", "2"),)))
+    assert (part.findings, part.ruled_out) == ((), ())
+
+
 async def test_a_secret_is_in_no_text(users: str) -> None:
     part = await near(users, "of_token", told("session_token", "s3cr3t"))
     miss = by_code(part.findings)["near_miss"]

@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from fkexplorer.database.model import Trouble
-from fkexplorer.database.postgresql.pairs import read_pair
 from fkexplorer.diagnosis.constraint_names import in_words, readings
 from fkexplorer.diagnosis.model import Candidate
 from fkexplorer.schema.names import qualified, quote, table_label
@@ -18,9 +16,8 @@ from fkexplorer.schema.names import qualified, quote, table_label
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from fkexplorer.database.connection import Database
     from fkexplorer.diagnosis.named_there import Name, Told
-    from fkexplorer.schema.model import Relationship, Schema, Table
+    from fkexplorer.schema.model import Schema, Table
 
 _MOST = 5
 _ID = re.compile(r"(.+?)(?:_?(?i:id|uuid|key|ref|code|did)|Id|ID)$")
@@ -123,30 +120,6 @@ def _of_words(schema: Schema, told: Told, child: str, column: str) -> Candidate:
         return _candidate(child, columns, None, None, reasons)
     reasons.append(f"{columns[0]} looks like the key of {match[1]}s, which is not here either")
     return _candidate(child, columns, f"{match[1]}s", told.parent_columns or ("id",), reasons)
-
-
-async def edge_of(database: Database, schema: Schema, candidate: Candidate) -> Relationship | None:
-    """The edge of a candidate, or the one that the pair of columns of a guess would make.
-
-    Returns:
-        None where a side of the guess is not there, or no foreign key could compare the two.
-
-    Raises:
-        Trouble: the server refused, or the connection is lost.
-    """
-    if candidate.edge is not None:
-        return schema.edges[candidate.edge]
-    if not candidate.child or not candidate.parent or not candidate.child_columns or not candidate.parent_columns:
-        return None
-    child, parent = schema.tables[candidate.child], schema.tables[candidate.parent]
-    of_child = [child.column(number) for number in candidate.child_columns]
-    of_parent = [parent.column(number) for number in candidate.parent_columns]
-    try:
-        return await read_pair(database, schema, (child, of_child), (parent, of_parent))
-    except Trouble as trouble:
-        if trouble.code == "incomparable":
-            return None
-        raise
 
 
 def meant_by(tables: Iterable[Table], columns: Sequence[str], child: Table | None) -> list[Table]:

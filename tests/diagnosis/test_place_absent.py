@@ -8,10 +8,8 @@ import psycopg
 import pytest
 
 from fkexplorer.diagnosis.constraint_names import object_name
-from fkexplorer.diagnosis.guessing import edge_of
 from fkexplorer.diagnosis.place import place
 from fkexplorer.diagnosis.reading.model import ErrorKind, ParsedError, Topic, Written
-from fkexplorer.schema.names import edge_label
 from tests.orphans.connected import opened
 
 if TYPE_CHECKING:
@@ -161,21 +159,6 @@ async def test_the_text_alone_may_tell_both_sides(names: str) -> None:
     found = await placed(names, child_table="sessions", columns=("user_id",), parent_table="users")
     assert guess(found).label == "public.sessions(user_id):public.users(id)"
     assert guess(found).reasons == ("the text names both sides",)
-
-
-async def test_a_guess_makes_the_edge_that_its_columns_would_make(names: str) -> None:
-    async with opened(names) as (database, schema):
-        made = {}
-        for name in ("sessions_identity_id_fkey", "sessions_user_id_fkey", "user_sessions_user_id_fkey", "nobody_fkey"):
-            found = await place(database, schema, ParsedError(ErrorKind.MISSING_PARENT, constraint=name))
-            edges = [await edge_of(database, schema, each) for each in found.candidates]
-            made[name] = [edge and edge_label(schema, edge) for edge in edges]
-    assert made == {
-        "sessions_identity_id_fkey": ["public.sessions(identity_id):auth.identities(id)"],
-        "sessions_user_id_fkey": [None],  # text and uuid
-        "user_sessions_user_id_fkey": ["public.user_sessions.renamed_since"],
-        "nobody_fkey": [],
-    }
 
 
 async def test_a_constraint_that_was_renamed_is_a_guess(names: str) -> None:

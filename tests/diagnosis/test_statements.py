@@ -297,16 +297,16 @@ def test_parameters_of_other_languages(text: str, values: tuple[str | None, ...]
 
 
 def test_a_hostile_text_takes_no_time_and_no_stack() -> None:
-    deep = "[" * 50_000
+    deep = "[" * 20_000
     assert parameters_of(deep) is None
-    assert row_of(Written("insert into t (a) values (" + "(" * 50_000)) is None
-    assert row_of(Written("insert into t (a) values (" + "(" * 50_000 + "1" + ")" * 50_001)) is None
-    assert row_of(Written("insert into t (a) values (1" + "::int" * 50_000 + ")")) is None
+    assert row_of(Written("insert into t (a) values (" + "(" * 20_000)) is None
+    assert row_of(Written("insert into t (a) values (" + "(" * 20_000 + "1" + ")" * 20_001)) is None
+    assert row_of(Written("insert into t (a) values (1" + "::int" * 20_000 + ")")) is None
     assert row_of(Written("delete from t where " + "(" * 2_000 + "a = 1" + ")" * 2_000)) is None
-    assert row_of(Written("insert into t (a) values ('" + "x" * 500_000)) is None
-    assert parameters_of("['" + "\\'" * 50_000) is None
-    assert find_written("\n" * 50_000) is None
-    assert len(definitions("create table t (a int references u, " * 3_000)) == 1
+    assert row_of(Written("insert into t (a) values ('" + "x" * 200_000)) is None
+    assert parameters_of("['" + "\\'" * 20_000) is None
+    assert find_written("\n" * 20_000) is None
+    assert len(definitions("create table t (a int references u, " * 1_000)) == 1
     assert parameters_of(repr([str(UUID(int=at)) for at in range(2_000)])) == tuple(
         str(UUID(int=at)) for at in range(2_000)
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import string
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ import psycopg
 from fkexplorer.database.errors import trouble_of
 from fkexplorer.diagnosis.reading.definitions import definitions
 from fkexplorer.diagnosis.reading.model import ErrorKind
+from fkexplorer.diagnosis.reading.statements import target_of
 from fkexplorer.fixes.sql import literal
 
 if TYPE_CHECKING:
@@ -128,8 +129,8 @@ class Told:
         constraint = error.constraint
         told = cls(
             Name(constraint, error.child_schema, spellings(constraint)) if constraint else None,
-            table_told(error.child_schema, error.child_table),
-            table_told(error.parent_schema, error.parent_table),
+            _in_statement(error, table_told(error.child_schema, error.child_table)),
+            _in_statement(error, table_told(error.parent_schema, error.parent_table)),
             None if of_parent else error.columns,
             error.columns if of_parent else error.parent_columns,
             defined=False,
@@ -145,6 +146,14 @@ class Told:
             told.parent_columns or made.parent_columns or None,
             defined=True,
         )
+
+
+def _in_statement(error: ParsedError, told: Name | None) -> Name | None:
+    """The table with the schema that the statement has before it, where the error tells none."""
+    target = target_of(error.statement.sql) if told and error.statement else None
+    if told is None or target is None or told.schema is not None or target.table not in told.forms:
+        return told
+    return replace(told, schema=target.schema)
 
 
 def _defined(error: ParsedError, told: Told) -> Definition | None:

@@ -10,7 +10,7 @@ import pytest
 
 from fkexplorer.database.postgresql.reader import read_schema
 from fkexplorer.diagnosis.place import place
-from fkexplorer.diagnosis.reading.model import ErrorKind, ParsedError
+from fkexplorer.diagnosis.reading.model import ErrorKind, ParsedError, Written
 from tests.orphans.connected import opened, run
 
 if TYPE_CHECKING:
@@ -155,6 +155,15 @@ async def test_two_schemas_are_both_listed_and_none_is_chosen(users: str) -> Non
     assert certain(await placed(users, constraint="links_fk", child_table="links", child_schema="two")) == (
         "two.links.links_fk"
     )
+
+
+async def test_the_statement_tells_the_schema_where_the_error_does_not(users: str) -> None:
+    told = {"constraint": "links_fk", "child_table": "links"}
+    assert len((await placed(users, **told)).candidates) == 2
+    insert = Written("INSERT INTO two.links (user_id) VALUES ($1)", ("5",))
+    assert certain(await placed(users, **told, statement=insert)) == "two.links.links_fk"
+    elsewhere = Written("INSERT INTO two.others (user_id) VALUES ($1)", ("5",))
+    assert len((await placed(users, **told, statement=elsewhere)).candidates) == 2
 
 
 async def test_the_parents_columns_are_told_of_a_blocked_delete(users: str) -> None:

@@ -16,12 +16,21 @@ from fkexplorer.schema.actions import FixAction
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = ("check", "show", "rows", "trace", "plan", "journal", "undo")
+COMMANDS = ("check", "show", "rows", "explain", "trace", "plan", "journal", "undo")
 RULES = ("cascade", "set-null", "set-default", "restrict", "no-action")
 
 _ABOUT = """\
 Find the foreign keys that are broken, the rows that break them, and why.
 Nothing is written to the database unless you permit it, arm it, see the preview and confirm."""
+
+_EXPLAIN = """\
+Find the foreign-key errors in any text (a log, a traceback, a pasted message) and say what is wrong, whether it still
+is, what can be ruled out and what would mend it. Without a database it only says what the text tells. A pipe that goes
+on, as of tail -f, is followed: each new error is explained as it comes."""
+
+_EXPLAIN_EPILOG = """\
+exit codes: 0 no error, mended since, or only parsed; 1 an error would come again now; 2 that is not known
+"""
 
 _TRACE = """\
 Print everywhere that a key lives: in every column that foreign keys tie to it, and in every unique key and foreign key
@@ -48,6 +57,8 @@ commands (each has --help):
   check [URL]    count orphans on every foreign key; exit code 1 if there are any
   show TABLE     one table with its parents and children, as text
   rows EDGE      the rows that break a foreign key
+  explain [FILE or -]
+                 the foreign-key errors of a text, why they came and what would mend them
   trace TABLE.COLUMN VALUE
                  everywhere that a key lives
   plan EDGE ACTION
@@ -58,7 +69,7 @@ commands (each has --help):
 Each option also as FKEXPLORER_NAME (--max-bytes as FKEXPLORER_MAX_BYTES), but for the database. Environments,
 limits and the bell: .fkexplorer.toml here, over $XDG_CONFIG_HOME/fkexplorer/config.toml.
 
-exit codes: 0 nothing wrong, 1 orphans found, 2 could not do it, 3 a fault of fkexplorer
+exit codes: 0 nothing wrong, 1 orphans or a live error found, 2 could not do it, 3 a fault of fkexplorer
 """
 
 
@@ -159,13 +170,19 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
 
 def _causes() -> dict[str, argparse.ArgumentParser]:
     """The parsers of the commands about causes."""
+    explain = _parser("explain", _EXPLAIN, _EXPLAIN_EPILOG)
+    explain.add_argument("file", nargs="?", default="-", metavar="FILE", help="the text; - or nothing for stdin")
+    explain.add_argument("--format", choices=["text", "json", "markdown"], default="text", help="what to print (text)")
+    explain.add_argument("--edge", metavar="EDGE", help="which foreign key is meant, where the text may mean several")
+    explain.add_argument("--ascii", action="store_true", help="draw with ASCII only")
+    _add_max_bytes(explain, "do not read a table without an index for it that is larger, as 500M or 2G (1G)")
     trace = _parser("trace", _TRACE)
     trace.add_argument("columns", metavar="TABLE.COLUMN", help="for a key of several columns: table(a, b)")
     trace.add_argument("value", metavar="VALUE", help="of several columns a line of CSV")
     trace.add_argument("--format", choices=["text", "json"], default="text", help="what to print (text)")
     trace.add_argument("--ascii", action="store_true", help="draw with ASCII only")
     _add_max_bytes(trace, "do not search a table without an index for it that is larger, as 500M or 2G (1G)")
-    return {"trace": trace}
+    return {"explain": explain, "trace": trace}
 
 
 def _fixes() -> dict[str, argparse.ArgumentParser]:

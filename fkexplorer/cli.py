@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fkexplorer.console import Console
     from fkexplorer.database.connection import Database
     from fkexplorer.database.source import Source
+    from fkexplorer.explaining import ExplainOptions
 
 COULD_NOT, FAULT, INTERRUPTED = 2, 3, 130
 PASSWORD_TRIES = 3
@@ -175,6 +176,10 @@ def _run(argv: list[str], console: Console, known: _Known) -> int:
         needs_person()
     if command == "journal":
         return _journal(options, settings, console, known)
+    if command == "explain" and not _names_database(options):
+        from fkexplorer import explaining  # noqa: PLC0415
+
+        return explaining.parse_only(console, _explain_options(options))
     with _source(options) as source:
         known.sources.append(source)
         console.say(f"database {source.label()} ({source.origin})")
@@ -210,6 +215,18 @@ def _journal(options: argparse.Namespace, settings: Settings, console: Console, 
 
 def _wants_demo(options: argparse.Namespace) -> bool:
     return bool(options.demo) and getattr(options, "url", None) is None and options.database is None
+
+
+def _names_database(options: argparse.Namespace) -> bool:
+    """Whether a database is named: by an option, or by the environment."""
+    named = ("DATABASE_URL", "PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE", "PGUSER", "PGPORT")
+    return bool(options.demo or options.database) or any(os.environ.get(name) for name in named)
+
+
+def _explain_options(options: argparse.Namespace) -> ExplainOptions:
+    from fkexplorer.explaining import ExplainOptions  # noqa: PLC0415
+
+    return ExplainOptions(options.file, options.format, options.edge, options.max_bytes)
 
 
 @contextmanager
@@ -280,6 +297,11 @@ def _body(
     """What a command does with a connected database."""
     if command in ("check", "show", "rows"):
         return _reading(command, options, console)
+    if command == "explain":
+        from fkexplorer import explaining  # noqa: PLC0415
+
+        read = _explain_options(options)
+        return lambda database: explaining.explain(database, console, read)
     if command == "trace":
         from fkexplorer import tracing  # noqa: PLC0415
 

@@ -15,6 +15,7 @@ from fkexplorer.database.model import Trouble
 from fkexplorer.database.postgresql.pairs import read_pair
 from fkexplorer.diagnosis.asking import clock
 from fkexplorer.diagnosis.case import Case
+from fkexplorer.diagnosis.causes import causes
 from fkexplorer.diagnosis.gap import gap
 from fkexplorer.diagnosis.mend import mend
 from fkexplorer.diagnosis.model import Candidate, Diagnosis, Part, Placed
@@ -100,13 +101,14 @@ async def diagnose(
         raise _first(lost) from None
     trace = traced.result()
     hole = await looks.look("the gap", gap(case, trace), None)
-    parts = [key.result(), others.result(), near.result()]
+    why = await looks.look("the causes", causes(case, counted.result(), trace, hole), Part())
+    parts = [key.result(), others.result(), near.result(), why]
     findings = _heaviest((*placed.evidence, *(each for part in parts for each in part.findings)))
     ruled_out = _heaviest(each for part in parts for each in part.ruled_out)
     live = _live(parts[:1], findings)
     suggestions = [
         *(each for part in parts for each in part.suggestions),
-        *mend(case, findings, ruled_out, counted.result(), trace, hole, live=live),
+        *mend(case, findings, counted.result(), trace, hole, live=live),
     ]
     return Diagnosis(
         found=found,
@@ -119,7 +121,7 @@ async def diagnose(
         totals=counted.result(),
         trace=trace,
         gap=hole,
-        verification=_verification(case, findings, ruled_out, counted.result(), hole),
+        verification=_verification(case, parts[:2], counted.result(), hole),
         at=at,
         seconds=time.perf_counter() - began,
         problem=looks.problem,
@@ -221,20 +223,20 @@ def _distinct(suggestions: Iterable[Suggestion]) -> list[Suggestion]:
 
 
 def _verification(
-    case: Case,
-    findings: Iterable[Evidence],
-    ruled_out: Iterable[Evidence],
-    counted: Iterable[Totals],
-    hole: Gap | None,
+    case: Case, looked: Iterable[Part], counted: Iterable[Totals], hole: Gap | None
 ) -> tuple[tuple[str, str], ...]:
-    """Queries that show the state, ready to be run by hand, each with what it gave."""
-    found = {each.query: each.result for each in (*findings, *ruled_out) if each.query and each.result}
+    """Queries that show how rows stand, ready to be run by hand, each with what it gave.
+
+    Those of the key on either side and of the refused row's other keys, the orphans of each edge, and the gap.
+    """
+    evidence = _heaviest(each for part in looked for each in (*part.findings, *part.ruled_out))
+    found = {each.query: each.result for each in evidence if each.query and each.result}
     for each in counted:
         edge = case.schema.edges.get(each.edge, case.edge)
         if each.orphans is not None and edge is not None:
             predicate = EdgePredicate(case.schema, edge)
-            orphans = predicate.from_child(func.count()).where(predicate.is_orphan)
-            found.setdefault(f"{sql.written(orphans)};", f"{each.orphans:,}")
+            orphans = predicate.from_child(func.count().label("orphans")).where(predicate.is_orphan)
+            found.setdefault(f"{sql.written(orphans)};", f"{each.orphans:,} orphans")
     if hole is not None and hole.missing is not None:
         found.setdefault(hole.query, f"{hole.missing:,} rows")
     return tuple(found.items())

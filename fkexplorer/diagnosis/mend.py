@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from fkexplorer.schema.model import Relationship
 
 _NEAR = frozenset({"near_miss", "key_in_other_column"})
+_RACES = frozenset({"concurrent_delete", "parent_deleted", "row_in_flight"})
 _RULES = {"cascade": Action.CASCADE, "set-null": Action.SET_NULL}
 
 
-def mend(  # noqa: PLR0917 - what was found, in the order in which it was looked for
+def mend(
     case: Case,
     findings: Sequence[Evidence],
-    ruled_out: Sequence[Evidence],
     totals: Sequence[Totals],
     trace: Trace | None,
     gap: Gap | None,
@@ -40,7 +40,6 @@ def mend(  # noqa: PLR0917 - what was found, in the order in which it was looked
     Args:
         case: the error.
         findings: what was found.
-        ruled_out: what was ruled out.
         totals: the edges that it involves, in numbers.
         trace: where its key lives.
         gap: the gap that its key is a part of.
@@ -48,7 +47,7 @@ def mend(  # noqa: PLR0917 - what was found, in the order in which it was looked
     """
     if case.edge is None:
         return ()
-    mending = _Mending(case, case.edge, {each.code for each in (*findings, *ruled_out)}, trace, gap)
+    mending = _Mending(case, case.edge, {each.code for each in findings}, trace, gap)
     found = list(mending.of_constraint(totals))
     if case.error.kind is ErrorKind.STILL_REFERENCED:
         found += mending.of_children() if live else ()
@@ -188,13 +187,14 @@ class _Mending:
         names = [sql.name(column.name) for column in columns]
         where = " AND ".join(f"{name} = {value}" for name, value in zip(names, values, strict=True))
         source = f"{sql.name(self._parent.schema)}.{sql.name(self._parent.name)}"
-        yield Suggestion(
-            "Lock the parent before the insert, in the same transaction, so that nobody deletes it in between; where"
-            " this finds no row, stop there.",
-            sql=f"SELECT 1 FROM {source} WHERE {where} FOR KEY SHARE;",
-            weight=70,
-        )
-        if "key_missing" in self._codes and not (self._trace and self._trace.holding):
+        if self._codes & _RACES:
+            yield Suggestion(
+                "Lock the parent before the insert, in the same transaction, so that nobody deletes it in between;"
+                " where this finds no row, stop there.",
+                sql=f"SELECT 1 FROM {source} WHERE {where} FOR KEY SHARE;",
+                weight=70,
+            )
+        if "from_outside" in self._codes:
             listed = ", ".join(names)
             yield Suggestion(
                 f"Make the parent in the same transaction, where the code knows all of it: the id comes to"

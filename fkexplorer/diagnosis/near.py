@@ -54,7 +54,7 @@ async def near_misses(case: Case) -> Part:
     edge = case.edge
     if edge is None or case.error.kind is not ErrorKind.MISSING_PARENT:
         return Part()
-    if len(case.keys) != 1:
+    if len(case.keys) != 1 or None in case.keys[0]:
         # Of a text that can be cut in several ways nobody knows which key it was.
         return Part()
     return await _Near(case, edge, tuple(text for text in case.keys[0] if text is not None)).part()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from fkexplorer.database.limits import Limits
-    from fkexplorer.diagnosis.model import Part
+    from fkexplorer.diagnosis.model import Key, Part
 
 ROWS = 1_000_000
 SCHEMA = f"""
@@ -59,12 +60,16 @@ async def test_no_statement_reads_a_large_table(large: str, monkeypatch: pytest.
             ("no index", "c_other", told("other", "nobody")),
             ("no children index", "c_other", told("id", "user2", kind=ErrorKind.STILL_REFERENCED)),
         ):
+            keys: dict[Key, int] = {(f"user{2 * number}",): 1 for number in range(100)}
             one = case_of(there, edge, error, max_bytes=MIB)
+            one = replace(one, found=replace(one.found, keys=keys))
             found[name] = await presence(one)
             found[f"near {name}"] = await near_misses(one)
             found[f"siblings {name}"] = await siblings(one)
     assert found["missing"].live is True
     assert by_code(found["frequent"].findings)["still_referenced"].result == "more than 10,000 rows"
+    assert by_code(found["missing"].findings)["keys_missing"].result == "1 of 100"
+    assert by_code(found["frequent"].findings)["keys_referred"].result == "0 of 100"
     assert "over_the_limit" in by_code(found["no index"].findings)
     assert found["no children index"].live is None
     assert by_code(found["near missing"].findings)["near_miss"].result == "user7"

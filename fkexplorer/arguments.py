@@ -16,7 +16,7 @@ from fkexplorer.schema.actions import FixAction
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = ("check", "show", "rows", "explain", "trace", "plan", "journal", "undo")
+COMMANDS = ("check", "show", "rows", "explain", "report", "trace", "plan", "journal", "undo")
 RULES = ("cascade", "set-null", "set-default", "restrict", "no-action")
 
 _ABOUT = """\
@@ -31,6 +31,11 @@ on, as of tail -f, is followed: each new error is explained as it comes."""
 _EXPLAIN_EPILOG = """\
 exit codes: 0 no error, mended since, or only parsed; 1 an error would come again now; 2 that is not known
 """
+
+_REPORT = """\
+Print an incident report in Markdown of the foreign-key errors in a text: summary, error, impact, state of the database,
+causes found and ruled out, the fixes as plans that await approval, what was fixed from this machine, queries to verify
+it with what they gave, prevention. There is nothing in it that was not found; whoever reviews it signs it."""
 
 _TRACE = """\
 Print everywhere that a key lives: in every column that foreign keys tie to it, and in every unique key and foreign key
@@ -59,6 +64,8 @@ commands (each has --help):
   rows EDGE      the rows that break a foreign key
   explain [FILE or -]
                  the foreign-key errors of a text, why they came and what would mend them
+  report [FILE or -]
+                 the same as an incident report in Markdown
   trace TABLE.COLUMN VALUE
                  everywhere that a key lives
   plan EDGE ACTION
@@ -173,16 +180,19 @@ def _causes() -> dict[str, argparse.ArgumentParser]:
     explain = _parser("explain", _EXPLAIN, _EXPLAIN_EPILOG)
     explain.add_argument("file", nargs="?", default="-", metavar="FILE", help="the text; - or nothing for stdin")
     explain.add_argument("--format", choices=["text", "json", "markdown"], default="text", help="what to print (text)")
-    explain.add_argument("--edge", metavar="EDGE", help="which foreign key is meant, where the text may mean several")
+    report = _parser("report", _REPORT)
+    report.add_argument("file", nargs="?", default="-", metavar="FILE", help="the text; - or nothing for stdin")
+    for each in (explain, report):
+        each.add_argument("--edge", metavar="EDGE", help="which foreign key is meant, where the text may mean several")
+        _add_max_bytes(each, "do not read a table without an index for it that is larger, as 500M or 2G (1G)")
     explain.add_argument("--ascii", action="store_true", help="draw with ASCII only")
-    _add_max_bytes(explain, "do not read a table without an index for it that is larger, as 500M or 2G (1G)")
     trace = _parser("trace", _TRACE)
     trace.add_argument("columns", metavar="TABLE.COLUMN", help="for a key of several columns: table(a, b)")
     trace.add_argument("value", metavar="VALUE", help="of several columns a line of CSV")
     trace.add_argument("--format", choices=["text", "json"], default="text", help="what to print (text)")
     trace.add_argument("--ascii", action="store_true", help="draw with ASCII only")
     _add_max_bytes(trace, "do not search a table without an index for it that is larger, as 500M or 2G (1G)")
-    return {"explain": explain, "trace": trace}
+    return {"explain": explain, "report": report, "trace": trace}
 
 
 def _fixes() -> dict[str, argparse.ArgumentParser]:

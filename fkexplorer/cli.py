@@ -226,7 +226,7 @@ def _names_database(options: argparse.Namespace) -> bool:
 def _explain_options(options: argparse.Namespace) -> ExplainOptions:
     from fkexplorer.explaining import ExplainOptions  # noqa: PLC0415
 
-    return ExplainOptions(options.file, options.format, options.edge, options.max_bytes)
+    return ExplainOptions(options.file, getattr(options, "format", ""), options.edge, options.max_bytes)
 
 
 @contextmanager
@@ -297,11 +297,11 @@ def _body(
     """What a command does with a connected database."""
     if command in ("check", "show", "rows"):
         return _reading(command, options, console)
-    if command == "explain":
+    if command in ("explain", "report"):
         from fkexplorer import explaining  # noqa: PLC0415
 
-        read = _explain_options(options)
-        return lambda database: explaining.explain(database, console, read)
+        read, told = _explain_options(options), explaining.explain if command == "explain" else explaining.report
+        return lambda database: told(database, console, read)
     if command == "trace":
         from fkexplorer import tracing  # noqa: PLC0415
 

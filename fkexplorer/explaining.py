@@ -87,6 +87,38 @@ async def explain(database: Database, console: Console, options: ExplainOptions)
     return verdict(console, diagnoses)
 
 
+async def report(database: Database, console: Console, options: ExplainOptions) -> int:
+    """Print the incident report of a text; the exit code.
+
+    Raises:
+        Trouble: as `explain` does.
+    """
+    from fkexplorer.diagnosis.asking import clock  # noqa: PLC0415 - without a database these are not needed
+    from fkexplorer.fixes.journal import who  # noqa: PLC0415
+    from fkexplorer.fixing import open_journal  # noqa: PLC0415
+    from fkexplorer.following import Explaining  # noqa: PLC0415
+    from fkexplorer.reports.incident import incident_markdown  # noqa: PLC0415
+
+    explaining = await Explaining.begin(database, console, options.max_bytes, options.edge)
+    reader = Reader()
+    with opened(console, options.file) as descriptor:
+        await explaining.read(descriptor, reader, follow=False)
+    reading = reader.close()
+    diagnoses = await explaining.finish(reading)
+    if diagnoses:
+        lines = incident_markdown(
+            diagnoses,
+            explaining.schema,
+            database.facts,
+            now=await clock(database),
+            prepared_by=who()["person"],
+            entries=open_journal().entries(),
+        )
+        console.lines(lines)
+    console.say(summary(diagnoses) if diagnoses else no_error(reading))
+    return MENDED
+
+
 def verdict(console: Console, diagnoses: Sequence[Diagnosis]) -> int:
     """The exit code; what is not known is said."""
     if any(each.live for each in diagnoses):

@@ -178,6 +178,13 @@ class _Mending:
 
     def of_code(self) -> Iterator[Suggestion]:
         """What the code that was refused could do: hold the parent, or make it in the same transaction."""
+        if self._gap is not None and self._gap.missing and not self._gap.trigger:
+            source = table_label(self._case.schema.tables[self._gap.source])
+            text = (
+                f"Make the row of {table_label(self._parent)} where that of {source} is made: in the same transaction,"
+                f" or by a trigger of {source}. Else the gap opens again."
+            )
+            yield Suggestion(text, weight=75)
         if not self._key:
             return
         columns = [pair.parent for pair in self._edge.pairs]

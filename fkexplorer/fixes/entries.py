@@ -70,6 +70,12 @@ class Entry:
     """The id of the entry that this one takes back."""
     ticket: str = ""
     approver: str = ""
+    before: int | None = None
+    """Orphans of the edge before it; None where that was not counted."""
+    after: int | None = None
+    gap_before: int | None = None
+    """Rows of a backfill's source without a twin."""
+    gap_after: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,6 +175,8 @@ class _Story:
         self.committed: set[int] = set()
         self.open: set[int] = set()
         self.ended: Event | None = None
+        self.verified: Event = {}
+        """What was counted before and after."""
 
     @property
     def undoes(self) -> str:
@@ -197,6 +199,8 @@ class _Story:
                 self.committed.add(part)
             case "rolled_back":
                 self.open.discard(part)
+            case "verified":
+                self.verified = event
             case "ended":
                 self.ended = event
 
@@ -222,6 +226,7 @@ class _Story:
             undoes=self.undoes,
             ticket=begun.get("ticket", ""),
             approver=begun.get("approver", ""),
+            **{name: self.verified.get(name) for name in ("before", "after", "gap_before", "gap_after")},
         )
 
     def _state(self, undone: set[int]) -> State:

@@ -135,6 +135,8 @@ class _Report:
 
     def _section(self, name: str, found: Iterable[str], *, level: int = 2) -> list[str]:
         lines = list(found)
+        while lines and not lines[-1]:
+            del lines[-1]
         if not lines:
             return []
         return [*([f"{'#' * level} {name}", ""] if name else []), *lines, ""]
@@ -229,7 +231,12 @@ class _Report:
             yield f"- {stamp(entry.at)}: {_plain(entry.action)} of {_plain(entry.edge)} by {_plain(entry.person)}"
             yield f"  ({_plain(entry.id)}): {_plain(STATE_WORDS[entry.state])}"
             yield from (f"  - {_plain(text)}" for text in touched_lines(entry.touched))
-            yield from (f"  - {_plain(entry.words)}" for _ in range(bool(entry.words)))
+            counted = (("orphans", entry.before, entry.after), ("gap", entry.gap_before, entry.gap_after))
+            for name, before, after in counted:
+                if before is not None or after is not None:
+                    yield f"  - {name} before {_count(before)}, after {_count(after)}"
+            if entry.words:
+                yield f"  - {_plain(entry.words)}"
 
     def _verification(self) -> Iterator[str]:
         for query, result in self._diagnosis.verification:
@@ -248,6 +255,10 @@ class _Report:
     def _problem(self) -> Iterator[str]:
         if self._diagnosis.problem:
             yield _plain(_sentence(self._diagnosis.problem))
+
+
+def _count(number: int | None) -> str:
+    return "not counted" if number is None else exact(number)
 
 
 def _sentence(text: str, *, end: str = ".") -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fkexplorer.reports.diagnosis import (
@@ -28,23 +29,32 @@ from fkexplorer.schema.names import edge_label
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from fkexplorer.diagnosis.model import Diagnosis, Evidence, Suggestion, Trace
+    from fkexplorer.diagnosis.model import Candidate, Diagnosis, Evidence, Sighting, Suggestion, Trace
     from fkexplorer.schema.model import Schema
 
 _PLACES = 8
 """Columns that hold the key and have a line of their own."""
 
 
+@dataclass(frozen=True, slots=True)
+class ExplainLine:
+    """A line, and what can be opened from it."""
+
+    line: Line
+    about: Candidate | Suggestion | Sighting | None = None
+
+
 def explain_text(
     diagnosis: Diagnosis, schema: Schema | None, *, place: str = "", cells: int = 80, ascii: bool = False
 ) -> list[str]:
     """The same as text."""
-    return [plain(line).rstrip() for line in explain_lines(diagnosis, schema, place=place, cells=cells, ascii=ascii)]
+    lines = explain_lines(diagnosis, schema, place=place, cells=cells, ascii=ascii)
+    return [plain(each.line).rstrip() for each in lines]
 
 
 def explain_lines(
     diagnosis: Diagnosis, schema: Schema | None, *, place: str = "", cells: int = 80, ascii: bool = False
-) -> list[Line]:
+) -> list[ExplainLine]:
     """All that is known of one error, the most important first; no line is wider than `cells` but those of SQL.
 
     Args:
@@ -67,10 +77,10 @@ class _Lines:
         self._cells = max(20, cells)
         self._ascii = ascii
 
-    def all(self) -> list[Line]:
+    def all(self) -> list[ExplainLine]:
         """Everything, with an empty line between the sections."""
         diagnosis = self._diagnosis
-        sections = [
+        sections: list[Iterable[Line | ExplainLine]] = [
             self._head(),
             self._candidates(),
             self._evidence("found", diagnosis.findings, "problem"),
@@ -82,10 +92,10 @@ class _Lines:
             self._verification(),
             self._wrapped(f"Not looked at: {diagnosis.problem}.", style="unknown") if diagnosis.problem else (),
         ]
-        lines: list[Line] = []
+        lines: list[ExplainLine] = []
         for section in sections:
-            made = list(section)
-            lines += [(), *made] if made and lines else made
+            made = [each if isinstance(each, ExplainLine) else ExplainLine(each) for each in section]
+            lines += [ExplainLine(()), *made] if made and lines else made
         return lines
 
     def _head(self) -> Iterator[Line]:
@@ -107,14 +117,15 @@ class _Lines:
         where = f" as {self._place}" if self._place else ""
         yield from self._wrapped(f"looked at {stamp(diagnosis.at)}{where}, {duration(diagnosis.seconds)}", style="dim")
 
-    def _candidates(self) -> Iterator[Line]:
+    def _candidates(self) -> Iterator[Line | ExplainLine]:
         """What the text may mean, where that is not certain."""
         placed = self._diagnosis.placed
         if placed is None or placed.edge is not None or not placed.candidates:
             return
         yield self._heading("may be, and none is chosen" if len(placed.candidates) > 1 else "a guess")
         for each in placed.candidates:
-            yield from self._item(each.label, f"({'; '.join(each.reasons)})", "key")
+            lines = self._item(each.label, f"({'; '.join(each.reasons)})", "key")
+            yield from (ExplainLine(line, each) for line in lines)
 
     def _evidence(self, name: str, evidence: Sequence[Evidence], style: str) -> Iterator[Line]:
         if not evidence:
@@ -137,7 +148,7 @@ class _Lines:
             if each.problem:
                 yield from self._wrapped(each.problem, indent=4, style="unknown")
 
-    def _trace(self, trace: Trace | None) -> Iterator[Line]:
+    def _trace(self, trace: Trace | None) -> Iterator[Line | ExplainLine]:
         if trace is None:
             return
         yield self._heading(f"where the key lives: {found_words(trace)}")
@@ -145,7 +156,8 @@ class _Lines:
         for each in holding[:_PLACES]:
             role = f"  {each.role}" if each.role else ""
             text = f"  {rows_words(each)} of {each.label}"
-            yield (Span(inert(text, ascii=self._ascii), "problem"), Span(inert(role, ascii=self._ascii), "dim"))
+            line = (Span(inert(text, ascii=self._ascii), "problem"), Span(inert(role, ascii=self._ascii), "dim"))
+            yield ExplainLine(line, each)
         if len(holding) > _PLACES:
             yield from self._wrapped(f"and {number(len(holding) - _PLACES, 'column')} more", indent=2)
         if unknown := trace.not_searched:
@@ -161,13 +173,13 @@ class _Lines:
         for at, text in enumerate(gap_words(gap, schema)):
             yield from self._item(text, "", "problem" if at == 0 and gap.missing else "")
 
-    def _suggestions(self) -> Iterator[Line]:
+    def _suggestions(self) -> Iterator[Line | ExplainLine]:
         suggestions = self._diagnosis.suggestions
         if not suggestions:
             return
         yield self._heading("what would mend it")
         for each in suggestions:
-            yield from self._suggestion(each)
+            yield from (ExplainLine(line, each) for line in self._suggestion(each))
 
     def _suggestion(self, suggestion: Suggestion) -> Iterator[Line]:
         action = f"{suggestion.action.value}: " if suggestion.action else ""

@@ -123,7 +123,9 @@ class _Statement:
         found = [dict(zip(columns, row, strict=False)) for row in rows]
         for each in found:
             each.pop("", None)
-        return [self._after_conflict(each) for each in found]
+        if (update := self._conflict()) is None:
+            return found
+        return [self._stored(each, *update) for each in found]
 
     def _columns(self) -> list[str]:
         """The columns that an INSERT lists; a part of one (`a.b`, `a[1]`) is nameless."""
@@ -201,18 +203,20 @@ class _Statement:
         rows = [split(row[1:-1]) for row in split(inner[2:-1]) if bracketed(row)]
         return [dict(zip(columns, map(self._value, row), strict=False)) for row in rows]
 
-    def _after_conflict(self, row: dict[str, Value]) -> dict[str, Value]:
-        """The row as it is stored also where DO UPDATE changes one that is there: the rest may be that one's own."""
+    def _conflict(self) -> tuple[list[str], list[tuple[str, list[Token]]]] | None:
+        """What ON CONFLICT DO UPDATE has: the columns of the key, and what it sets; None where there is none."""
         every = self._all
         at = upto(every, self._at, "conflict")
         do = upto(every, at, "do")
         if do + 2 >= len(every) or not every[do + 1].is_word("update"):
-            return row
-        same: set[str] = set()
-        if every[at + 1].is_sign("("):
-            parts = split(every[at + 2 : upto(every, at + 2)])
-            same = {part[0].text for part in parts if len(part) == 1}
-        for column, value in self._assignments(do + 3):
+            return None
+        parts = split(every[at + 2 : upto(every, at + 2)]) if every[at + 1].is_sign("(") else []
+        return [part[0].text for part in parts if len(part) == 1], list(self._assignments(do + 3))
+
+    def _stored(self, row: dict[str, Value], key: list[str], sets: list[tuple[str, list[Token]]]) -> dict[str, Value]:
+        """What is the same in the row whether it is new or one that is there and is changed."""
+        same = set(key)
+        for column, value in sets:
             excluded = [token.text for token in value] == ["excluded", ".", column]
             if excluded or (column in row and self._value(value) == row[column]):
                 same.add(column)

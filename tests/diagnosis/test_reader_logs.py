@@ -196,7 +196,7 @@ def test_the_fields_of_a_csvlog_over_lines() -> None:
     message, detail = (each.replace('"', '""') for each in (REFUSED, MISSING))
     record = (
         '2026-11-21 01:56:42.546 UTC,"me","app",22644,"[local]",6b00fa5a.5874,1,"INSERT",2026-11-21 01:56:42 UTC,3/95,'
-        f'767,ERROR,23503,"{message}","{detail}",,,,,"insert into sessions(user_id)\nvalues (42);",,,"psql","client",,0\n'
+        f'767,ERROR,23503,"{message}","{detail}",,,,,"insert into sessions(user_id)\nvalues (42);",,,"psql",,,0\n'
     )
     other = record.replace("ERROR,23503", "LOG,00000").replace(message, "x")
     reading = read_text(other + record * 2)

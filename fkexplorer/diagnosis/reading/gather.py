@@ -11,7 +11,18 @@ from fkexplorer.diagnosis.reading import formats, words
 from fkexplorer.diagnosis.reading.drafts import Draft
 from fkexplorer.diagnosis.reading.lines import AFTER
 from fkexplorer.diagnosis.reading.messages import could_match
-from fkexplorer.diagnosis.reading.prefixes import SEVERE, SEVERITY, Label, Line, alike, cleaned, label
+from fkexplorer.diagnosis.reading.model import ErrorKind
+from fkexplorer.diagnosis.reading.prefixes import (
+    LONGEST,
+    SEVERE,
+    SEVERITY,
+    Label,
+    Line,
+    alike,
+    cleaned,
+    label,
+    shortened,
+)
 from fkexplorer.diagnosis.reading.prints import follow, is_again, shape_of
 from fkexplorer.diagnosis.reading.said import Said, agree, detail, joined, of_text
 from fkexplorer.diagnosis.reading.times import time_of
@@ -87,7 +98,11 @@ class Gatherer:
 
     def _may_be_broken(self, line: Line, *, hit: bool) -> bool:
         text = line.text
-        if '{"' in text or not (")=(" in text or (hit and (could_match(text) or _BEGINS in text))):
+        if (
+            '{"' in text
+            or len(text) > LONGEST
+            or not (")=(" in text or (hit and (could_match(text) or _BEGINS in text)))
+        ):
             return False
         said = of_text(text)
         return not whole(text, said) and (said is not None or words.of_driver(text) is None)
@@ -187,6 +202,9 @@ class Gatherer:
             told = self._json(line, hit=hit)
             if told is not None:
                 return told
+        if len(text) > LONGEST:
+            text = shortened(text)
+            line = replace(line, text=text)
         draft = self._latest(line.channel)
         hit = hit or ")=(" in text
         named = label(text) if hit or draft else None
@@ -257,7 +275,9 @@ class Gatherer:
         """What a line says that begins with a label."""
         if named.name in SEVERITY:
             if named.name not in SEVERE:
-                return self._of_text(line, hit=hit)
+                said = words.said_in(line.text, hit=hit)
+                notice = said is not None and said.match is not None and said.match.kind is ErrorKind.OTHER
+                return None if notice else self._of_text(line, hit=hit)
             return self._severe(named, line, hit=hit)
         draft = self._whose(named, line)
         if draft is None or (named.prefix and _speaks(named.prefix)):
@@ -326,7 +346,7 @@ class Gatherer:
         draft = self._latest(line.channel)
         if draft is not None and text.startswith("\t") and draft.server and draft.part:
             return draft
-        said = self._said(text, hit=hit)
+        said = words.said_in(text, hit=hit)
         if said is None:
             return None
         if said.is_key:
@@ -334,32 +354,6 @@ class Gatherer:
         if draft is None or draft.ended or (not draft.depth and not text[:1].isspace()):
             return None
         return draft if self._add(draft, said) else None
-
-    def _said(self, text: str, *, hit: bool) -> Said | None:
-        told: dict[str, str] = {}
-        for name, value in formats.pairs(text):
-            told.setdefault(name, value)
-        told.pop("parameters", None)
-        told.pop("sql", None)
-        said = formats.said_by(told) if told else None
-        if not hit:
-            told_code = said is not None or "SQLS" in text
-            return self._coded(text, said) if told_code else None
-        if said is None or said.match is None:
-            found = of_text(text)
-            said = found if said is None else joined(said, found) if found else said
-        driver = words.of_driver(text)
-        if driver is not None:
-            said = driver if said is None else joined(said, driver)
-        return self._coded(text, said)
-
-    def _coded(self, text: str, said: Said | None) -> Said | None:
-        """With the SQLSTATE that a line tells beside the rest."""
-        if said is not None and said.sqlstate is None and said.is_key:
-            said = replace(said, sqlstate=words.code_in(text))
-        elif said is None and (code := words.code_in(text)) is not None:
-            said = Said(sqlstate=code, message=text.strip())
-        return said if said is not None and said.tells else None
 
     def _add(self, draft: Draft, said: Said) -> bool:
         if not agree(draft.said, said):

@@ -13,8 +13,9 @@ from fkexplorer.diagnosis.reading.messages_pattern import data
 if TYPE_CHECKING:
     from datetime import datetime
 
-LONGEST = 1 << 16
-"""Characters of a line that are read; what follows is part of no error."""
+LONGEST = 1 << 14
+"""Characters of a line that are read as text, see `shortened`; of a JSON record all are."""
+_CENTRE = ("violates foreign key", "foreign key constraint")
 
 _COLOUR = re.compile(r"(?:\x1b|#033|\u241b)(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _QUOTED = re.compile(r"^\s{0,3}(?:> ?)+")
@@ -71,7 +72,7 @@ def cleaned(number: int, raw: bytes, channel: str = "") -> Line:
         raw: the line.
         channel: whose it is, if it does not say so itself.
     """
-    text = raw[:LONGEST].decode("utf-8", "replace").replace("\0", "").rstrip("\r\n")
+    text = raw.decode("utf-8", "replace").replace("\0", "").rstrip("\r\n")
     if "\x1b" in text or "#033" in text or "\u241b" in text:
         text = _COLOUR.sub("", text)
     text = text.removeprefix("\ufeff")
@@ -86,6 +87,15 @@ def cleaned(number: int, raw: bytes, channel: str = "") -> Line:
     if channels and "#011" in text:
         text = text.replace("#011", "\t")
     return Line(number, " ".join(channels) or channel, text, whole)
+
+
+def shortened(text: str) -> str:
+    """A very long line: its beginning, and what is around its message or else its end, where Knex has the message."""
+    if len(text) <= LONGEST:
+        return text
+    at = max(text.find(each, LONGEST // 4) for each in _CENTRE)
+    start = len(text) - 3 * LONGEST // 4 if at < 0 else max(at - LONGEST // 4, LONGEST // 4)
+    return f"{text[: LONGEST // 4]} … {text[start : start + 3 * LONGEST // 4]}"
 
 
 @cache

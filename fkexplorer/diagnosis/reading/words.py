@@ -1,12 +1,13 @@
-"""What drivers and frameworks print in place of the server's message."""
+"""What a line of text says of an error: in fields, in the server's words, or in what drivers print in their place."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
-from fkexplorer.diagnosis.reading.formats import sqlstate_of
+from fkexplorer.diagnosis.reading.formats import pairs, said_by, sqlstate_of
 from fkexplorer.diagnosis.reading.model import Topic
-from fkexplorer.diagnosis.reading.said import UNKNOWN, Said
+from fkexplorer.diagnosis.reading.said import UNKNOWN, Said, joined, of_text
 
 _PRISMA = re.compile(
     r"Foreign key constraint (?:failed|violated)(?: on the (?P<of>fields?|constraint))?: ?"
@@ -56,3 +57,37 @@ def code_in(text: str) -> str | None:
         if code:
             return code
     return None
+
+
+def said_in(text: str, *, hit: bool) -> Said | None:
+    """What a line of text says of an error, by names of fields, the server's words or a driver's.
+
+    Args:
+        text: the line.
+        hit: whether a word of an error is in it; where there is none only fields are looked for.
+    """
+    told: dict[str, str] = {}
+    for name, value in pairs(text):
+        told.setdefault(name, value)
+    told.pop("parameters", None)
+    told.pop("sql", None)
+    said = said_by(told) if told else None
+    if not hit:
+        told_code = said is not None or "SQLS" in text
+        return _coded(text, said) if told_code else None
+    if said is None or said.match is None:
+        found = of_text(text)
+        said = found if said is None else joined(said, found) if found else said
+    driver = of_driver(text)
+    if driver is not None:
+        said = driver if said is None else joined(said, driver)
+    return _coded(text, said)
+
+
+def _coded(text: str, said: Said | None) -> Said | None:
+    """With the SQLSTATE that a line tells beside the rest."""
+    if said is not None and said.sqlstate is None and said.is_key:
+        said = replace(said, sqlstate=code_in(text))
+    elif said is None and (code := code_in(text)) is not None:
+        said = Said(sqlstate=code, message=text.strip())
+    return said if said is not None and said.tells else None

@@ -7,7 +7,7 @@ no new child can come to name it. Then they are written to the backup, and only 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from fkexplorer.fixes import sql
@@ -21,9 +21,10 @@ from fkexplorer.fixes.parts import Done
 from fkexplorer.fixes.shapes import AT, Stored, among, numbered, shapes, typed
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable
 
     from fkexplorer.fixes.backup import Backup
+    from fkexplorer.fixes.batches import Batch
     from fkexplorer.fixes.closure import Closure
     from fkexplorer.fixes.guard import Tally
     from fkexplorer.fixes.model import Change, DataStep, Preview, Trigger
@@ -62,11 +63,6 @@ class Task:
         """Triggers that may do what they do: what a dry run has counted, or somebody has agreed to."""
         return self.consent | (frozenset(self.preview.triggers) if self.preview.dry else frozenset())
 
-    @property
-    def follows(self) -> bool:
-        """Whether rows of the changed table itself follow by foreign keys: a batch would take from the next one."""
-        return any(each.edges and each.table == self.change.table for each in self.preview.foreseen)
-
 
 @dataclass(slots=True)
 class _Hold:
@@ -87,19 +83,16 @@ class Part:
     Args:
         task: the step.
         number: of the part.
-        rows: how many rows of the change's own it has to find; triggers may keep some of them from being changed.
-        places: where they were when they were counted; None: it finds them by the change's condition.
+        batch: which rows of the change's own it has to find; triggers may keep some of them from being changed.
         before: what the parts before it had to do.
         last: whether what was announced must be complete with it.
     """
 
-    def __init__(
-        self, task: Task, number: int, rows: int, *, places: Sequence[Place] | None, before: Tally, last: bool
-    ) -> None:
+    def __init__(self, task: Task, number: int, batch: Batch, *, before: Tally, last: bool) -> None:
         self._task = task
         self._number = number
-        self._rows = rows
-        self._places = places
+        self._rows = batch.rows
+        self._batch = batch
         self._before = before
         self._last = last
         self._shapes: dict[int, Shape] = {}
@@ -152,7 +145,7 @@ class Part:
         if change.verb is Verb.INSERT:
             return _Hold([], expected={change.table: Numbers(inserted=self._rows)}, side=side)
         shape = self._shapes[change.table]
-        where = f"({change.where})" + ("" if self._places is None else f" AND {among(self._places)}")
+        where = f"({change.where})" + ("" if self._batch.places is None else f" AND {among(self._batch.places)}")
         async with tx.images():
             target: list[Place] = [
                 (leaf, place)
@@ -254,6 +247,10 @@ class Part:
         """The change, of the rows that are locked: these are what its condition has found, and still finds."""
         change = self._task.change
         if change.verb is Verb.INSERT:
+            source, keys = self._task.step.source, self._batch.keys
+            if source is not None and keys is not None:
+                named = sql.any_of(keys, source.types, source.equals)
+                change = replace(change, where=f"{change.where} AND {named}")
             return f"{change.sql} RETURNING tableoid::bigint, ctid::text"
         joined = "USING" if change.verb is Verb.DELETE else "FROM"
         parts = [change.head, joined, numbered(hold.target), "WHERE", AT, change.tail]

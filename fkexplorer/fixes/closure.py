@@ -152,7 +152,7 @@ class Closure:
         blockers, doubts, left = (
             tuple(Blocker(edge, count) for edge, count in noted.items() if count) for noted in notes.values()
         )
-        return Consequences(tuple(effects), blockers, doubts, left)
+        return Consequences(tuple(effects), blockers, doubts, returns=bool(edges[target]), left_behind=left)
 
     def _fact(
         self, node: Node, table: int, count: int, updates: dict[int, int], edges: dict[int, dict[int, None]]

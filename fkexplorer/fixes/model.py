@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
     from fkexplorer.orphans.model import Count, Page
     from fkexplorer.schema.actions import FixAction
-    from fkexplorer.schema.model import Relationship
+    from fkexplorer.schema.model import Relationship, TypeName
+
+BATCH_ROWS = 10_000
+"""More rows than these are changed in several transactions, where that can be."""
 
 Key = tuple[str | None, ...]
 """The values of a key's columns, as PostgreSQL prints them."""
@@ -150,8 +153,22 @@ class Consequences:
     """Rows that the server refuses; it does so for certain where nothing is doubtful."""
     doubtful: tuple[Blocker, ...] = ()
     """Rows that it refuses, or treats in another way, or not, by the order in which its triggers fire."""
+    returns: bool = False
+    """Foreign keys lead from its rows to rows of the same table, which may be its own as well."""
     left_behind: tuple[Blocker, ...] = ()
     """Rows that become orphans, since their constraint is not enforced or its triggers are off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Which rows an INSERT brings, by their keys in the parent: by that it is cut into batches."""
+
+    keys: str
+    """A query of each key that comes, as texts, and of how many rows have it."""
+    types: tuple[TypeName, ...]
+    """Of the columns of a key."""
+    equals: tuple[str, ...]
+    """For each of them whether a row of `p` has it: a comparison with `m."k0"`, `m."k1"`, …."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +181,9 @@ class DataStep:
     first: tuple[str, ...] = ()
     """Statements of the same transaction that go before it, as the CREATE TABLE of a side table."""
     batches: bool = True
-    """Whether it may be cut into batches."""
+    """Whether it may be cut into batches: not where foreign keys lead from its rows to others of the same table."""
+    source: Source | None = None
+    """Of an INSERT that may be cut into batches; None where its rows have to come together."""
     hold: str = ""
     """A statement that goes before all else in each of its transactions: it locks the parent; empty for none."""
     looks: tuple[Lock, ...] = ()

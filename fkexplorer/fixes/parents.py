@@ -10,7 +10,7 @@ from sqlalchemy import Boolean, and_, literal_column
 from fkexplorer.fixes import sql
 from fkexplorer.fixes.expressions import check_expression
 from fkexplorer.fixes.locks import data_locks
-from fkexplorer.fixes.model import Change, DataStep, Scope, Verb
+from fkexplorer.fixes.model import Change, DataStep, Scope, Source, Verb
 from fkexplorer.fixes.rows import Orphans, incomplete, insertable, named, whole
 from fkexplorer.orphans.predicate import cast_to
 from fkexplorer.schema.model import EdgeKind
@@ -19,6 +19,7 @@ from fkexplorer.schema.names import quote, table_label
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from fkexplorer.fixes.collisions import Incoming
     from fkexplorer.fixes.model import Request
     from fkexplorer.schema.model import Column, Relationship, Schema, Table
 
@@ -84,7 +85,7 @@ def _step(schema: Schema, edge: Relationship, new: NewRows, title: str) -> DataS
         "ON CONFLICT DO NOTHING",
     )
     given = frozenset(column.number for column in new.columns)
-    return DataStep(title, change, data_locks(schema, change, new.reads, None, given=given), batches=False)
+    return DataStep(title, change, data_locks(schema, change, new.reads, None, given=given))
 
 
 def stubs(orphans: Orphans, request: Request) -> NewRows:
@@ -150,6 +151,39 @@ def sourced(orphans: Orphans, request: Request) -> NewRows:
     select = f"SELECT {_as((value, column) for column, value in values.items())} FROM {sql.source(source, 's')}"
     reads = (source.oid, edge.child) if request.scope is Scope.ORPHANS else (source.oid,)
     return NewRows(tuple(values), select, " AND ".join(wanted), reads)
+
+
+def source_of(orphans: Orphans, come: Incoming) -> Source:
+    """The keys of the rows that come in, by which an INSERT of them is cut into batches."""
+    key = insertable(orphans.edge)
+    texts = ", ".join(f"pg_catalog.concat(q.{sql.name(column.name)})" for column in key)
+    return Source(
+        f"SELECT {texts}, count(*) FROM ({come.kept}) AS q GROUP BY {sql.columns(key, 'q')}"
+        f" ORDER BY min(q.{sql.name(come.at)})",
+        tuple(column.type for column in key),
+        tuple(_equal(orphans, column, f'm."k{at}"') for at, column in enumerate(key)),
+    )
+
+
+def refer_to_each_other(schema: Schema, parent: Table, given: Iterable[int]) -> bool:
+    """Whether new rows of a table may name each other, by a foreign key of the table to itself.
+
+    Args:
+        schema: the schema that it is of.
+        parent: the table.
+        given: the numbers of the columns that they are given a value for.
+    """
+    known = set(given)
+    # A row whose key is NULL in part names none.
+    return any(
+        edge.enforced
+        and all(
+            column.number in known or column.has_default or column.identity or column.generated
+            for column in (pair.child for pair in edge.pairs)
+        )
+        for edge in schema.edges.values()
+        if edge.child == edge.parent == parent.oid
+    )
 
 
 def gap(orphans: Orphans, request: Request) -> str:

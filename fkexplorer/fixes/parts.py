@@ -22,7 +22,7 @@ from fkexplorer.database.model import Trouble
 from fkexplorer.fixes.backup import Backup
 from fkexplorer.fixes.evidence import contradicted
 from fkexplorer.fixes.guard import Numbers
-from fkexplorer.fixes.model import Ending
+from fkexplorer.fixes.model import BATCH_ROWS, Ending
 from fkexplorer.fixes.writer import CommitUnknown, Fate, WriteLimits, fate_of, writing
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class RunLimits:
     """How a run behaves."""
 
     transaction: WriteLimits = field(default_factory=WriteLimits)
-    batch_rows: int = 10_000
+    batch_rows: int = BATCH_ROWS
     """More rows than this are changed in several transactions, where the step allows it."""
     retries: int = 5
     """How often a transaction is tried again that a lock, or a deadlock, kept from being done."""

@@ -18,7 +18,7 @@ from fkexplorer.fixes.collisions import incoming
 from fkexplorer.fixes.guard import Names, user_triggers
 from fkexplorer.fixes.holders import holders
 from fkexplorer.fixes.locks import data_locks, held, looks
-from fkexplorer.fixes.model import Blocker, Consequences, DataStep, Effect, Preview, Trigger, Verb
+from fkexplorer.fixes.model import BATCH_ROWS, Blocker, Consequences, DataStep, Effect, Preview, Trigger, Verb
 from fkexplorer.fixes.notes import event_triggers, lasting, privilege, stays_invalid
 from fkexplorer.fixes.plans import make_plan
 from fkexplorer.fixes.rows import Orphans
@@ -122,7 +122,8 @@ class _Looking:
         found = closure.read(await self.ask(closure.counts))
         seconds = time.perf_counter() - started
         touched = frozenset(each.table for each in found.effects if each.deleted or each.updated)
-        step = replace(step, locks=data_locks(self.schema, change, [edge.parent], closure.reach, touched))
+        locks = data_locks(self.schema, change, [edge.parent], closure.reach, touched)
+        step = replace(step, locks=locks, batches=not found.returns)
         before, after = await changed_rows(self.database, table, edge, change, known)
         return await self.data(step, found, before=before, after=after, seconds=seconds)
 
@@ -151,6 +152,8 @@ class _Looking:
         found = Consequences((Effect(parent.oid, inserted=kept),), tuple(blockers))
         key = frozenset(pair.parent.number for pair in request.edge.pairs)
         after = await new_rows(self.ask, new, come, key)
+        if not parents.refer_to_each_other(self.schema, parent, given):
+            step = replace(step, source=parents.source_of(orphans, come))
         seen = await self.data(step, found, after=after, seconds=seconds, given=new.columns)
         names = tuple(name for name, count in zip(come.names, each, strict=True) if count)
         return replace(seen, lost=lost, lost_to=names)
@@ -178,8 +181,8 @@ class _Looking:
         plan = replace(self.plan, steps=(step, *self.plan.steps[1:]))
         seen = replace(self, plan=plan).seen(
             confirm=str(sum(each.deleted + each.updated + each.inserted for each in effects if not each.edges)),
-            # The rows are found twice: to lock them, and to change them.
-            seconds=2 * seconds + rows * ROW_SECONDS,
+            # The rows are found twice: to lock them, and to change them; new ones once more for each batch.
+            seconds=(2 + (rows // BATCH_ROWS if step.source else 0)) * seconds + rows * ROW_SECONDS,
             triggers=triggers,
             given=given,
         )

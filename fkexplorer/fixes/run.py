@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import psycopg
-
-from fkexplorer.database.lines import one_line
 from fkexplorer.database.model import Trouble
 from fkexplorer.fixes.apply import Part, Task
+from fkexplorer.fixes.batches import cut
 from fkexplorer.fixes.guard import Names, Numbers, moved
 from fkexplorer.fixes.journal import who
 from fkexplorer.fixes.locks import spelled
-from fkexplorer.fixes.model import Advance, DataStep, DdlStep, Effect, Ending, Outcome, Verb
+from fkexplorer.fixes.model import Advance, DataStep, DdlStep, Effect, Ending, Outcome
 from fkexplorer.fixes.parts import Done, Halt, Ledger, RunLimits, stop_if_asked, system_of
 from fkexplorer.fixes.sql import source
 from fkexplorer.fixes.verify import Measure, may_validate, measure, verdict
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
     from fkexplorer.fixes.guard import Tally
     from fkexplorer.fixes.journal import Journal
     from fkexplorer.fixes.model import Preview, Step, Trigger
-    from fkexplorer.fixes.shapes import Place
     from fkexplorer.fixes.writer import Transaction
     from fkexplorer.schema.model import Relationship, Schema
 
@@ -199,37 +196,13 @@ class _Run:
 
     async def _data(self, step: DataStep) -> None:
         task = Task(self._schema, self._preview, step, self._consent, self._backed_up)
-        for places in await self._batches(task):
+        size = self._ledger.limits.batch_rows
+        for batch in await cut(self._database, self._schema, self._preview, step, size):
             stop_if_asked(self._stop)
-            rows = self._preview.found if places is None else len(places)
-            last = self._advance.done + rows == self._preview.found
-            part = Part(task, self._parts, rows, places=places, before=self._expected, last=last)
+            last = self._advance.done + batch.rows == self._preview.found
+            part = Part(task, self._parts, batch, before=self._expected, last=last)
             await self._commit(part.work)
-            self._progress(replace(self._advance, done=self._advance.done + rows))
-
-    async def _batches(self, task: Task) -> list[list[Place] | None]:
-        """The places of the rows of each batch; one that is None finds its rows by itself."""
-        rows, size = self._preview.found, self._ledger.limits.batch_rows
-        # The numbers of a dry run are of all rows together.
-        if (
-            rows <= size
-            or self._preview.dry
-            or not task.step.batches
-            or task.change.verb is Verb.INSERT
-            or task.follows
-        ):
-            return [None]
-        of = source(self._schema.tables[task.change.table], "c")
-        query = f"SELECT c.tableoid::bigint, c.ctid::text FROM {of} WHERE {task.change.where}"
-        try:
-            [found] = await self._database.glance(query)
-        except Trouble as trouble:
-            raise Halt(Ending.REFUSED, f"{trouble.reason}: {trouble.hint}") from None
-        except psycopg.Error as error:
-            raise Halt(Ending.REFUSED, one_line(str(error))) from None
-        if len(found) != rows:
-            raise Halt(Ending.MOVED, f"{len(found)} rows are there, in place of {rows}: look at the preview again")
-        return [[(leaf, place) for leaf, place in found[at : at + size]] for at in range(0, rows, size)]
+            self._progress(replace(self._advance, done=self._advance.done + batch.rows))
 
     async def _ddl(self, step: DdlStep, *, first: bool) -> None:
         async def work(tx: Transaction, _: Backup) -> Done:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fkexplorer.fixes.batches import in_batches
 from fkexplorer.fixes.model import DataStep, Ending
 from fkexplorer.reports.journal import touched_lines
 from fkexplorer.reports.pages import table_text
@@ -58,6 +59,8 @@ def preview_lines(schema: Schema, preview: Preview, *, cells: int, ascii: bool =
         say.line(f"{who} {does} {held.mode} on {_table(schema, held.table)}{since}: {held.statement or '?'}", "unknown")
     say.heading("about it")
     say.line(f"takes about {duration(preview.seconds)}; may be done as {preview.privilege}")
+    if how := in_batches(schema, preview):
+        say.line(how)
     say.lasting(preview.lasting)
     return say.lines
 

@@ -81,7 +81,6 @@ async def preview_of(
     effects: Sequence[Effect] | None = None,
     after: tuple[Step, ...] = (),
     first: tuple[str, ...] = (),
-    batches: bool = True,
 ) -> Preview:
     """What a change would do, and the plan of it with more steps after it."""
 
@@ -103,7 +102,7 @@ async def preview_of(
         ]
         for each in effects
     }
-    step = DataStep(change.verb.value, change, (), first, batches=batches)
+    step = DataStep(change.verb.value, change, (), first, batches=not consequences.returns)
     return Preview(
         plan=Plan(Request(edge, action), (step, *after), ()),
         effects=tuple(effects),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fkexplorer.diagnosis.asking import ask, clock
-from fkexplorer.diagnosis.keyed import count_text, equality, key_text, rows_look
+from fkexplorer.diagnosis.keyed import MOST, count_text, equality, key_text, rows_look
 from fkexplorer.diagnosis.model import Evidence, Part
 from fkexplorer.diagnosis.refused import refused_row
 from fkexplorer.schema.names import table_label
@@ -25,7 +25,9 @@ async def not_a_duplicate(case: Case, edge: Relationship) -> Part:
     """
     table = case.schema.child_of(edge)
     values = refused_row(case, table)
-    keys = _keys(table, edge, {name for name, text in (values or {}).items() if text is not None})
+    told = {name for name, text in (values or {}).items() if text is not None}
+    unique = _keys(table, edge, told)
+    keys = unique or _references(case, table, told)
     if values is None or not keys:
         why = "the text does not tell the row" if values is None else "the text tells no unique key of the row"
         text = f"{_NO_DUPLICATE}; {why}, so that it was not looked for."
@@ -33,7 +35,7 @@ async def not_a_duplicate(case: Case, edge: Relationship) -> Part:
     findings, ruled_out = [], []
     for columns, by in keys:
         given = tuple(values[column.name] for column in columns)
-        answer = await ask(case, rows_look(table, columns, given, by))
+        answer = await ask(case, rows_look(table, columns, given, by, MOST + 1))
         key = key_text(columns, given)
         number = answer.number
         if number is None or (number == 0 and answer.as_role):
@@ -49,6 +51,20 @@ async def not_a_duplicate(case: Case, edge: Relationship) -> Part:
             text = f"{_NO_DUPLICATE}. {table_label(table)} has no row with {key}."
             ruled_out.append(answer.evidence("no_duplicate", text, result="0 rows", weight=40))
     return Part(tuple(findings), tuple(ruled_out))
+
+
+def _references(case: Case, table: Table, told: set[str]) -> list[tuple[list[Column], list[Operator]]]:
+    """All that the row refers to, together: where no unique key is told, that makes it the same as another."""
+    pairs = {
+        pair.child.name: pair
+        for edge in case.graph.parents(table.oid)
+        for pair in edge.pairs
+        if pair.child.name in told and pair.equals is not None
+    }
+    if len(pairs) < 2:
+        return []
+    own = sorted(pairs.values(), key=lambda pair: pair.child.number)
+    return [([pair.child for pair in own], [equality(table, pair.child, pair) for pair in own])]
 
 
 def _keys(table: Table, edge: Relationship, told: set[str]) -> list[tuple[list[Column], list[Operator]]]:

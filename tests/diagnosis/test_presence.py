@@ -250,6 +250,23 @@ async def test_the_refused_row_is_no_duplicate(users: str) -> None:
     assert untold.query == ""
 
 
+async def test_without_a_unique_key_the_same_references_make_the_same_row(make_database: Callable[[str], str]) -> None:
+    conninfo = make_database("""
+    CREATE TABLE p (id int PRIMARY KEY); INSERT INTO p VALUES (1), (2);
+    CREATE TABLE c (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+     x int CONSTRAINT x REFERENCES p, y int REFERENCES p);
+    INSERT INTO c (x, y) VALUES (1, 2), (1, 2);
+    """)
+    part = await found(conninfo, "x", told("x", "7", row=row("c", x="7", y="2")))
+    assert by_code(part.ruled_out)["no_duplicate"].text.endswith("public.c has no row with (x, y) = (7, 2).")
+    part = await found(conninfo, "x", told("x", "1", row=row("c", x="1", y="2")))
+    assert by_code(part.findings)["duplicate_exists"].text == (
+        "public.c has (x, y) = (1, 2) already: 2 rows, which no unique key keeps out."
+    )
+    part = await found(conninfo, "x", told("x", "7", row=row("c", x="7", y=None)))
+    assert "the text tells no unique key of the row" in by_code(part.ruled_out)["no_duplicate"].text
+
+
 async def test_a_secret_is_in_no_text(users: str) -> None:
     part = await found(users, "of_token", told("session_token", "s3cr3t"))
     assert part.live is True

@@ -10,6 +10,7 @@ import re
 import uuid
 from typing import TYPE_CHECKING
 
+from fkexplorer.diagnosis.reading.casts import MOMENT, NUMBER, cast, keeps
 from fkexplorer.diagnosis.reading.literals import UNTOLD, Kind, Token, Untold, Value, tokens
 from fkexplorer.diagnosis.reading.model import Row
 from fkexplorer.diagnosis.reading.parameters import parameters_of
@@ -22,23 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Target", "parameters_of", "row_of", "target_of"]
 
-_INTEGERS = frozenset({"int", "integer", "int2", "int4", "int8", "smallint", "bigint", "serial", "bigserial", "oid"})
-_CHANGES = frozenset(
-    {"char", "character", "bpchar", "name", "bit", "varbit", "bytea", "money", "interval", "time", "timetz", "date"}
-    | {"real", "float", "float4", "float8"}
-)
-"""Types that a cast to may change a text of: what is printed afterwards is not what was given."""
-_MOMENTS = {
-    "timestamp": False,
-    "timestamp without time zone": False,
-    "timestamptz": True,
-    "timestamp with time zone": True,
-}
-"""Types of a moment: a text with a zone keeps it in some of them, and one without needs none in the others."""
-_ZONE = re.compile(r"\d(?:Z|[+-]\d\d(?::?\d\d)?)$")
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
-_NUMBER = re.compile(r"(?!-[0.]+$)-?(?:0|[1-9]\d*)(?:\.\d+)?")
-"""A number that PostgreSQL prints as it is written; 007, 1e3 and -0 are printed as 7, 1000 and 0."""
 _INTEGER = re.compile(r"-?\d+")
 _FUNCTIONS = frozenset(
     {"default", "null", "true", "false", "current_timestamp", "current_date", "current_time", "localtime"}
@@ -52,7 +36,6 @@ _IS_SQL = re.compile(
     r"[,()'\"\[]|::|^(?:\$\d|%s|%\(|[:@]\w|(?:case|not|array|row|interval|excluded|exists|select)\b)", re.IGNORECASE
 )
 """What makes a value in VALUES without quotes an expression, or not to be cut at its commas."""
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d(?::?\d\d)?)?")
 
 
 def target_of(sql: str) -> Target | None:
@@ -306,16 +289,16 @@ class _Statement:
             return self._constant(part[0])
         if len(part) == 2 and part[0].kind is Kind.SIGN and part[1].kind is Kind.NUMBER and part[0].text in "+-":
             number = part[1].text if part[0].text == "+" else f"-{part[1].text}"
-            return number if _NUMBER.fullmatch(number) else UNTOLD
-        inner, of = _cast(part)
+            return number if NUMBER.fullmatch(number) else UNTOLD
+        inner, of = cast(part)
         value = self._value(inner) if inner else UNTOLD
-        return value if _keeps(of, value) else UNTOLD
+        return value if keeps(of, value) else UNTOLD
 
     def _constant(self, token: Token) -> Value:
         if token.kind is Kind.STRING:
             return token.text if token.told else UNTOLD
         if token.kind is Kind.NUMBER:
-            return token.text if _NUMBER.fullmatch(token.text) else UNTOLD
+            return token.text if NUMBER.fullmatch(token.text) else UNTOLD
         if token.kind is Kind.POSITION:
             at = int(token.text) - 1
             return self._parameters[at] if 0 <= at < len(self._parameters) else UNTOLD
@@ -328,7 +311,7 @@ class _Statement:
 
 def _is_no_sql(piece: str) -> bool:
     """Whether this cannot stand in VALUES: a moment, or a word, without quotes."""
-    if _MOMENT.fullmatch(piece):
+    if MOMENT.fullmatch(piece):
         return True
     if re.fullmatch(r"0[xXoObB][\w]+", piece):  # a number since PostgreSQL 16
         return False
@@ -337,34 +320,6 @@ def _is_no_sql(piece: str) -> bool:
 
 def _without_alias(item: Sequence[Token]) -> Sequence[Token]:
     return item[:-2] if len(item) > 2 and item[-2].is_word("as") else item
-
-
-def _cast(part: Sequence[Token]) -> tuple[Sequence[Token], Sequence[Token]]:
-    """What is cast, and to which type: `x::type`, `CAST(x AS type)`, `type 'x'`; nothing where it is no cast."""
-    casts = [at for at, token in enumerate(part) if token.is_sign("::")]
-    if casts:
-        return part[: casts[-1]], part[casts[-1] + 1 :]
-    if part and part[0].is_word("cast") and bracketed(part[1:]):
-        sides = split(part[2:-1], "as")
-        return (sides[0], sides[1]) if len(sides) == 2 else ((), ())
-    if len(part) > 1 and part[-1].kind is Kind.STRING:
-        return part[-1:], part[:-1]
-    return (), ()
-
-
-def _keeps(of: Sequence[Token], value: Value) -> bool:
-    """Whether a cast to this type leaves the value what it was, so that the column gets it as it was given."""
-    found, end = names(of, 0)
-    if value is None or not found or isinstance(value, Untold):
-        return value is None
-    name = found[-1] if end == len(of) else " ".join(each.text for each in of)
-    if name in _MOMENTS:
-        return _MOMENT.fullmatch(value) is not None and bool(_ZONE.search(value)) == _MOMENTS[name]
-    if end < len(of):  # of several words, or with a length, or an array
-        return name == "character varying"
-    if name in _INTEGERS or name in ("numeric", "decimal"):
-        return _NUMBER.fullmatch(value) is not None and ("." not in value or name not in _INTEGERS)
-    return name not in _CHANGES or (name == "date" and _DATE.fullmatch(value) is not None)
 
 
 def _of_key(rows: Iterable[dict[str, Value]], key: Mapping[str, str | None]) -> list[dict[str, Value]]:

@@ -43,9 +43,10 @@ async def not_a_duplicate(case: Case, edge: Relationship) -> Part:
             reason = answer.reason or "row security hides rows from this role"
             ruled_out.append(answer.evidence("no_duplicate", f"{text}: {reason}.", weight=40))
         elif number:
-            text = (
-                f"{table_label(table)} has {key} already: with its parent, the insert would be refused as a duplicate."
-            )
+            why = "with its parent, the insert would be refused as a duplicate"
+            if not unique:
+                why = f"{count_text(number)}, which no unique key keeps out"
+            text = f"{table_label(table)} has {key} already: {why}."
             findings.append(answer.evidence("duplicate_exists", text, result=count_text(number), weight=50))
         else:
             text = f"{_NO_DUPLICATE}. {table_label(table)} has no row with {key}."

@@ -85,8 +85,9 @@ def main() -> None:
         seconds = time.process_time() - begun
         seen = [each.occurrences for each in reading.found]
         assert seen == [planted - planted // 2, planted // 2], (seen, planted)
+        part = text[: size // 5]
         tracemalloc.start()
-        read(text[: size // 5])
+        read(part)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         print(

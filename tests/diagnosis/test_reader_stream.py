@@ -154,3 +154,26 @@ def test_a_log_is_read_at_a_speed_that_is_bound_by_its_bytes() -> None:
     assert matched >= planted
     # As measured it takes 4 times as long as to split the text into lines, decode them and look for one word.
     assert taken < 20 * plain
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from(TEXTS),
+    st.lists(
+        st.tuples(st.integers(0, 5000), st.integers(0, 400), st.text("\"'`{}()[]\\,:=\n\t\0»", max_size=3)), max_size=4
+    ),
+)
+def test_a_damaged_text_is_read_without_a_fault(text: str, damage: list[tuple[int, int, str]]) -> None:
+    for at, length, put in damage:
+        start = at % (len(text) + 1)
+        text = text[:start] + put + text[start + length :]
+    reading = read_text(text)
+    assert reading.bytes == len(text.encode("utf-8", "replace"))
+    assert all(1 <= each.error.line <= reading.lines for each in reading.found)
+    assert all(each.occurrences >= sum(each.keys.values()) > 0 or not each.keys for each in reading.found)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.text(max_size=300))
+def test_any_text_at_all_is_read(text: str) -> None:
+    assert read_text(text).found == ()

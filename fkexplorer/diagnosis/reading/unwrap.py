@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 LINES = 6
 """Lines that one message may be broken over."""
+NARROWEST = 40
+"""Characters of a line below which no console breaks it: a value has a line end of its own there."""
 _TRIED = 64
 _OPEN = re.compile(
     r"(?:['\"]|\s|^)(?:detail|message|constraint|table)['\"]?\s*:\s*(['\"`])(?:(?!\1)[^\\]|\\.)*$", re.IGNORECASE
@@ -40,15 +42,19 @@ def _has_table(said: Said) -> bool:
 
 def unwrapped(lines: Sequence[str]) -> str | None:
     """The lines as one, where that makes a whole message or detail of them; None where it does not."""
+    detail: str | None = None
     likely = [_joints(lines, at) for at in range(1, len(lines))]
     for joints in islice(product(*likely), _TRIED):
         text = lines[0].rstrip("\r")
         for joint, line in zip(joints, lines[1:], strict=True):
-            text = text.rstrip(" ") + joint + line.strip(" ") if joint else text + line
+            text = text.rstrip(" ") + joint + line.strip(" ") if joint == " " else text + joint + line
         said = of_text(text)
         if said is not None and whole(text, said) and _plain(said):
-            return text
-    return None
+            if said.message:
+                return text
+            # A detail alone: put together otherwise, its message may be there too.
+            detail = detail or text
+    return detail
 
 
 def _plain(said: Said) -> bool:
@@ -58,10 +64,14 @@ def _plain(said: Said) -> bool:
     return all(" " not in name for name in names if name)
 
 
-def _joints(lines: Sequence[str], at: int) -> tuple[str, str]:
+def _joints(lines: Sequence[str], at: int) -> tuple[str, ...]:
     """What may have stood between two lines, the likelier first."""
     before, after = lines[at - 1], lines[at]
-    inside = "".join(lines[:at]).count('"') % 2 == 1 or before.rfind("(") > before.rfind(")")
+    opened = before.rfind("(")
+    key = opened > before.rfind(")") and before[opened - 1 : opened] in {"=", " "}
+    if len(before) < NARROWEST and key:
+        return ("\n", "", " ")
+    inside = "".join(lines[:at]).count('"') % 2 == 1 or key
     if before[-1:] in " -_./(=:" or inside or not after or after[0] in " )]'.,":
         return ("", " ")
     return (" ", "")

@@ -128,10 +128,15 @@ class _Run:
 
     async def all(self, signature: Signature) -> Outcome:
         """Begin, do all steps, verify."""
-        refusal = self._refusal()
-        if refusal:
-            return Outcome("", *refusal, (), None, None)
+        if refusal := self._refusal():
+            return Outcome("", Ending.REFUSED, refusal, (), None, None)
         before = await self._measure()
+        if self._preview.nothing_to_do:
+            # A fix may have no row to change, and orphans may be there all the same.
+            ending, words = verdict(self._plan, before)
+            said = "nothing to do" if ending is Ending.DONE else f"nothing to do, and yet {words}"
+            gap = before.gap
+            return Outcome("", ending, said, (), before.count, before.count, gap_before=gap, gap_after=gap)
         try:
             await self._begin(signature)
             for number, step in enumerate(self._plan.steps, 1):
@@ -143,23 +148,23 @@ class _Run:
     async def _measure(self) -> Measure:
         return await measure(self._database, self._schema, self._edge, self._plan.gap)
 
-    def _refusal(self) -> tuple[Ending, str] | None:
-        """What keeps it from beginning at all."""
+    def _refusal(self) -> str:
+        """What keeps it from beginning at all; empty for nothing."""
         preview = self._preview
         if preview.nothing_to_do:
-            return Ending.DONE, "nothing to do"
+            return ""
         if preview.blockers and not preview.doubtful:
             first = preview.blockers[0]
             label = edge_label(self._schema, self._schema.edges.get(first.edge, self._edge))
-            return Ending.REFUSED, f"{first.rows} rows would keep the server from it, by {label}"
+            return f"{first.rows} rows would keep the server from it, by {label}"
         if preview.cancelled:
             names = ", ".join(each.name for each in preview.triggers)
-            return Ending.REFUSED, f"triggers cancel all {preview.found:,} rows, and nothing would change: {names}"
+            return f"triggers cancel all {preview.found:,} rows, and nothing would change: {names}"
         strange = [each.name for each in preview.triggers if each not in self._consent]
         if strange and not preview.dry:
             names = ", ".join(strange)
-            return Ending.REFUSED, f"nobody has agreed to what these triggers may change: {names}"
-        return None
+            return f"nobody has agreed to what these triggers may change: {names}"
+        return ""
 
     async def _begin(self, signature: Signature) -> None:
         facts, plan = self._database.facts, self._plan

@@ -32,6 +32,23 @@ ALTER TABLE c ADD CONSTRAINT fk FOREIGN KEY (pid) REFERENCES p NOT VALID;
 """
 
 
+async def test_nothing_to_do_is_not_done_while_something_remains(
+    make_database: Callable[[str], str], tmp_path: Path
+) -> None:
+    async with opened(make_database(FAMILY)) as (database, schema):
+        edge = edge_named(schema, "c.fk")
+        for where, ending, words in (
+            ("c.id = 99", Ending.REMAINING, "nothing to do, and yet 5 orphans remain"),
+            ("", Ending.DONE, "done: no orphan remains"),
+            ("", Ending.DONE, "nothing to do"),
+        ):
+            preview = await preview_of(database, schema, edge, delete(schema, edge, where))
+            outcome = await run(database, schema, preview, Journal(tmp_path))
+            assert (outcome.ending, outcome.words) == (ending, words)
+            assert outcome.after is not None
+            assert outcome.after.orphans == (5 if ending is Ending.REMAINING else 0)
+
+
 def modes(folder: Path) -> set[tuple[bool, int]]:
     """Of all folders (True) and files below one."""
     return {(path.is_dir(), path.stat().st_mode & 0o777) for path in folder.rglob("*")}

@@ -122,7 +122,7 @@ async def ask(case: Case, look: Look, *, ms: int = LIMITS.statement_timeout_ms) 
     try:
         [[(seconds,)], rows] = await case.database.glance(CLOCK, look.query, limits=limits)
     except psycopg.Error as error:
-        return Answer(look, await clock(case.database), None, *_word(error))
+        return Answer(look, await clock(case.database), None, *_word(error, look))
     return Answer(look, datetime.fromtimestamp(seconds, UTC), rows, as_role=limits.row_security)
 
 
@@ -178,11 +178,11 @@ async def _too_much(case: Case, look: Look, limits: Limits) -> tuple[str, str] |
     try:
         [[(explained,)]] = await case.database.glance(f"EXPLAIN (FORMAT JSON) {look.query}", limits=limits)
     except psycopg.Error as error:
-        return _word(error)
+        return _word(error, look)
     return ("over_the_limit", reason) if reads_all(explained[0]["Plan"]) else None
 
 
-def _word(error: psycopg.Error) -> tuple[str, str]:
+def _word(error: psycopg.Error, look: Look) -> tuple[str, str]:
     """Why there is no answer: a code, and the reason in a few words.
 
     Raises:
@@ -193,5 +193,6 @@ def _word(error: psycopg.Error) -> tuple[str, str]:
         raise trouble_of(error) from error
     # Class 22, data exception: the text is no value of the type.
     if (failure.sqlstate or "").startswith("22"):
-        return "not_of_type", failure.reason
+        # The server quotes what it can't read.
+        return "not_of_type", "it is no value of that type" if look.secrets else failure.reason
     return _WORDS.get(failure.kind, (failure.kind.value, failure.reason))

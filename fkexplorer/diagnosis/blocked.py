@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fkexplorer.diagnosis.asking import ask
-from fkexplorer.diagnosis.keyed import children_look, count_text, equality, key_text, rows_look
+from fkexplorer.diagnosis.keyed import children_look, count_text, edge_text, equality, rows_look, secrets, sides
 from fkexplorer.diagnosis.looked import Looked, fitting
 from fkexplorer.diagnosis.model import Part, Side
 from fkexplorer.schema.names import table_label
@@ -23,12 +24,12 @@ async def still_referenced(case: Case, edge: Relationship, keys: list[Key]) -> P
         Incomparable: no operator compares the two sides.
         Trouble: the connection is lost.
     """
-    columns = [pair.parent for pair in edge.pairs]
+    columns, others = sides(edge, of_parent=True)
     table = case.schema.parent_of(edge)
     by = [equality(table, pair.parent, pair) for pair in edge.pairs]
     looked = []
     for key in keys:
-        parent = await ask(case, rows_look(table, columns, key, by))
+        parent = await ask(case, replace(rows_look(table, columns, key, by), secrets=secrets(columns, key, others)))
         child = None if parent.code == "not_of_type" else await ask(case, children_look(case.schema, edge, key))
         looked.append(Looked(key, parent, child))
     findings, possible = fitting(edge, looked, of_parent=True)
@@ -48,7 +49,7 @@ async def still_referenced(case: Case, edge: Relationship, keys: list[Key]) -> P
 def _row_there(case: Case, edge: Relationship, looked: Looked) -> list[Evidence]:
     """Whether the parent's row, which was to be deleted, is there."""
     answer, table = looked.parent, table_label(case.schema.parent_of(edge))
-    key = key_text([pair.parent for pair in edge.pairs], looked.key)
+    key = edge_text(edge, looked.key, of_parent=True)
     if looked.parent_there is None:
         return [answer.unknown(f"Whether {table} still has {key}", weight=90)]
     result = count_text(answer.number or 0)
@@ -63,7 +64,7 @@ def _referring(case: Case, edge: Relationship, looked: Looked) -> tuple[list[Evi
     answer, table = looked.child, table_label(case.schema.child_of(edge))
     if answer is None:
         return [], []
-    key = key_text([pair.parent for pair in edge.pairs], looked.key)
+    key = edge_text(edge, looked.key, of_parent=True)
     number = looked.children
     if number is None:
         return [answer.unknown(f"Whether rows of {table} refer to {key}", weight=100)], []

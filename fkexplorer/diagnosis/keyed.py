@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fkexplorer.database.lines import one_line
@@ -15,7 +16,7 @@ from fkexplorer.schema.names import quote
 from fkexplorer.schema.secrets import is_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from fkexplorer.diagnosis.model import Key
     from fkexplorer.schema.model import Column, ColumnPair, Operator, Relationship, Schema, Table
@@ -25,6 +26,7 @@ MOST = 10_000
 _COUNTED = MOST + 1
 _DATES = frozenset(TypeName("pg_catalog", each) for each in ("date", "timestamp", "timestamptz"))
 _ISO = re.compile(r"\d{4,}-\d\d-\d\d.*|-?infinity")
+_MASKED = "(secret)"
 _WIDTH = 60
 """Characters of a value in a sentence."""
 
@@ -47,16 +49,16 @@ def parent_look(schema: Schema, edge: Relationship, key: Key) -> Look:
         ranges = f"pg_catalog.range_agg(p.{sql.name(edge.pairs[-1].parent.name)})"
         rows = f"FROM (SELECT 1 {rows}\n HAVING {given[-1]} OPERATOR(pg_catalog.<@) {ranges}) AS covered"
     columns = [pair.parent for pair in edge.pairs]
-    secret = secrets([pair.child for pair in edge.pairs], key)
+    own, other = sides(edge, of_parent=False)
+    secret = secrets(own, key, other)
     return Look(f"SELECT pg_catalog.count(*) {rows}", table, tuple(columns), secret)
 
 
 def child_look(schema: Schema, edge: Relationship, key: Key) -> Look:
     """How many rows of the child hold this key, `MOST` and one at most; the key is the child's own."""
-    columns = [pair.child for pair in edge.pairs]
-    table = schema.child_of(edge)
+    table, (own, other) = schema.child_of(edge), sides(edge, of_parent=False)
     by = [equality(table, pair.child, pair) for pair in edge.pairs]
-    return rows_look(table, columns, key, by, _COUNTED)
+    return replace(rows_look(table, own, key, by, _COUNTED), secrets=secrets(own, key, other))
 
 
 def children_look(schema: Schema, edge: Relationship, key: Key) -> Look:
@@ -67,7 +69,8 @@ def children_look(schema: Schema, edge: Relationship, key: Key) -> Look:
     """
     table = schema.child_of(edge)
     given = [_read(pair.parent, text) for pair, text in zip(edge.pairs, key, strict=True)]
-    secret = secrets([pair.parent for pair in edge.pairs], key)
+    own, other = sides(edge, of_parent=True)
+    secret = secrets(own, key, other)
     query = _counted(sql.source(table, "c"), [_same(edge, given, _of_child(edge))], _COUNTED)
     return Look(query, table, tuple(pair.child for pair in edge.pairs), secret)
 
@@ -84,15 +87,14 @@ def keys_look(schema: Schema, edge: Relationship, keys: Sequence[Key], *, of_par
     Raises:
         Incomparable: no operator compares the two sides.
     """
-    own = [pair.parent if of_parent else pair.child for pair in edge.pairs]
+    own, looked = sides(edge, of_parent=of_parent)
     table = schema.child_of(edge) if of_parent else schema.parent_of(edge)
     given = [f"m.{sql.name(f'k{at}')}" for at in range(len(own))]
     same = _same(edge, given, _of_child(edge)) if of_parent else _same(edge, _of_parent(edge), given)
     found = f"EXISTS (SELECT 1 FROM {sql.source(table, 'c' if of_parent else 'p')} WHERE {same})"
     listed = sql.values(keys, [column.base_type or column.type for column in own])
     query = f"SELECT pg_catalog.count(*) FROM {listed}\n WHERE {found if of_parent else f'NOT {found}'}"
-    looked = tuple(pair.child if of_parent else pair.parent for pair in edge.pairs)
-    return Look(query, table, looked, tuple(text for key in keys for text in secrets(own, key)))
+    return Look(query, table, tuple(looked), tuple(text for key in keys for text in secrets(own, key, looked)))
 
 
 def rows_look(
@@ -152,19 +154,40 @@ def count_text(number: int) -> str:
     return f"{number:,} row{'' if number == 1 else 's'}"
 
 
-def secrets(columns: Iterable[Column], values: Iterable[str | None]) -> tuple[str, ...]:
-    """The literals of those values whose columns are named like secrets."""
-    pairs = zip(columns, values, strict=True)
-    return tuple(sql.literal(text) for column, text in pairs if text is not None and is_secret(column.name))
+def secrets(columns: Sequence[Column], values: Sequence[str | None], also: Sequence[Column] = ()) -> tuple[str, ...]:
+    """The literals of those values whose columns, or the others that hold the same values, are named like secrets."""
+    marks = _secret(columns, also)
+    return tuple(sql.literal(text) for text, secret in zip(values, marks, strict=True) if text is not None and secret)
 
 
-def key_text(columns: Sequence[Column], values: Key) -> str:
-    """`id = 7`, or `(a, b) = (1, NULL)`: on one line, cut, and without secrets."""
-    shown = [value_text(column, text) for column, text in zip(columns, values, strict=True)]
+def key_text(columns: Sequence[Column], values: Key, also: Sequence[Column] = ()) -> str:
+    """`id = 7`, or `(a, b) = (1, NULL)`: on one line, cut, and without secrets.
+
+    Args:
+        columns: by whose names it is told.
+        values: one for each of them.
+        also: those of an edge's other side: a value is a secret by either name.
+    """
+    shown = [
+        _MASKED if secret and text is not None else value_text(column, text)
+        for column, text, secret in zip(columns, values, _secret(columns, also), strict=True)
+    ]
     names = [quote(column.name) for column in columns]
     if len(names) == 1:
         return f"{names[0]} = {shown[0]}"
     return f"({', '.join(names)}) = ({', '.join(shown)})"
+
+
+def sides(edge: Relationship, *, of_parent: bool) -> tuple[list[Column], list[Column]]:
+    """The columns of one side of an edge, and those of the other."""
+    child, parent = [pair.child for pair in edge.pairs], [pair.parent for pair in edge.pairs]
+    return (parent, child) if of_parent else (child, parent)
+
+
+def edge_text(edge: Relationship, key: Key, *, of_parent: bool) -> str:
+    """A key by the names of one side; see `key_text`."""
+    own, other = sides(edge, of_parent=of_parent)
+    return key_text(own, key, other)
 
 
 def value_text(column: Column, text: str | None) -> str:
@@ -172,7 +195,7 @@ def value_text(column: Column, text: str | None) -> str:
     if text is None:
         return "NULL"
     if is_secret(column.name):
-        return "(secret)"
+        return _MASKED
     line = one_line(f"'{text}'")
     line = line if not text or text != text.strip() or "," in text else line[1:-1]
     return line if len(line) <= _WIDTH else f"{line[:_WIDTH]}…"
@@ -183,6 +206,12 @@ def _counted(source: str, conditions: Sequence[str], most: int | None) -> str:
     if most is not None:
         rows = f"FROM (SELECT 1 {rows} LIMIT {most}) AS found"
     return f"SELECT pg_catalog.count(*) {rows}"
+
+
+def _secret(columns: Sequence[Column], also: Sequence[Column]) -> list[bool]:
+    """Whether each is named like a secret, or the one that is beside it."""
+    others = also or columns
+    return [is_secret(one.name) or is_secret(other.name) for one, other in zip(columns, others, strict=True)]
 
 
 def _same(edge: Relationship, parents: Sequence[str], children: Sequence[str]) -> str:

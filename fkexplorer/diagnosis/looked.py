@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fkexplorer.diagnosis.keyed import key_text
+from fkexplorer.diagnosis.keyed import edge_text
 
 if TYPE_CHECKING:
     from fkexplorer.diagnosis.asking import Answer
@@ -49,15 +49,15 @@ def fitting(edge: Relationship, looked: list[Looked], *, of_parent: bool) -> tup
         answer = first.parent
         types = ", ".join(column.type_text for column in columns)
         text = (
-            f"{key_text(columns, first.key)} is no value of type {types}: it was masked or cut in the text, or the"
-            " column has another type here."
+            f"{edge_text(edge, first.key, of_parent=of_parent)} is no value of type {types}: it was masked or cut in"
+            " the text, or the column has another type here."
         )
         return [answer.evidence("value_not_of_type", text, result=answer.reason, weight=100)], []
     if len(looked) == 1:
         return [], possible
     ways = f"The text can be cut into the key in {len(looked)} ways"
     if len(possible) == 1:
-        text = f"{ways}; only {key_text(columns, first.key)} fits the types."
+        text = f"{ways}; only {edge_text(edge, first.key, of_parent=of_parent)} fits the types."
         return [first.parent.evidence("cut_by_type", text, weight=40)], possible
-    shown = "; ".join(key_text(columns, each.key) for each in possible)
+    shown = "; ".join(edge_text(edge, each.key, of_parent=of_parent) for each in possible)
     return [first.parent.evidence("key_ambiguous", f"{ways}, and each was looked at: {shown}.", weight=80)], possible

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fkexplorer.diagnosis.asking import Look, ask
-from fkexplorer.diagnosis.keyed import equality, holds_any, key_text, parent_look, rows_look, secrets, value_text
+from fkexplorer.diagnosis.keyed import equality, holds_any, key_text, parent_look, rows_look, secrets, sides, value_text
 from fkexplorer.diagnosis.model import Part, Side
 from fkexplorer.diagnosis.reading.model import ErrorKind
 from fkexplorer.diagnosis.spellings import difference, plain_number, plain_uuid, spellings
@@ -16,6 +16,7 @@ from fkexplorer.fixes import sql
 from fkexplorer.orphans.cost import scan_ms
 from fkexplorer.orphans.predicate import Incomparable
 from fkexplorer.schema.names import quote, table_label
+from fkexplorer.schema.secrets import is_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +74,7 @@ class _Near:
         self._edge = edge
         self._key = key
         self._parent = case.schema.parent_of(edge)
-        self._columns = [pair.parent for pair in edge.pairs]
+        self._columns, self._others = sides(edge, of_parent=True)
         self._end = time.perf_counter() + _SECONDS
         self._findings: list[Evidence] = []
         self._ruled_out: list[Evidence] = []
@@ -98,8 +99,11 @@ class _Near:
             if exact.number == 0:
                 self._protected(exact, there=False)
         await self._spelled()
-        await self._in_other_columns()
-        await self._in_other_tables()
+        if any(is_secret(column.name) for column in (*self._columns, *self._others)):
+            self._not_looked.append("other columns and tables (the key is named like a secret)")
+        else:
+            await self._in_other_columns()
+            await self._in_other_tables()
         await self._marked(there=False)
         self._say_what_is_left()
         return Part(tuple(self._findings), tuple(self._ruled_out), side=self._side)
@@ -136,12 +140,18 @@ class _Near:
         for found in answer.rows or ():
             pairs = zip(self._key, found, strict=True)
             differing = sorted({difference(text, there) for text, there in pairs if text != there}) or ["its type"]
-            text = f"{label} has {key_text(self._columns, found)}: it differs in {' and '.join(differing)}."
-            result = ", ".join(value_text(column, one) for column, one in zip(self._columns, found, strict=True))
+            text = (
+                f"{label} has {key_text(self._columns, found, self._others)}: it differs in {' and '.join(differing)}."
+            )
+            result = key_text(self._columns, found, self._others)
             self._findings.append(answer.evidence("near_miss", text, result=result, weight=95))
             self._side = Side.CHILD
         if not answer.rows and not answer.as_role:
             text = f"{label} has the key in no other spelling: not in another case, with spaces, or in another form."
+            if not small:
+                text = (
+                    f"{label} has the key in none of the spellings that an index leads to: others were not looked for."
+                )
             self._ruled_out.append(answer.evidence("no_near_miss", text, result="0 rows", weight=20))
 
     def _spelling_look(self, *, whole: bool) -> Look:
@@ -155,7 +165,7 @@ class _Near:
             if whole and _is_text(column):
                 alike += _alike(f"CAST(c.{sql.name(column.name)} AS pg_catalog.text)", text)
             conditions.append(f"({' OR '.join(alike)})")
-            hidden += secrets([column] * len(texts), texts)
+            hidden += secrets([column] * len(texts), texts, [pair.child] * len(texts))
         shown = ", ".join(f"pg_catalog.concat(c.{sql.name(column.name)})" for column in self._columns)
         query = f"SELECT {shown} FROM {sql.source(table, 'c')}\n WHERE {' AND '.join(conditions)} LIMIT {_SHOWN}"
         return Look(query, table, tuple(self._columns), tuple(sorted(hidden, key=len, reverse=True)))
@@ -235,7 +245,7 @@ class _Near:
         answer = await self._ask(look, f"{label}.{quote(mark.name)}")
         if answer is None:
             return
-        key = key_text(self._columns, self._key)
+        key = key_text(self._columns, self._key, self._others)
         if there and answer.rows and answer.rows[0][0] not in {"", "f", "0"}:
             shown = value_text(mark, answer.rows[0][0])
             text = (
@@ -243,7 +253,7 @@ class _Near:
                 " as its parent, and an application that leaves such rows out does not see it."
             )
             self._findings.append(answer.evidence("soft_deleted", text, result=shown, weight=70))
-        elif not there and not answer.as_role:
+        elif not (there or answer.rows or answer.as_role):
             text = (
                 f"{label} marks rows as deleted in {quote(mark.name)}, and the row with {key} is not there even so: it"
                 " was removed for good, or never was."
@@ -254,7 +264,7 @@ class _Near:
         """Whether row security may hide the row from the code that looked for it; the constraint itself sees all."""
         if not self._parent.row_security or (exact.as_role and not there):
             return
-        label, key = table_label(self._parent), key_text(self._columns, self._key)
+        label, key = table_label(self._parent), key_text(self._columns, self._key, self._others)
         if there:
             text = (
                 f"{label} has row security: the constraint sees {key} in any case, and code that looks for it first"

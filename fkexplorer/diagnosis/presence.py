@@ -12,7 +12,7 @@ from fkexplorer.diagnosis.duplicate import not_a_duplicate
 from fkexplorer.diagnosis.keyed import (
     child_look,
     count_text,
-    key_text,
+    edge_text,
     of_another_style,
     parent_look,
     value_text,
@@ -153,7 +153,7 @@ def _of_rows_there(case: Case, edge: Relationship) -> bool:
 def _of_parent(case: Case, edge: Relationship, looked: Looked) -> list[Evidence]:
     """Whether the parent is there now."""
     answer, table = looked.parent, table_label(case.schema.parent_of(edge))
-    key = key_text([pair.parent for pair in edge.pairs], looked.key)
+    key = edge_text(edge, looked.key, of_parent=True)
     if looked.parent_there:
         rows = count_text(answer.number or 0)
         said = "covers" if edge.period else "has"
@@ -169,7 +169,7 @@ def _of_child(case: Case, edge: Relationship, looked: Looked) -> tuple[list[Evid
     answer, table = looked.child, table_label(case.schema.child_of(edge))
     if answer is None:
         return [], []
-    key = key_text([pair.child for pair in edge.pairs], looked.key)
+    key = edge_text(edge, looked.key, of_parent=False)
     number = looked.children
     if number is None:
         return [answer.unknown(f"Whether a row of {table} holds {key}")], []
@@ -276,7 +276,7 @@ async def _without_key(case: Case, edge: Relationship, *, unknown: bool) -> Part
 
 async def _of_another_style(case: Case, edge: Relationship, key: Key) -> Part:
     """A date that may be read as two different ones is not looked for."""
-    shown = key_text(_columns(case, edge), key)
+    shown = edge_text(edge, key, of_parent=_side(case) is Side.CHILD)
     text = f"{shown} was printed in a DateStyle that is not known here: which day it is can't be told."
     return Part((Evidence("value_ambiguous", text, await clock(case.database), "the text", weight=100),))
 

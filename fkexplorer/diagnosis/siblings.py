@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fkexplorer.diagnosis.asking import ask, clock
-from fkexplorer.diagnosis.keyed import key_text, parent_look
+from fkexplorer.diagnosis.keyed import edge_text, parent_look
 from fkexplorer.diagnosis.model import Evidence, Part
 from fkexplorer.diagnosis.refused import refused_row
 from fkexplorer.orphans.outcome import incomparable
@@ -88,7 +88,8 @@ def _untold(case: Case, edge: Relationship, values: Mapping[str, str | None], at
         text = f"{label} refuses the row too: it is MATCH FULL, and {', '.join(map(quote, nulls))} alone is NULL."
         return evidence("other_key_missing", text, 85)
     if edge.self_referencing and key == [values.get(pair.parent.name) for pair in edge.pairs]:
-        text = f"{label}: the row refers to itself ({key_text(columns, tuple(key))}), and brings its own parent."
+        shown = edge_text(edge, tuple(key), of_parent=False)
+        text = f"{label}: the row refers to itself ({shown}), and brings its own parent."
         return evidence("other_key_present", text, 20)
     return None
 
@@ -97,7 +98,7 @@ async def _looked(case: Case, edge: Relationship, values: Mapping[str, str | Non
     """Whether the parent is there."""
     label, table = quote(edge.name), table_label(case.schema.parent_of(edge))
     key = tuple(values[pair.child.name] for pair in edge.pairs)
-    shown = key_text([pair.parent for pair in edge.pairs], key)
+    shown = edge_text(edge, key, of_parent=True)
     try:
         answer = await ask(case, parent_look(case.schema, edge, key))
     except Incomparable:

@@ -72,7 +72,7 @@ async def test_no_statement_reads_a_large_table(large: str, monkeypatch: pytest.
     assert by_code(found["frequent"].findings)["keys_referred"].result == "0 of 100"
     assert "over_the_limit" in by_code(found["no index"].findings)
     assert found["no children index"].live is None
-    assert by_code(found["near missing"].findings)["near_miss"].result == "user7"
+    assert by_code(found["near missing"].findings)["near_miss"].result == "id = user7"
     assert [each.code for each in found["siblings missing"].ruled_out] == ["other_key_present"]
     assert len(sent) >= 8
     with psycopg.connect(large, autocommit=True) as connection:

@@ -40,6 +40,9 @@ CREATE TABLE days (day date PRIMARY KEY); INSERT INTO days VALUES ('2026-02-01')
 CREATE TABLE visits (day date CONSTRAINT of_day REFERENCES days);
 CREATE TABLE tokens (session_token text PRIMARY KEY);
 CREATE TABLE uses (session_token text CONSTRAINT of_token REFERENCES tokens);
+CREATE TABLE pins (pin int PRIMARY KEY); CREATE TABLE pinned (secret int CONSTRAINT of_pin REFERENCES pins);
+CREATE TABLE codes (code text PRIMARY KEY);
+CREATE TABLE coded (session_token text CONSTRAINT of_code REFERENCES codes);
 CREATE TABLE unchecked (user_id int);
 INSERT INTO unchecked VALUES (9), (9);
 ALTER TABLE unchecked ADD CONSTRAINT not_valid FOREIGN KEY (user_id) REFERENCES users NOT VALID;
@@ -272,6 +275,14 @@ async def test_a_secret_is_in_no_text(users: str) -> None:
     assert part.live is True
     told_ = [*part.findings, *part.ruled_out]
     assert len(told_) == 3
+    # By the name of either side.
+    for error in (told("session_token", "s3cr3t"), told("code", "s3cr3t", kind=BLOCKED)):
+        part = await found(users, "of_code", error)
+        told_ += [*part.findings, *part.ruled_out]
+    assert len(told_) == 8
+    for limit in (1 << 30, 0):
+        told_ += (await found(users, "of_pin", told("secret", "s3cr3t"), max_bytes=limit)).findings
+        assert told_[-1].code == "value_not_of_type"
     assert not any("s3cr3t" in f"{each.text}{each.query}{each.result}" for each in told_)
 
 

@@ -106,6 +106,23 @@ two) is not present in table "pa".
     assert (error.values, error.parent_table) == (("one\ntwo",), "pa")
 
 
+def test_a_value_with_a_line_end_in_the_log_of_the_server() -> None:
+    prefix = "2026-11-21 01:56:42.548 UTC [44] app@shop"
+    found = read_text(f"""\
+{prefix} ERROR:  insert or update on table "a" violates foreign key constraint "a_fk"
+{prefix} DETAIL:  Key (x)=(one
+\ttwo) is not present in table "pa".
+{prefix} STATEMENT:  insert into a(x)
+\tvalues ('one
+\ttwo');
+""").found
+    assert [(each.occurrences, each.error.values) for each in found] == [(1, ("one\ntwo",))]
+    assert found[0].error.statement is not None
+    assert found[0].error.statement.sql == "insert into a(x)\nvalues ('one\ntwo');"
+    assert found[0].error.row is not None
+    assert found[0].error.row.values == {"x": "one\ntwo"}
+
+
 def test_errors_of_other_languages_in_a_log() -> None:
     prefix = "2026-11-21 01:56:42.548 CET [44] app@shop"
     found = read_text(f"""\

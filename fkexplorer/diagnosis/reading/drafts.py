@@ -48,6 +48,8 @@ class Draft:
     """The lines that had the message, without its words: a second print of one error looks otherwise."""
     part: str = ""
     """The part of the message that a line with a tab goes on with."""
+    sql: str = ""
+    """The statement that the server's log has, as it was sent."""
     when: datetime | None = None
     before: str = ""
     """The lines before it, in which its statement may stand."""
@@ -145,14 +147,17 @@ def with_statement(error: ParsedError, around: Around) -> ParsedError:
 def _written(error: ParsedError, around: Around) -> list[tuple[Written, bool]]:
     """The statements that may be meant, each with whether it is surely the one."""
     said, found = around.said, []
-    if said.sql:
-        named = dict(said.parameters) if isinstance(said.parameters, Mapping) else {}
-        listed = () if isinstance(said.parameters, Mapping) else tuple(said.parameters or ())
-        found.append((Written(said.sql, listed, named), True))
     for text in (around.text, around.before and f"{around.before}\n{around.text}"):
         written = find_written(text, error.child_table) if text else None
         if written is not None:
             found.append((written, False))
+    if said.sql:
+        named = dict(said.parameters) if isinstance(said.parameters, Mapping) else {}
+        listed = () if isinstance(said.parameters, Mapping) else tuple(said.parameters or ())
+        if said.parameters is None and found:
+            # The parameters are on a line of their own.
+            listed, named = found[0][0].parameters, dict(found[0][0].named)
+        found.insert(0, (Written(said.sql, listed, named), True))
     return found
 
 

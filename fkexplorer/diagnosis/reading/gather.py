@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fkexplorer.diagnosis.reading import formats, words
-from fkexplorer.diagnosis.reading.drafts import Draft
+from fkexplorer.diagnosis.reading.drafts import TEXT, Draft
 from fkexplorer.diagnosis.reading.lines import AFTER
 from fkexplorer.diagnosis.reading.messages import could_match
 from fkexplorer.diagnosis.reading.model import ErrorKind
@@ -286,6 +286,8 @@ class Gatherer:
         rest = named.rest
         if named.name == "DETAIL":
             return self._with_detail(draft, rest, line)
+        if named.name == "STATEMENT" and draft.server:
+            draft.sql = rest
         field = {
             "SCHEMA NAME": "schema",
             "TABLE NAME": "table",
@@ -345,6 +347,8 @@ class Gatherer:
         text = line.text
         draft = self._latest(line.channel)
         if draft is not None and text.startswith("\t") and draft.server and draft.part:
+            if draft.part == "STATEMENT" and len(draft.sql) < TEXT:
+                draft.sql += "\n" + text[1:]
             return draft
         said = words.said_in(text, hit=hit)
         if said is None:

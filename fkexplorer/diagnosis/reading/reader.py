@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,8 @@ def _fold_in(drafts: Iterable[Draft], fold: Fold) -> int:
         if error.topic is Topic.NOT_FK:
             others += 1
         else:
-            around = Around(draft.said, "\n".join(draft.lines), draft.before)
+            said = replace(draft.said, sql=draft.sql) if draft.sql else draft.said
+            around = Around(said, "\n".join(draft.lines), draft.before)
             fold.add(error, around, of_server=draft.server)
     return others
 

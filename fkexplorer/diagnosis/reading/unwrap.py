@@ -47,7 +47,10 @@ def unwrapped(lines: Sequence[str]) -> str | None:
     for joints in islice(product(*likely), _TRIED):
         text = lines[0].rstrip("\r")
         for joint, line in zip(joints, lines[1:], strict=True):
-            text = text.rstrip(" ") + joint + line.strip(" ") if joint == " " else text + joint + line
+            if joint == " ":
+                text = text.rstrip(" ") + joint + line.strip(" ")
+            else:
+                text += joint + line.removeprefix("\t")
         said = of_text(text)
         if said is not None and whole(text, said) and _plain(said):
             if said.message:
@@ -69,7 +72,7 @@ def _joints(lines: Sequence[str], at: int) -> tuple[str, ...]:
     before, after = lines[at - 1], lines[at]
     opened = before.rfind("(")
     key = opened > before.rfind(")") and before[opened - 1 : opened] in {"=", " "}
-    if len(before) < NARROWEST and key:
+    if key and (len(before) < NARROWEST or after.startswith("\t")):  # With a tab the server's log goes on.
         return ("\n", "", " ")
     inside = "".join(lines[:at]).count('"') % 2 == 1 or key
     if before[-1:] in " -_./(=:" or inside or not after or after[0] in " )]'.,":

@@ -1,0 +1,178 @@
+"""Two starts at once, and what a role may not do: errors that say little of tables (42710, 42P07, 23505, 42501)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from fkexplorer.database.errors import trouble_of
+from fkexplorer.diagnosis.cannot_sides import sides_of, table_named
+from fkexplorer.diagnosis.model import Evidence, Part, Suggestion
+from fkexplorer.diagnosis.named_there import Told, look
+from fkexplorer.fixes import sql
+from fkexplorer.schema.names import qualified, quote, table_label
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fkexplorer.diagnosis.case import Case
+    from fkexplorer.diagnosis.named_there import Seen
+    from fkexplorer.schema.model import Table
+
+_LOCK = "SELECT pg_advisory_xact_lock(hashtext('migrations'));"
+_NOT_ATOMIC = (
+    "IF NOT EXISTS looks first and creates then, so that two starts at once both find nothing, and the slower one fails"
+)
+_RIGHTS = """
+SELECT extract(epoch FROM clock_timestamp())::float8 AS at, c.oid::int8 AS oid,
+ pg_get_userbyid(c.relowner)::text AS owner, quote_ident(n.nspname) AS schema,
+ has_schema_privilege(n.oid, 'USAGE') AS usage,
+ has_any_column_privilege(c.oid, 'REFERENCES') AS refers, pg_has_role(c.relowner, 'USAGE') AS owns,
+ has_schema_privilege(c.relowner, n.oid, 'USAGE') AS owner_usage,
+ has_table_privilege(c.relowner, c.oid, 'SELECT') AND has_table_privilege(c.relowner, c.oid, 'UPDATE') AS owner_reads
+FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid IN ({tables})
+""".strip()
+
+
+async def exists_already(case: Case) -> Part:
+    """Something that is there already: whether it is, and that two starts at once make such errors.
+
+    Returns:
+        `live` is False: what was to be made is there, or its name is free.
+
+    Raises:
+        Trouble: the server refused, or the connection is lost.
+    """
+    error = case.error
+    of_catalogue_index = error.constraint is not None and error.constraint.startswith("pg_")
+    if error.sqlstate == "23505" and not of_catalogue_index:
+        return Part()  # a row of a user's table that is there twice
+    told = Told.of(error)
+    seen = await look(case.database, told)
+    text = f"{_NOT_ATOMIC}."
+    if of_catalogue_index:
+        text = f"{error.constraint} is the catalogue's own: two sessions made the same name at one time. {text}"
+    starts = Evidence("two_starts", text, seen.at, "the error", weight=90)
+    there = _there(case, told, seen, constraint=bool(error.constraint) and not of_catalogue_index)
+    advice = Suggestion(
+        "Let one process at a time change the schema: take an advisory lock first in the transaction of the migration,"
+        " or run migrations apart from the start of the service.",
+        sql=_LOCK,
+        weight=90,
+    )
+    return Part((starts, there), (), (advice,), live=False)
+
+
+def _there(case: Case, told: Told, seen: Seen, *, constraint: bool) -> Evidence:
+    """Whether what was to be made is there now; a constraint is one of its own table alone."""
+    if constraint and told.constraint is not None:
+        tables = [each.name for each in seen.tables(told.child)] if told.child else []
+        owns = [*seen.constraints, *seen.others]
+        own = [each for each in owns if not tables or each.relation in tables]
+        query = (
+            "SELECT conrelid::regclass, conname, pg_catalog.pg_get_constraintdef(oid) FROM pg_catalog.pg_constraint"
+            f" WHERE conname = {sql.literal(told.constraint.forms[0])};"
+        )
+        if own:
+            edge = case.schema.edges.get(own[0].root)
+            what = qualified(own[0].schema, own[0].relation, own[0].name)
+            of = ""
+            if edge is not None:
+                columns = ", ".join(quote(pair.child.name) for pair in edge.pairs)
+                of = f", from ({columns}) to {table_label(case.schema.parent_of(edge))}"
+            text = f"{what} is there{of}: what was to be made is not missing."
+            return Evidence("exists_now", text, seen.at, "pg_constraint", query, f"{len(own)} there", weight=100)
+        elsewhere = f"; the one on {qualified(owns[0].schema, owns[0].relation)} is another" if owns else ""
+        text = f"There is no constraint {quote(told.constraint.forms[-1])} on that table now{elsewhere}."
+        return Evidence("exists_no_more", text, seen.at, "pg_constraint", query, "0 there", weight=100)
+    found = seen.tables(told.child) if told.child else []
+    if told.child is None:
+        text = "What it was is not in the text."
+        return Evidence("exists_not_told", text, seen.at, "the text", weight=60)
+    query = (
+        f"SELECT oid::regclass, relkind FROM pg_catalog.pg_class WHERE relname = {sql.literal(told.child.forms[-1])};"
+    )
+    if found:
+        listed = ", ".join(qualified(each.schema, each.name) for each in found[:3])
+        text = f"{listed} is there: what was to be made is not missing."
+        return Evidence("exists_now", text, seen.at, "pg_class", query, f"{len(found)} there", weight=100)
+    text = (
+        f"There is no {quote(told.child.forms[-1])} now: the other start was taken back, or it is in another database."
+    )
+    return Evidence("exists_no_more", text, seen.at, "pg_class", query, "0 there", weight=100)
+
+
+async def permission(case: Case) -> Part:
+    """Exactly which privilege a foreign key wants, and which of them this role lacks (42501).
+
+    Returns:
+        `live` is True where this role lacks one; else None, since the text does not tell who was refused.
+
+    Raises:
+        Trouble: the server refused, or the connection is lost.
+    """
+    named = table_named(case, Told.of(case.error).child)
+    # The table that is named may be either side: which one, the statement alone tells.
+    sides = sides_of(replace(case, found=replace(case.found, error=replace(case.error, child_table=None))))
+    child, parent = sides.child, sides.parent
+    if child is None and named is not parent:
+        child = named
+    tables = list({each.oid: each for each in (child, parent, named) if each is not None}.values())
+    if not tables:
+        return Part()
+    rights = await _rights(case, tables)
+    user = quote(case.database.facts.user)
+    lacking: list[tuple[str, str]] = []
+    for table in tables:
+        lacking += _lacking(rights[table.oid], table, user, child=table is child, parent=table is parent)
+    at = datetime.fromtimestamp(next(iter(rights.values()))["at"], UTC)
+    query = f"{_RIGHTS.format(tables=', '.join(str(each.oid) for each in tables))};"
+    needs = (
+        "A foreign key wants the child's owner, REFERENCES on the parent's columns, and USAGE on both schemas; its"
+        " check then reads the parent as the parent's owner."
+    )
+    findings = [
+        Evidence("privilege_missing", text, at, "the catalogue", query, grant.rstrip(";"), weight=100)
+        for text, grant in lacking
+    ]
+    findings.append(Evidence("privileges_needed", needs, at, "the manual", weight=50))
+    if not lacking:
+        labels = ", ".join(table_label(each) for each in tables)
+        text = f"{user} lacks nothing for it on {labels}: the role that was refused is another one."
+        ruled_out = Evidence("privilege_missing", text, at, "the catalogue", query, "nothing missing", weight=60)
+        return Part(tuple(findings), (ruled_out,))
+    suggestions = tuple(Suggestion("Grant what is missing.", sql=grant, weight=90) for _, grant in lacking if grant)
+    return Part(tuple(findings), (), suggestions, live=True)
+
+
+async def _rights(case: Case, tables: Sequence[Table]) -> dict[int, dict[str, Any]]:
+    names = ("at", "oid", "owner", "schema", "usage", "refers", "owns", "owner_usage", "owner_reads")
+    try:
+        [rows] = await case.database.glance(_RIGHTS.format(tables=", ".join(str(each.oid) for each in tables)))
+    except psycopg.Error as error:
+        raise trouble_of(error) from error
+    found = [dict(zip(names, row, strict=True)) for row in rows]
+    return {each["oid"]: each for each in found}
+
+
+def _lacking(rights: dict[str, Any], table: Table, user: str, *, child: bool, parent: bool) -> list[tuple[str, str]]:
+    """What is missing on one table: in a sentence, and the GRANT."""
+    label, owner, schema = table_label(table), quote(rights["owner"]), rights["schema"]
+    found = []
+    if not rights["usage"]:
+        found.append((f"{user} has no USAGE on schema {schema}.", f"GRANT USAGE ON SCHEMA {schema} TO {user};"))
+    if parent and not rights["refers"]:
+        found.append((f"{user} has no REFERENCES on {label}.", f"GRANT REFERENCES ON {label} TO {user};"))
+    if child and not rights["owns"]:
+        text = f"{user} is not the owner of {label}, nor a member of {owner}, which is: ALTER TABLE is the owner's."
+        found.append((text, f"GRANT {owner} TO {user};"))
+    if parent and not rights["owner_usage"]:
+        text = f"The check of a foreign key reads {label} as its owner {owner}, which has no USAGE on schema {schema}."
+        found.append((text, f"GRANT USAGE ON SCHEMA {schema} TO {owner};"))
+    if parent and not rights["owner_reads"]:
+        text = f"The check of a foreign key locks rows of {label} as its owner {owner}, which lacks SELECT or UPDATE."
+        found.append((text, f"GRANT SELECT, UPDATE ON {label} TO {owner};"))
+    return found

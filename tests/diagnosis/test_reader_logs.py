@@ -182,6 +182,71 @@ def test_a_text_without_an_error_has_none(text: str) -> None:
     assert (reading.lines, reading.bytes) == (text.count("\n"), len(text))
 
 
+LOGGED_AND_RAISED = """\
+2026-11-21 01:56:42,100 ERROR app: save failed: (psycopg2.errors.ForeignKeyViolation) {message}
+DETAIL:  {detail}
+
+[SQL: INSERT INTO sessions (user_id) VALUES (%(u)s)]
+[parameters: {{'u': 42}}]
+Traceback (most recent call last):
+  File "/app/a.py", line 1, in save
+    do()
+psycopg2.errors.ForeignKeyViolation: {message}
+DETAIL:  {detail}
+
+
+The above exception was the direct cause of the following exception:
+
+Traceback (most recent call last):
+  File "/app/b.py", line 1, in commit
+    commit()
+sqlalchemy.exc.IntegrityError: (psycopg2.errors.ForeignKeyViolation) {message}
+DETAIL:  {detail}
+"""
+LARAVEL = """\
+[2026-11-21 01:56:42] production.ERROR: SQLSTATE[23503]: Foreign key violation: 7 ERROR:  {message}
+DETAIL:  {detail} (Connection: pgsql, SQL: insert into "sessions" ("user_id") values (42)) {{"userId":1,"exception":\
+"[object] (Illuminate\\\\Database\\\\QueryException(code: 23503): SQLSTATE[23503]: 7 ERROR:  {message}
+DETAIL:  {detail} (Connection: pgsql, SQL: insert into "sessions" ("user_id") values (42)) at /app/x.php:829)
+[stacktrace]
+#0 /app/y.php(783): x()
+
+[previous exception] [object] (PDOException(code: 23503): SQLSTATE[23503]: Foreign key violation: 7 ERROR:  {message}
+DETAIL:  {detail} at /app/x.php:565)
+[stacktrace]
+#0 /app/y.php(783): x()
+"}}
+"""
+NEXT_AUTH = """\
+[auth][error] AdapterError: Read more at https://errors.authjs.dev#adaptererror
+[auth][cause]: error: {message}
+    at /app/node_modules/pg-pool/index.js:45:11
+[auth][details]: {{
+  "length": 292,
+  "code": "23503",
+  "detail": "{detail}",
+  "schema": "public"
+}}
+"""
+LINE_AND_DUMP = """\
+[app] Failed to save: {message}
+[app] error: {message}
+[app]     at save (/app/a.js:1:2) {{
+[app]   code: '23503',
+[app]   detail: '{detail}',
+[app] }}
+"""
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+@pytest.mark.parametrize("log", [LOGGED_AND_RAISED, LARAVEL, NEXT_AUTH, LINE_AND_DUMP])
+def test_an_error_printed_by_several_hands_is_one(log: str, times: int) -> None:
+    detail = MISSING.replace('"', '\\"') if log is NEXT_AUTH else MISSING
+    reading = read_text(log.format(message=REFUSED, detail=detail) * times)
+    assert [each.occurrences for each in reading.found] == [times]
+    assert _told(reading) == TOLD
+
+
 REFUSED = 'insert or update on table "sessions" violates foreign key constraint "sessions_user_id_fkey"'
 MISSING = 'Key (user_id)=(42) is not present in table "users".'
 TOLD = ("sessions_user_id_fkey", "sessions", ("user_id",), ("42",), "users")

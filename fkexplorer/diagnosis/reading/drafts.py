@@ -40,6 +40,8 @@ class Draft:
     """A line said that what comes next is the cause of this, or caused by it."""
     ended: bool = False
     """The first line of another error came."""
+    traced: bool = False
+    """It had its traceback."""
     blank: bool = False
     """An empty line came since the last line that told something."""
     quiet: int = 0

@@ -23,7 +23,7 @@ from fkexplorer.diagnosis.reading.prefixes import (
     label,
     shortened,
 )
-from fkexplorer.diagnosis.reading.prints import follow, is_again, shape_of
+from fkexplorer.diagnosis.reading.prints import follow, is_again, is_traced, shape_of
 from fkexplorer.diagnosis.reading.said import Said, agree, detail, joined, of_text
 from fkexplorer.diagnosis.reading.times import time_of
 from fkexplorer.diagnosis.reading.unwrap import LINES, unwrapped, whole
@@ -262,6 +262,7 @@ class Gatherer:
         draft.shapes.add(shape)
         draft.when = self._time(channel, number)
         draft.before = "\n".join(self._before.pop(channel, ()))
+        draft.traced = is_traced(draft.before)
         for each in list(self._open):
             if not server and not each.server and each.channel == channel:
                 self._open.remove(each)

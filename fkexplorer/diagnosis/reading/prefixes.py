@@ -25,7 +25,7 @@ _SYSLOG = re.compile(
     r"^(?:<\d+>)?(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d)) (?:[\w.-]+ )?"
     r"(?P<channel>[\w./-]+\[[\w.-]+\]): (?:\[[A-Z]\w*\] )?(?:\[\d+-\d+\] ?)?"
 )
-_BRACKETED = re.compile(r"^\[(?P<channel>[A-Za-z][\w./:-]*)\](?: |$)")
+_BRACKETED = re.compile(r"^\[(?P<channel>[A-Za-z][\w./:-]*)\] ")
 _PREFIXES = ((_COMPOSE, "|"), (_KUBERNETES, " std"), (_SYSLOG, "]:"), (_BRACKETED, "]"))
 """In the order in which they stand before each other, each with what must be in a line that has it."""
 _LEVELS = frozenset(

@@ -16,19 +16,31 @@ AGAIN = 4
 """Lines between two prints of one error by different hands, as a log line and the traceback under it."""
 _LINK = re.compile(
     r"^\W{0,12}(?:\[?(?:cause|parent|original\w*|driverError|previous|nested\w*|inner\w*|source|errors?|err|"
-    r"details)\]?['\"]?\s*[:=]\s*(?!insert|update)|Caused by:|--->|Next [\w\\]+:|caused by)|(?:^|\s)\[cause\]"
+    r"details)\]?['\"]?\s*[:=]\s*(?!insert|update)|Caused by:|--->|Next [\w\\]+:|caused by)"
+    r"|(?:^|\s)\[cause\]|\[previous exc"
 )
 _NOT_LINK = re.compile(r"^\W{0,3}errors?:\s")
 _CHAINED = ("exception was the direct cause", "another exception occurred", "with root cause")
+_ALONE = frozenset({"Caused by:", "Causes:"})
+_TRACEBACK = "Traceback (most recent call last):"
+"""The first one after an error that was logged without one is of that error."""
 _DETAIL_FIRST = re.compile(r"\.(?:insert or update|update or delete) on table ")
 """How pgAdmin prints an error before it prints it once more."""
 _HEADING = re.compile(r"^\S.*?(?:\b\w*(?:Error|Exception|Failure)\b|Traceback|Failed|⨯)|^Error$")
 _OPENS, _CLOSES = re.compile(r"[{\[(]\s*$"), re.compile(r"^\s*[}\])]+[,;]?\s*$")
 
 
+def is_traced(before: str) -> bool:
+    """Whether an error is the last line of a traceback."""
+    return _TRACEBACK in before
+
+
 def follow(draft: Draft, text: str, *, told: bool) -> None:
     """Keeps what a line tells of where in its dump an error is."""
-    if any(each in text for each in _CHAINED) or (told and _DETAIL_FIRST.search(text)):
+    if text.startswith(_TRACEBACK) and not draft.traced and not draft.ended:
+        draft.linked = draft.traced = True
+        return
+    if text.strip() in _ALONE or any(each in text for each in _CHAINED) or (told and _DETAIL_FIRST.search(text)):
         draft.linked = True
     if _OPENS.search(text):
         draft.depth += 1

@@ -20,7 +20,8 @@ from fkexplorer.schema.actions import FixAction
 from tests.fixes import test_script as script_case
 from tests.fixes.byhand import QUICK, delete, do, edge_named, hashes, preview_of, set_to, take_back
 from tests.fixes.test_kinds import SIMPLE, quarantine, stubs
-from tests.orphans.connected import opened
+from tests.orphans.connected import new_role, opened
+from tests.orphans.connected import run as execute
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -308,3 +309,52 @@ async def test_a_script_does_what_a_dry_run_saw(
     ran = await case.run(text)
     assert (ran.code, ran.err) == (0, ""), ran
     assert (case.value("SELECT count(*) FROM c"), case.value("SELECT count(*) FROM log")) == (12, 5)
+
+
+PARTS = """
+CREATE TABLE p (id int PRIMARY KEY);
+CREATE TABLE c (id int, pid int) PARTITION BY LIST (pid);
+CREATE TABLE c1 PARTITION OF c FOR VALUES IN (1, 2, 3, NULL);
+CREATE TABLE c2 PARTITION OF c DEFAULT;
+CREATE TABLE log (id int);
+INSERT INTO p VALUES (1);
+SET session_replication_role = replica;
+ALTER TABLE c ADD CONSTRAINT fk FOREIGN KEY (pid) REFERENCES p;
+INSERT INTO c SELECT n, n FROM generate_series(1, 8) n;
+CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
+ INSERT INTO public.log VALUES (old.id); {} RETURN coalesce(new, old); END $$;
+"""
+KEEP = "IF old.id IN (2, 7) AND new.pid IS NULL THEN RETURN NULL; END IF;"
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("change", [delete, null])
+async def test_some_rows_of_partitions_are_kept(
+    make_database: Callable[[str], str], open_folder: Path, change: Callable[[Schema, Relationship], Change]
+) -> None:
+    """Those that an UPDATE moves to another partition are found where it has put them."""
+    triggers = "".join(
+        f"CREATE TRIGGER t BEFORE DELETE OR UPDATE ON {name} FOR EACH ROW EXECUTE FUNCTION f();"
+        for name in ("c1", "c2")
+    )
+    conninfo = make_database(PARTS.format(KEEP) + triggers)
+    was = hashes(conninfo)
+    outcome = await do(conninfo, open_folder, "c.fk", change, consent=True)
+    assert outcome.ending is Ending.REMAINING, outcome.words
+    assert outcome.words.startswith("2 orphans remain; triggers kept 2 of 7 rows from it")
+    preview, undone = await take_back(conninfo, open_folder, outcome.entry, consent=True)
+    assert preview.confirm == "5"
+    assert undone.ending is Ending.DONE, undone.words
+    now = hashes(conninfo)
+    now.pop("public.log")
+    assert now == was
+
+
+async def test_a_log_of_partitions_asks_for_no_privilege_on_them(
+    make_database: Callable[[str], str], open_folder: Path
+) -> None:
+    conninfo = make_database(PARTS.format("") + "CREATE TRIGGER t AFTER DELETE ON c FOR EACH ROW EXECUTE FUNCTION f();")
+    async with new_role(conninfo) as role:
+        await execute(conninfo, f"GRANT ALL ON c TO {role}; GRANT SELECT ON p TO {role}")
+        outcome = await do(conninfo, open_folder, "c.fk", delete, consent=True, role=role)
+    assert outcome.ending is Ending.DONE, outcome.words

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -62,7 +62,7 @@ def deleted(case: Case, server: Server, parent: Table, known: Known) -> Part:
         )
         found = [Evidence("concurrent_delete", text, at, "pg_stat_all_tables", query, counted.result, weight=weight)]
     if unknown := _times(case, server, parent):
-        found.append(unknown)
+        found.append(replace(unknown, weight=min(unknown.weight, found[0].weight - 5)))
     return Part(tuple(found))
 
 

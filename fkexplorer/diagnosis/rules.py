@@ -86,7 +86,7 @@ def _agreement(case: Case, parent: Table, edges: Sequence[Relationship]) -> Evid
     label = table_label(parent)
     names = {each.on_delete.value.upper() for each in edges}
     if len(edges) == 1:
-        text = f"No two ON DELETE rules disagree: only {_named(edges)} refers to {label}."
+        text = f"No two ON DELETE rules disagree: only {quote(edges[0].name)} ({min(names)}) refers to {label}."
     elif len(names) == 1:
         text = f"No two ON DELETE rules disagree: all {len(edges)} constraints that refer to {label} are {min(names)}."
     else:

@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 
-from fkexplorer.demo.database import build_demo
 from fkexplorer.diagnosis.cannot import cannot
-from fkexplorer.diagnosis.case import Case
 from fkexplorer.diagnosis.model import Part
-from fkexplorer.diagnosis.place import place
-from fkexplorer.diagnosis.reading.model import ErrorKind, Found, ParsedError, Topic, Written
-from fkexplorer.diagnosis.reading.reader import read_text
-from fkexplorer.schema.graph import Graph
-from tests.diagnosis.cases import GIB, MIB, by_code, by_hand, edge_named, told
+from fkexplorer.diagnosis.reading.model import ErrorKind, Topic
+from tests.diagnosis.cannots import ADD, SCHEMA, case_for, error_of, explained, statement_of, told_by
+from tests.diagnosis.cases import by_code, by_hand, edge_named, told
 from tests.orphans.connected import new_role, opened, run
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
 pytestmark = pytest.mark.matrix
-
-SCHEMA = """
-CREATE TABLE users (id uuid PRIMARY KEY, email text, number int UNIQUE DEFERRABLE, code text);
-CREATE UNIQUE INDEX users_some ON users (email) WHERE email <> 'x';
-CREATE TABLE sessions (id int PRIMARY KEY, user_id text, token text, email text, number int);
-CREATE VIEW people AS SELECT id FROM users;
-CREATE UNLOGGED TABLE cache (id int PRIMARY KEY);
-CREATE TABLE plain (id int);
-"""
-ADD = "ALTER TABLE sessions ADD CONSTRAINT fk FOREIGN KEY"
 
 
 @pytest.fixture
@@ -41,204 +22,6 @@ def users(database_url: str) -> str:
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(SCHEMA)
     return database_url
-
-
-def error_of(conninfo: str, statement: str, *, role: str | None = None) -> ParsedError:
-    """What PostgreSQL says to a statement, read as a log has it; with the statement, as a good log has that too."""
-    with psycopg.connect(conninfo, autocommit=True) as connection:
-        if role is not None:
-            connection.execute(f"SET ROLE {role}".encode())
-        with pytest.raises(psycopg.Error) as raised:
-            connection.execute(statement.encode())
-    diag = raised.value.diag
-    lines = [f"ERROR:  {diag.message_primary}"]
-    if diag.message_detail:
-        lines.append(f"DETAIL:  {diag.message_detail}")
-    [found] = read_text("\n".join(lines) + "\n").found
-    return replace(found.error, sqlstate=diag.sqlstate, statement=Written(statement))
-
-
-@asynccontextmanager
-async def case_for(
-    conninfo: str, error: ParsedError, *, role: str | None = None, max_bytes: int = GIB
-) -> AsyncIterator[Case]:
-    async with opened(conninfo, role) as (database, schema):
-        placed = await place(database, schema, error)
-        edge = schema.edges.get(placed.edge) if placed.edge else None
-        yield Case(database, schema, Graph(schema), Found(error, 1), placed, edge, max_bytes)
-
-
-async def explained(conninfo: str, error: ParsedError, *, role: str | None = None, max_bytes: int = GIB) -> Part:
-    async with case_for(conninfo, error, role=role, max_bytes=max_bytes) as case:
-        return await cannot(case)
-
-
-def told_by(part: Part) -> set[str]:
-    return {each.code for each in part.findings}
-
-
-def statement_of(part: Part, word: str) -> str:
-    """The statement of a suggestion that has this word in it."""
-    [found] = [each.sql for each in part.suggestions if word in each.sql]
-    return found
-
-
-async def test_the_sessions_of_the_demo(make_database: Callable[[str], str]) -> None:
-    demo = make_database("")
-    build_demo(demo)
-    [bare] = read_text('Error [X]: foreign key constraint "sessions_user_id_fkey" cannot be implemented').found
-    part = await explained(demo, bare.error)
-    found, ruled_out = by_code(part.findings), by_code(part.ruled_out)
-    assert part.live is True
-    assert part.findings[0].text == (
-        "nextauth.sessions.user_id is text, nextauth.users.id is uuid: no operator compares the two (42804)."
-    )
-    assert found["uncastable"].text == (
-        "3 values of nextauth.sessions.user_id (3 rows) do not cast to uuid: guest, undefined, user_42."
-    )
-    assert {row[0] for row in by_hand(demo, found["uncastable"].query)} == {"guest", "undefined", "user_42"}
-    assert found["orphans_after_cast"].result == "5 rows"
-    assert by_hand(demo, found["orphans_after_cast"].query) == [(5,)]
-    assert found["change_direction"].text == (
-        "nextauth.sessions.user_id is the one to change, to uuid: 1 foreign key hangs (accounts_user_id_fkey) on"
-        " nextauth.users.id, no foreign key hangs on nextauth.sessions.user_id."
-    )
-    assert {"two_starts", "order_of_creation", "no_unique_key", "privilege_missing"} <= ruled_out.keys()
-    # What is suggested works once the rows are mended.
-    await run(demo, "DELETE FROM nextauth.sessions WHERE user_id !~ '^[0-9A-Fa-f-]{36}$'")
-    await run(demo, statement_of(part, "USING"))
-    await run(
-        demo, "DELETE FROM nextauth.sessions s WHERE NOT EXISTS (SELECT FROM nextauth.users u WHERE u.id = user_id)"
-    )
-    await run(demo, statement_of(part, "VALIDATE"))
-    async with case_for(demo, bare.error) as case:
-        assert case.edge is not None and case.edge.validated  # noqa: PT018 - one thing
-        mended = await cannot(case)
-    assert mended.live is False
-    assert told_by(mended) == {"types_agree"}
-
-
-async def test_types_that_were_changed_since(users: str) -> None:
-    error = error_of(users, f"{ADD} (user_id) REFERENCES users")
-    assert error.kind is ErrorKind.CANNOT_IMPLEMENT
-    part = await explained(users, error)
-    assert part.live is True
-    ruled_out = by_code(part.ruled_out)
-    assert ruled_out["casts"].text == "Every value casts from public.sessions.user_id to uuid."
-    assert ruled_out["no_orphans_after_cast"].result == "0 orphans"
-    await run(users, statement_of(part, "USING"))
-    part = await explained(users, error)
-    assert part.live is False
-    assert part.findings[0].text.startswith("The types agree now: public.sessions.user_id is uuid and ")
-
-
-@pytest.mark.parametrize(
-    ("of", "values", "not_cast"),
-    [
-        ("int", ["1", " 2 ", "-3", "x", "2147483648", "", "1.5"], {"x", "2147483648", "", "1.5"}),
-        ("bigint", ["9223372036854775807", "9223372036854775808", "1e3"], {"9223372036854775808", "1e3"}),
-        (
-            "uuid",
-            [
-                "{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}",
-                "A0EEBC999C0B4EF8BB6D6BB9BD380A11",
-                "a0ee-bc99-9c0b-4ef8-bb6d-6bb9-bd38-0a11",
-                "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1",
-                " a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
-                "a0eebc9-99c0b-4ef8-bb6d-6bb9bd380a11",
-            ],
-            {
-                "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1",
-                " a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
-                "a0eebc9-99c0b-4ef8-bb6d-6bb9bd380a11",
-            },
-        ),
-    ],
-)
-async def test_what_casts_is_what_the_server_casts(
-    database_url: str, of: str, values: list[str], not_cast: set[str]
-) -> None:
-    await run(database_url, f"CREATE TABLE p (id {of} PRIMARY KEY); CREATE TABLE c (pid text)")
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        for value in values:
-            connection.execute("INSERT INTO c VALUES (%s)", [value])
-            if value in not_cast:
-                with pytest.raises(psycopg.DataError):
-                    connection.execute(f"SELECT %s::text::{of}".encode(), [value])
-            else:
-                connection.execute(f"SELECT %s::text::{of}".encode(), [value])
-    part = await explained(database_url, error_of(database_url, "ALTER TABLE c ADD FOREIGN KEY (pid) REFERENCES p"))
-    uncastable = by_code(part.findings)["uncastable"]
-    assert uncastable.result == f"{len(not_cast)} row{'s' if len(not_cast) > 1 else ''} do not cast"
-    assert {row[0] for row in by_hand(database_url, uncastable.query)} <= not_cast
-    castable = len(values) - len(not_cast)
-    assert by_hand(database_url, by_code(part.findings)["orphans_after_cast"].query) == [(castable,)]
-
-
-async def test_a_type_that_only_newer_servers_can_try(database_url: str) -> None:
-    await run(
-        database_url, "CREATE TABLE p (id inet PRIMARY KEY); CREATE TABLE c (pid text); INSERT INTO c VALUES ('x')"
-    )
-    part = await explained(database_url, error_of(database_url, "ALTER TABLE c ADD FOREIGN KEY (pid) REFERENCES p"))
-    [[version]] = by_hand(database_url, "SELECT current_setting('server_version_num')::int")
-    assert ("uncastable" in told_by(part)) is (version >= 160000)
-    assert ("uncastable_unknown" in told_by(part)) is (version < 160000)
-
-
-async def test_a_number_that_would_become_text_and_one_on_which_others_hang(database_url: str) -> None:
-    await run(
-        database_url,
-        "CREATE TABLE p (id text PRIMARY KEY); CREATE TABLE c (pid int UNIQUE DEFAULT 7);"
-        " INSERT INTO c VALUES (1), (2); INSERT INTO p VALUES ('1');"
-        " CREATE TABLE d (cid int CONSTRAINT of_c REFERENCES c (pid));",
-    )
-    error = error_of(database_url, "ALTER TABLE c ADD FOREIGN KEY (pid) REFERENCES p")
-    part = await explained(database_url, error)
-    direction = by_code(part.findings)["change_direction"].text
-    assert direction.startswith("public.p.id is the one to change, to integer: 1 foreign key hangs (of_c) on")
-    await run(database_url, "DROP TABLE d")
-    part = await explained(database_url, error)
-    assert by_code(part.findings)["orphans_after_cast"].result == "1 row"
-    assert statement_of(part, "USING") == (
-        "ALTER TABLE public.c ALTER COLUMN pid DROP DEFAULT;\n"
-        "ALTER TABLE public.c ALTER COLUMN pid TYPE text USING pid::text;"
-    )
-    await run(database_url, statement_of(part, "USING"))
-
-
-async def test_a_large_table_is_not_read_and_secrets_are_not_shown(users: str) -> None:
-    await run(
-        users, "INSERT INTO sessions SELECT n, 'u', 'secret' || n FROM generate_series(1, 40000) n; ANALYZE sessions"
-    )
-    error = error_of(users, f"{ADD} (user_id) REFERENCES users")
-    part = await explained(users, error, max_bytes=MIB)
-    assert "over_the_limit" in told_by(part)
-    assert "uncastable" not in told_by(part)
-    part = await explained(users, error_of(users, f"{ADD} (token) REFERENCES users"))
-    assert by_code(part.findings)["uncastable"].text == (
-        "40,000 values of public.sessions.token (40,000 rows) do not cast to uuid."
-    )
-
-
-async def test_a_role_that_may_neither_read_nor_alter(users: str) -> None:
-    error = error_of(users, f"{ADD} (user_id) REFERENCES users")
-    async with new_role(users) as role:
-        await run(users, f"GRANT USAGE ON SCHEMA public TO {role}")
-        part = await explained(users, error, role=role)
-    found = by_code([each for each in part.findings if each.code != "denied"])
-    assert f"{role} is not the owner of public.sessions (postgres is)" in found["privilege_missing"].text
-    assert "denied" in told_by(part)
-
-
-async def test_a_create_that_failed_left_no_table(users: str) -> None:
-    error = error_of(users, "CREATE TABLE logins (id int, user_id text CONSTRAINT l REFERENCES users (id))")
-    part = await explained(users, error)
-    assert part.live is True
-    assert "create_failed" in told_by(part)
-    assert by_code(part.findings)["types_differ"].text == (
-        "user_id and id are of types text and uuid, says the text: no operator compares them."
-    )
-    assert by_code(part.findings)["parent_type"].text.startswith("public.users.id is uuid here")
 
 
 async def test_no_unique_key_and_what_stands_against_one(users: str) -> None:

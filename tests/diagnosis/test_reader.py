@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,19 @@ def test_an_error_reads_as_expected(case: dict[str, Any]) -> None:
         assert error.other_cuts
     assert error.line >= 1
     assert error.excerpt
+
+
+PAIRS = [(one, other) for one, other in pairwise(CASES) if ("log" in one["source"]) == ("log" in other["source"])]
+"""Of what the server's log and a program have of one problem only the more are counted."""
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=[f"{one['source']}, {other['source']}" for one, other in PAIRS])
+def test_two_errors_one_below_the_other_are_two(pair: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    one, other = pair
+    fine = [each for each in pair if each["expect"].get("hint_kind") != "not_fk"]
+    reading = read_text(f"{one['text']}\n\n{other['text']}\n")
+    assert sum(each.occurrences for each in reading.found) == len(fine)
+    assert reading.others == 2 - len(fine)
 
 
 def _plain(value: object) -> object:

@@ -124,7 +124,7 @@ class Gatherer:
             return self._line(line, hit=hit)
         recent = self._recent.get(line.channel)
         follows = recent and recent[-1].number == line.number - 1 and label(line.text) is None
-        self._lead = recent[-1].text if recent and follows else ""
+        self._lead = recent[-1].text if recent and follows and of_text(recent[-1].text) is None else ""
         if self._lead and (text := unwrapped((self._lead, line.text))) is not None:
             return self._line(replace(line, text=text), hit=True)
         self._held.append((line, hit))
@@ -317,9 +317,11 @@ class Gatherer:
                 other.prefix = named.prefix
                 return None
             return other
-        if not server:
+        alone = said.match is None  # The code and nothing else: no other line is of it.
+        if not server and not alone:
             return self._print(said, line)
-        draft = self._start(said, line.number, line.channel, "", server=True)
+        draft = self._start(said, line.number, line.channel, "", server=server)
+        draft.ended = alone
         draft.prefix, draft.part = named.prefix, "ERROR"
         return draft
 

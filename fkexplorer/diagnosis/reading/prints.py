@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from fkexplorer.diagnosis.reading.model import Topic
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -54,11 +56,12 @@ def is_again(draft: Draft, said: Said, line: Line, shape: str, when: datetime | 
     """Whether this is one more print of the error that is open, or another part of it."""
     if draft.ended:
         return False
-    if draft.linked or (_LINK.search(line.text) and not _NOT_LINK.match(line.text)):
-        return True
     indent = len(line.text) - len(line.text.lstrip())
-    if draft.depth > 0 and indent > 0:
+    named = _LINK.search(line.text) and not _NOT_LINK.match(line.text)
+    if draft.linked or named or (draft.depth > 0 and indent > 0):
         return True
+    if Topic.AUTH_TRIGGER_FAILURE in {draft.said.topic, said.topic}:
+        return said.match is None and not said.topic
     if draft.quiet <= AGAIN and _is_part(draft.said, said):
         return True
     if said.match is not None and not said.message and said.match.values is not None:

@@ -21,6 +21,7 @@ from fkexplorer.tui.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
 
     from textual import events
     from textual.binding import BindingType
@@ -37,6 +38,8 @@ FLUSH = 0.1
 on a slow line hundreds of single ones would queue up before the answer to a key."""
 TICK = 5.0
 """Seconds between looks at the ages in the header and the detail; only a changed line is sent."""
+_LOOKS = ("rows", "row", "explain", "trace")
+"""The groups of workers that Ctrl+C stops."""
 PULSE = 1.0
 """Seconds between looks at the detail while it tells of a lock wait: for how long is what people watch then."""
 
@@ -64,6 +67,7 @@ class ExplorerApp(RowReader, inherit_bindings=False):
         prepare: Callable[[], Source] | None = None,
         arming: Arming | None = None,
         bell: bool = True,
+        explain: Path | None = None,
     ) -> None:
         super().__init__()
         self.world = World(label=source.label(), arming=arming or Arming(), bell=bell)
@@ -79,6 +83,8 @@ class ExplorerApp(RowReader, inherit_bindings=False):
         """Passwords that were typed."""
         self._asked = False
         """The connection under way uses a password that somebody typed."""
+        self._explain = explain
+        """A file whose errors are explained at once."""
         self._now = now
         self._dirty: set[int] = set()
         self._flushing = False
@@ -115,8 +121,10 @@ class ExplorerApp(RowReader, inherit_bindings=False):
         self._opened = True
         if self._code is not None:
             self.exit(self._code)
-        else:
-            self._connect()
+            return
+        if self._explain is not None:
+            self.main.explain(path=self._explain)
+        self._connect()
 
     def note_signal(self, number: int) -> None:
         """A signal came before the event loop runs, or after: the app ends as soon as it is there."""
@@ -348,21 +356,22 @@ class ExplorerApp(RowReader, inherit_bindings=False):
             return
         self._interrupted_at = now
         stopped = self.session.stop_all()
-        rows = [worker for worker in self.workers if worker.group in ("rows", "row") and worker.is_running]
-        for worker in rows:
+        looks = [worker for worker in self.workers if worker.group in _LOOKS and worker.is_running]
+        for worker in looks:
             worker.cancel()
-        if rows:
+        if any(worker.group in ("rows", "row") for worker in looks):
             self.main.rows.stopped()
-        self.notify(("Stopped. " if stopped or rows else "") + "Ctrl+C again quits.", markup=False, timeout=4)
+        self.notify(("Stopped. " if stopped or looks else "") + "Ctrl+C again quits.", markup=False, timeout=4)
 
     def action_redraw(self) -> None:
         """Draw everything again."""
         self.refresh(repaint=True, layout=True)
 
     def on_paste(self, event: events.Paste) -> None:
-        """A paste runs no key."""
+        """A paste runs no key: it is an error to be explained."""
         event.stop()
-        self.notify("A paste does nothing here.", markup=False, timeout=4)
+        if self._opened:
+            self.main.explain(event.text)
 
     # Ends
 

@@ -25,7 +25,7 @@ class Moment:
 
 
 _NEEDS_CONNECTION = frozenset(
-    ["orphans", "table_orphans", "group", "childless", "unmask", "recount", "stop_count", "fixes", "fix_pair"],
+    ["orphans", "table_orphans", "group", "childless", "unmask", "recount", "stop_count", "fixes", "fix_pair", "trace"],
 )
 
 
@@ -41,6 +41,8 @@ def why_not(action: str, world: World, moment: Moment) -> str | None:
         "palette",
         "toggle_bell",
         "close",
+        "explain",
+        "report",
     ):
         return "the catalogue is not read yet"
     if world.lost and name in _NEEDS_CONNECTION:
@@ -157,6 +159,12 @@ def _fold(_world: World, moment: Moment) -> str | None:
     return None if moment.view is View.LENS else "only in the Lens"
 
 
+def _report(world: World, _moment: Moment) -> str | None:
+    if world.explained is None:
+        return "no error was explained: e takes one"
+    return None if world.explained.known else "the database was not asked about that error yet"
+
+
 _CHECKS = {
     "orphans": _rows_of_edge,
     "table_orphans": _rows_of_table,
@@ -176,4 +184,5 @@ _CHECKS = {
     "copy_sql": _comparable,
     "fixes": _edge_needed,
     "mark": _mark,
+    "report": _report,
 }

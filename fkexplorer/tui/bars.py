@@ -24,13 +24,16 @@ ENVIRONMENT = 10
 """Cells that an environment's name has in the header at least; on wider screens a quarter of the line."""
 
 KEYS_OF_VIEW: dict[View, tuple[str, ...]] = {
-    View.TABLES: ("choose", "orphans", "filter", "find", "problem(1)", "recount", "sort", "help", "close_or_quit"),
+    View.TABLES: (
+        "choose", "orphans", "explain", "filter", "find", "problem(1)", "recount", "sort", "help", "close_or_quit",
+    ),
     View.LENS: (
         "choose", "orphans", "fixes", "childless", "back", "recount", "stop_count", "problem(1)", "fold",
         "find", "help",
     ),
     View.ROWS: (
-        "choose", "group", "mark", "fixes", "childless", "unmask", "copy_name", "copy_sql", "filter", "close", "help",
+        "choose", "group", "mark", "fixes", "trace", "childless", "unmask", "copy_name", "copy_sql", "filter", "close",
+        "help",
     ),
 }  # fmt: skip
 """The actions on the line of keys, the ones that matter most first."""

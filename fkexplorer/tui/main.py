@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from fkexplorer.reports import sentence
 from fkexplorer.schema.names import edge_label, table_label
+from fkexplorer.tui.explain_keys import ExplainKeys
 from fkexplorer.tui.filterbar import FilterBar
-from fkexplorer.tui.fixes.actions import FixKeys
 from fkexplorer.tui.keys import KEYS, bindings
 from fkexplorer.tui.lens import LensView
-from fkexplorer.tui.messages import CountWanted, RowsWanted, RowWanted, SqlWanted, StopWanted, TotalsWanted
+from fkexplorer.tui.messages import CountWanted, SqlWanted, StopWanted
 from fkexplorer.tui.rows import RowsView
 from fkexplorer.tui.tables import TablesView
-from fkexplorer.tui.world import RowsKind, RowsQuery, View
+from fkexplorer.tui.world import View
 
 if TYPE_CHECKING:
     from textual import events
     from textual.binding import BindingType
 
-    from fkexplorer.orphans.model import Page
-    from fkexplorer.schema.model import Relationship
     from fkexplorer.tui.find import Place
     from fkexplorer.tui.keys import Key
     from fkexplorer.tui.lines import LineList
@@ -31,7 +28,7 @@ if TYPE_CHECKING:
 _JUMPS = {"t": "tables", "l": "lens", "d": "detail", "r": "rows", "a": "fixes"}
 
 
-class MainScreen(FixKeys):
+class MainScreen(ExplainKeys):
     """The panes with their keys. What needs the database is asked for by a message to the app."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("main")
@@ -39,8 +36,6 @@ class MainScreen(FixKeys):
     def __init__(self, world: World, label: str, session: Session) -> None:
         super().__init__(world, label)
         self.session = session
-        self._numbers = 0
-        self._revealed = False
         self._jumping = False
         self._left_at: dict[int, int | None] = {}
         """For each table that was in the Lens the edge under its cursor: the way back leads there."""
@@ -79,7 +74,7 @@ class MainScreen(FixKeys):
         elif isinstance(event.lines, LensView):
             self._enter_lens()
         elif isinstance(event.lines, RowsView):
-            self._enter_row()
+            self.enter_row()
 
     def _enter_lens(self) -> None:
         if self.lens.folded:
@@ -93,15 +88,6 @@ class MainScreen(FixKeys):
             return
         here = self.lens.table
         self.focus_table(edge.parent if here == edge.child else edge.child, edge=edge.oid)
-
-    def _enter_row(self) -> None:
-        query, at = self.rows.query_shown, self.rows.current
-        if query is None or at is None:
-            return
-        if query.kind is RowsKind.KEYS:
-            self.say("v shows the rows behind these keys.")
-        elif at < len(self.rows.keys):
-            self.post_message(RowWanted(query, self.rows.title, self.rows.keys[at]))
 
     def on_detail_chosen(self, _event: Detail.Chosen) -> None:
         """Enter on the detail: the rows of the edge that it describes."""
@@ -187,77 +173,6 @@ class MainScreen(FixKeys):
             for pane in self.panes():
                 if pane.id == name:
                     self.set_focus(pane)
-
-    # Rows
-
-    def action_orphans(self) -> None:
-        """Orphan rows of the edge under the cursor."""
-        edge = self._edge_for("orphans")
-        if edge is not None:
-            self.ask_rows(RowsKind.ORPHANS, table=edge.child, edge=edge.oid)
-
-    def action_table_orphans(self) -> None:
-        """Rows of the table that break any of its foreign keys."""
-        moment = self.moment()
-        if self.may("table_orphans") and moment.table is not None:
-            self.ask_rows(RowsKind.TABLE, table=moment.table, edge=None)
-
-    def action_group(self) -> None:
-        """Missing keys, or back to the rows."""
-        edge = self._edge_for("group")
-        if edge is not None:
-            query = self.rows.query_shown
-            grouped = self.view is View.ROWS and query is not None and query.kind is RowsKind.KEYS
-            self.ask_rows(RowsKind.ORPHANS if grouped else RowsKind.KEYS, table=edge.child, edge=edge.oid)
-
-    def action_childless(self) -> None:
-        """Parents that no child refers to."""
-        edge = self._edge_for("childless")
-        if edge is not None:
-            self.ask_rows(RowsKind.CHILDLESS, table=edge.parent, edge=edge.oid)
-
-    def action_unmask(self) -> None:
-        """Show or hide secret values: they are fetched anew."""
-        query = self.rows.query_shown
-        if self.may("unmask") and query is not None:
-            self._revealed = not self._revealed
-            self.ask_rows(query.kind, table=query.table, edge=query.edge)
-
-    def _edge_for(self, action: str) -> Relationship | None:
-        return self.world.edge(self.moment().edge) if self.may(action) else None
-
-    def ask_rows(self, kind: RowsKind, *, table: int, edge: int | None) -> None:
-        """Show rows; the first page is asked for."""
-        self._numbers += 1
-        known = self.world.edge(edge)
-        sides = (known.child, known.parent) if known else (table,)
-        limited = self.world.limited_by_row_security(*sides)
-        query = RowsQuery(kind, table, edge, as_role=limited, reveal=self._revealed, number=self._numbers)
-        count = self.world.counts.get(edge) if edge is not None else None
-        self.rows.begin(query, self._title_of(kind, table, known))
-        if count is not None:
-            self.rows.take_count(count)
-        self.switch(View.ROWS)
-        self.post_message(RowsWanted(query, None))
-        if edge is not None and count is not None and count.known and count.rows is None:
-            self.post_message(TotalsWanted(edge))
-
-    def _title_of(self, kind: RowsKind, table: int, edge: Relationship | None) -> str:
-        schema = self.world.schema
-        assert schema is not None
-        if edge is None:
-            return f"orphans of {table_label(schema.tables[table])}"
-        word = {RowsKind.KEYS: "missing keys", RowsKind.CHILDLESS: "childless"}.get(kind, "orphans")
-        return f"{word}  {sentence.pairing(schema, edge)}"
-
-    def add_page(self, query: RowsQuery, page: Page) -> None:
-        """Rows arrived."""
-        self.rows.add_page(query, page)
-        self.show_keys()
-
-    def on_rows_view_wanted(self, event: RowsView.Wanted) -> None:
-        """The cursor came near the end of the rows that are there."""
-        self.post_message(RowsWanted(event.query, event.after))
 
     # Counts
 

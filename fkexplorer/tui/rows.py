@@ -165,6 +165,11 @@ class RowsView(LineList):
         row = self.current
         return self.rows[row][self.column] if row is not None and self.column < len(self.fields) else None
 
+    @property
+    def current_field(self) -> Field | None:
+        """The column under the cursor."""
+        return self.fields[self.column] if self.column < len(self.fields) else None
+
     # Marks
 
     @property

@@ -11,6 +11,7 @@ from fkexplorer.tui.app import ExplorerApp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
     from types import FrameType
 
     from fkexplorer.database.source import Source
@@ -27,6 +28,7 @@ def run_app(
     prepare: Callable[[], Source] | None = None,
     typed: list[str] | None = None,
     arming: Arming | None = None,
+    explain: Path | None = None,
 ) -> int:
     """Run the app until it is closed; the exit code of the process.
 
@@ -39,11 +41,14 @@ def run_app(
         prepare: makes the database first, as a demo's server; it runs in a thread, the app on screen meanwhile.
         typed: takes the passwords that are typed, for the caller to mask in what it writes of a fault.
         arming: where writing is permitted; nowhere without it.
+        explain: a file whose errors are explained as soon as the database is there.
 
     Raises:
         Trouble: nothing could be shown, and why.
     """
-    app = ExplorerApp(source, ascii_only=ascii, max_bytes=max_bytes, prepare=prepare, arming=arming, bell=bell)
+    app = ExplorerApp(
+        source, ascii_only=ascii, max_bytes=max_bytes, prepare=prepare, arming=arming, bell=bell, explain=explain
+    )
     app.typed = typed if typed is not None else []
     with _signals_to(app):
         code = app.run(mouse=mouse)

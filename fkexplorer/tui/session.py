@@ -11,7 +11,7 @@ import contextlib
 import importlib
 import threading
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from fkexplorer.database.model import Trouble
 from fkexplorer.tui.messages import (
@@ -29,17 +29,21 @@ from fkexplorer.tui.messages import (
 from fkexplorer.tui.world import RowsKind, RowsQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from textual.message import Message
 
     from fkexplorer.database.connection import Database
     from fkexplorer.database.source import Source
+    from fkexplorer.diagnosis.model import Diagnosis, Trace
+    from fkexplorer.diagnosis.reading.model import Found as FoundError
     from fkexplorer.fixes.finding import Found
     from fkexplorer.orphans.history import History
     from fkexplorer.orphans.model import Page
     from fkexplorer.orphans.monitor import Monitor
-    from fkexplorer.schema.model import Relationship, Schema
+    from fkexplorer.reports.live import Live
+    from fkexplorer.schema.graph import Graph
+    from fkexplorer.schema.model import Column, Relationship, Schema, Table
 
 _HEAVY = (
     "fkexplorer.database.connection",
@@ -48,6 +52,7 @@ _HEAVY = (
     "fkexplorer.orphans.monitor",
     "fkexplorer.orphans.rows",
 )
+T = TypeVar("T")
 EVERY = 1.0
 """Seconds between two looks at the server for what changed: one small query each."""
 
@@ -57,9 +62,9 @@ def _import_heavy() -> None:
         importlib.import_module(name)
 
 
-async def _beside(work: Callable[[], Source]) -> Source:
+async def beside(work: Callable[[], T]) -> T:
     """Run blocking work in a thread that nobody waits for at the end: quitting does not hang on it."""
-    outcome: Future[Source] = Future()
+    outcome: Future[T] = Future()
     outcome.set_running_or_notify_cancel()
 
     def run() -> None:
@@ -108,7 +113,7 @@ class Session:
         try:
             if self._prepare is not None:
                 prepare, self._prepare = self._prepare, None
-                self.source = await _beside(prepare)
+                self.source = await beside(prepare)
             self.database = await Database.connect(self.source, password=password)
             generation = self.generation
             self.database.on_reconnect = lambda same: self._say(Reconnected(generation, same))
@@ -219,6 +224,18 @@ class Session:
             return await rows.orphan_rows_of_table(
                 database, schema, schema.tables[query.table], after=after, as_role=query.as_role, reveal=query.reveal
             )
+        if query.kind is RowsKind.HOLDING:
+            from fkexplorer.diagnosis.trace_rows import rows_holding  # noqa: PLC0415
+
+            return await rows_holding(
+                database,
+                schema.tables[query.table],
+                query.columns,
+                query.value,
+                after=after,
+                as_role=query.as_role,
+                reveal=query.reveal,
+            )
         edge = _edge(schema, query)
         ask = {
             RowsKind.ORPHANS: rows.orphan_rows,
@@ -260,6 +277,57 @@ class Session:
         from fkexplorer.fixes.finding import find_parents  # noqa: PLC0415 - after the first frame
 
         return await find_parents(self.connected(), schema, edge, text, max_bytes=self._max_bytes)
+
+    async def diagnose(
+        self, schema: Schema, graph: Graph, found: FoundError, live: Live, *, chosen: int | None
+    ) -> Diagnosis:
+        """All that the database says about an error; raises Trouble.
+
+        Args:
+            schema: the catalogue.
+            graph: its graph.
+            found: the error.
+            live: what the monitor has told of deletes.
+            chosen: OID of the edge that somebody says the error means.
+        """
+        from fkexplorer.database.errors import trouble_of  # noqa: PLC0415
+        from fkexplorer.diagnosis.diagnose import diagnose  # noqa: PLC0415
+
+        try:
+            return await diagnose(
+                self.connected(),
+                schema,
+                graph,
+                found,
+                max_bytes=self._max_bytes,
+                deletes=live.deleted if live.since is not None else None,
+                since=live.since,
+                chosen=chosen,
+            )
+        except Exception as error:  # noqa: BLE001 - as above
+            raise trouble_of(error) from None
+
+    async def trace(
+        self, schema: Schema, graph: Graph, table: Table, columns: Sequence[Column], value: tuple[str | None, ...]
+    ) -> Trace:
+        """Everywhere that a key lives; raises Trouble."""
+        from fkexplorer.database.errors import trouble_of  # noqa: PLC0415
+        from fkexplorer.diagnosis.trace import trace  # noqa: PLC0415
+        from fkexplorer.tracing import SECONDS  # noqa: PLC0415
+
+        try:
+            return await trace(
+                self.connected(),
+                schema,
+                graph,
+                table,
+                columns,
+                value,
+                max_bytes=self._max_bytes,
+                seconds=SECONDS,
+            )
+        except Exception as error:  # noqa: BLE001 - as above
+            raise trouble_of(error) from None
 
     @staticmethod
     def sql_of(schema: Schema, edge: int) -> str:

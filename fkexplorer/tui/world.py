@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from fkexplorer.config import Environment
     from fkexplorer.database.model import ServerFacts
+    from fkexplorer.diagnosis.model import Diagnosis
+    from fkexplorer.diagnosis.reading.model import Reading
     from fkexplorer.orphans.model import Count
     from fkexplorer.reports.live import Live
     from fkexplorer.reports.tables import Edges
@@ -36,6 +38,8 @@ class RowsKind(StrEnum):
     KEYS = "keys"
     CHILDLESS = "childless"
     TABLE = "table"
+    HOLDING = "holding"
+    """That hold a value in some columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +50,12 @@ class RowsQuery:
     table: int
     """The table whose rows are shown."""
     edge: int | None
-    as_role: bool
-    reveal: bool
-    number: int
+    columns: tuple[int, ...] = ()
+    """`pg_attribute.attnum` of the columns that hold `value`."""
+    value: tuple[str | None, ...] = ()
+    as_role: bool = False
+    reveal: bool = False
+    number: int = 0
 
 
 @dataclass(slots=True)
@@ -91,6 +98,24 @@ class Trail:
 
 
 @dataclass(slots=True)
+class Explained:
+    """A text that was read for errors, and what the database said about each."""
+
+    reading: Reading
+    at: int = 0
+    """Which of its findings is shown."""
+    diagnoses: dict[int, tuple[Diagnosis, Schema]] = field(default_factory=dict)
+    """By the finding's place in the reading, with the catalogue that it was looked at with."""
+    chosen: dict[int, int] = field(default_factory=dict)
+    """The edge that somebody said a finding means, where it may mean several."""
+
+    @property
+    def known(self) -> tuple[Diagnosis, Schema] | None:
+        """What the database said about the finding that is shown."""
+        return self.diagnoses.get(self.at)
+
+
+@dataclass(slots=True)
 class World:
     """The state behind the screen. Only message handlers change it."""
 
@@ -115,6 +140,8 @@ class World:
     """The configured one of the server."""
     mended: bool = False
     """A fix has run since the rows on screen were read."""
+    explained: Explained | None = None
+    """What was explained last."""
     bell: bool = True
     """Whether it rings when orphans appear."""
     trail: Trail = field(default_factory=Trail)

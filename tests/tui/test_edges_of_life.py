@@ -12,6 +12,7 @@ from psycopg.conninfo import make_conninfo
 from textual.events import Paste
 from textual.widgets import Input
 
+from fkexplorer.tui.explain import ExplainScreen
 from fkexplorer.tui.keys import KEYS
 from fkexplorer.tui.world import View
 from tests.terminal import Terminal
@@ -111,7 +112,9 @@ async def test_a_paste_runs_no_key(demo_url: str, keys: tuple[str, ...]) -> None
         before = (person.app.screen, main.view, main.focused, lens.table, rows.query_shown, tables.cursor)
         counts = dict(person.app.world.counts)
         person.app.post_message(Paste("qqRrOov\nenter\x03\x1b[A2/f:;"))
-        await person.told("A paste does nothing here")
+        await person.until(lambda: isinstance(person.app.screen, ExplainScreen))
+        await person.sees("qqRrOov")
+        await person.press("escape")
         after = (person.app.screen, main.view, main.focused, lens.table, rows.query_shown, tables.cursor)
         assert after == before
         assert not person.app._exit

@@ -10,6 +10,8 @@ from textual.binding import Binding
 
 from fkexplorer.tui.app import ExplorerApp
 from fkexplorer.tui.dialogs import HelpScreen, PasswordScreen, RowScreen, TextLines
+from fkexplorer.tui.explain import ExplainScreen
+from fkexplorer.tui.explain_finding import FindingScreen
 from fkexplorer.tui.filterbar import FilterBar
 from fkexplorer.tui.find import Chooser, FindScreen, PaletteScreen
 from fkexplorer.tui.fixes.asking import FieldsScreen
@@ -24,6 +26,7 @@ from fkexplorer.tui.main import MainScreen
 from fkexplorer.tui.panel import Detail
 from fkexplorer.tui.rows import RowsView
 from fkexplorer.tui.tables import TablesView
+from fkexplorer.tui.trace import TraceScreen
 from fkexplorer.tui.world import View
 from tests.tui.helpers import Person, opened
 
@@ -48,6 +51,9 @@ DIALOGS = (
     ChoiceScreen,
     DeedScreen,
     JournalScreen,
+    ExplainScreen,
+    FindingScreen,
+    TraceScreen,
 )
 
 
@@ -180,7 +186,7 @@ async def test_keys_before_the_catalogue_say_why_not(demo_url: str) -> None:
         await person.until(lambda: gate.held)
         for key in KEYS:
             # What ends the app or lies over it has tests of its own.
-            if key.action in ("close", "close_or_quit", "interrupt", "help", "palette"):
+            if key.action in ("close", "close_or_quit", "interrupt", "help", "palette", "explain"):
                 continue
             await person.press(key.keys.split(",")[0])
             assert person.app.screen is person.app.main, key.id

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from fkexplorer.schema.model import Relationship
     from fkexplorer.tui.session import Session
-    from fkexplorer.tui.world import RowsKind, World
+    from fkexplorer.tui.world import RowsQuery, World
 
 
 def arm(screen: Screen[Any], world: World, done: Callable[[], None]) -> None:
@@ -137,11 +137,11 @@ class FixKeys(Panes):
         """After a fix the rows are read again: those that are shown may be gone."""
         query = self.rows.query_shown
         if self.world.mended and self.view is View.ROWS and query is not None and not self.reason("fixes"):
-            self.ask_rows(query.kind, table=query.table, edge=query.edge)
+            self.ask_again(query)
         self.world.mended = False
 
-    def ask_rows(self, kind: RowsKind, *, table: int, edge: int | None) -> None:
-        """Hook: show rows."""
+    def ask_again(self, query: RowsQuery) -> None:
+        """Hook: show the rows of a query as they are now."""
 
     def action_mark(self) -> None:
         """Mark the row under the cursor, or no longer."""

@@ -98,6 +98,7 @@ class FieldsScreen(ModalScreen["dict[str, str] | None"]):
         title: what it is for.
         fields: what is asked.
         find: finds parents for a field that wants one; raises Trouble.
+        values: what some fields say before anything is typed, by their option.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -112,8 +113,15 @@ class FieldsScreen(ModalScreen["dict[str, str] | None"]):
     FieldsScreen Input, FieldsScreen Input:focus { border: none; height: 1; background: $panel; margin: 0 0 1 0; }
     """
 
-    def __init__(self, title: str, fields: Sequence[Field], find: Finder | None = None) -> None:
+    def __init__(
+        self,
+        title: str,
+        fields: Sequence[Field],
+        find: Finder | None = None,
+        values: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__()
+        self._values = values or {}
         self._find = find
         self._title = title
         self._fields = fields
@@ -127,8 +135,14 @@ class FieldsScreen(ModalScreen["dict[str, str] | None"]):
             for field in self._fields:
                 yield Static(Content(inert(field.label, ascii=ascii_only)))
                 find = self._find if field.parent else None
-                yield Input(select_on_focus=False) if find is None else ParentField(find)
+                said = self._values.get(field.option, "")
+                yield Input(said, select_on_focus=False) if find is None else ParentField(find)
             yield Static(Content("Enter: next field, then the preview; Ctrl+S: at once. Esc gives up."))
+
+    def on_mount(self) -> None:
+        """Begin with what is not told yet."""
+        inputs = list(self.query(Input))
+        next((each for each in inputs if not each.value), inputs[0]).focus()
 
     def on_line_list_chosen(self, event: LineList.Chosen) -> None:
         """One of what was found, by mouse."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding
@@ -20,9 +19,8 @@ from fkexplorer.reports.values import inert
 from fkexplorer.schema.actions import FixAction
 from fkexplorer.schema.names import edge_label
 from fkexplorer.tui.dialogs import TextLines
-from fkexplorer.tui.fixes.asking import FieldsScreen, fields_for, options_of
-from fkexplorer.tui.fixes.deed import DeedScreen
 from fkexplorer.tui.fixes.deeds import Fix
+from fkexplorer.tui.fixes.leading import OF_ROWS, lead_on
 from fkexplorer.tui.fixes.said import Chosen, Failed
 from fkexplorer.tui.messages import words_of
 from fkexplorer.tui.panel import wrapped
@@ -30,12 +28,13 @@ from fkexplorer.tui.rows import Marks
 from fkexplorer.tui.theme import painted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from textual import events
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
+    from fkexplorer.diagnosis.model import Suggestion
     from fkexplorer.fixes.model import Choice
     from fkexplorer.orphans.model import Count
     from fkexplorer.reports.style import Line
@@ -66,17 +65,6 @@ def letter_of(choice: Choice, choices: Sequence[Choice]) -> str:
     return str([each.rule for each in choices if each.action is choice.action].index(choice.rule) + 1)
 
 
-_OF_ROWS = frozenset(
-    {
-        FixAction.DELETE,
-        FixAction.SET_NULL,
-        FixAction.SET_DEFAULT,
-        FixAction.REPOINT,
-        FixAction.INSERT_PARENTS,
-        FixAction.QUARANTINE,
-    }
-)
-"""What can be done about some orphans and not about others."""
 _UNMARK = "Esc in the list unmarks first"
 
 
@@ -107,6 +95,7 @@ class ChoicePanel(Vertical):
     Args:
         session: whom to ask.
         world: what is known.
+        wishes: what a diagnosis suggests: a fix that is one of these begins with its source, scope and key.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -125,9 +114,12 @@ class ChoicePanel(Vertical):
 
         panel: ChoicePanel
 
-    def __init__(self, session: Session, world: World, *, id: str | None = None) -> None:
+    def __init__(
+        self, session: Session, world: World, wishes: Sequence[Suggestion] = (), *, id: str | None = None
+    ) -> None:
         super().__init__(id=id)
         self._session = session
+        self._wishes = wishes
         self._world = world
         self._about: tuple[Schema, Relationship] | None = None
         self._marks = Marks()
@@ -199,7 +191,7 @@ class ChoicePanel(Vertical):
 
     def reason(self, choice: Choice) -> str:
         """Why it can't be done to what is marked, or at all; empty where it can."""
-        if self._marks and choice.action not in _OF_ROWS:
+        if self._marks and choice.action not in OF_ROWS:
             return _UNMARK
         return choice.reason
 
@@ -212,7 +204,7 @@ class ChoicePanel(Vertical):
         choices = list(enumerate(self.choices))
         if self._marks:
             # What is of all rows comes last, with one reason for all of it.
-            choices.sort(key=lambda each: each[1].action not in _OF_ROWS)
+            choices.sort(key=lambda each: each[1].action not in OF_ROWS)
         heading = ""
         for number, choice in choices:
             if (said := self._heading(choice)) != heading:
@@ -235,10 +227,10 @@ class ChoicePanel(Vertical):
         """What stands above the choices of this kind."""
         if not self._marks:
             return ""
-        return f"Of {self._marks} alone" if choice.action in _OF_ROWS else f"Of all rows: {_UNMARK}"
+        return f"Of {self._marks} alone" if choice.action in OF_ROWS else f"Of all rows: {_UNMARK}"
 
     def _title(self, choice: Choice) -> str:
-        if not self._marks or choice.action not in _OF_ROWS:
+        if not self._marks or choice.action not in OF_ROWS:
             return choice.title
         of = "these rows" if self._marks.rows else "the orphans with these keys"
         return {
@@ -286,26 +278,19 @@ class ChoicePanel(Vertical):
     def _take(self, choice: Choice) -> None:
         if self._about is None:
             return
-        schema, edge = self._about
-        marks = self._marks
         if reason := self.reason(choice):
             self.app.notify(self._inert(f"{choice.title}: {reason}"), markup=False, timeout=6)
             return
-        # One key alone is what marks are for.
-        fields = [each for each in fields_for(schema, edge, choice.action) if not (marks and each.option == "key")]
-
-        def preview(values: Mapping[str, str] | None) -> None:
-            if values is None:
-                return
-            options = PlanOptions(edge_label(schema, edge), choice.action, rule=choice.rule or None)
-            fix = Fix(self._session, schema, edge, options_of(options, values), marks)
-            self.app.push_screen(DeedScreen(self._session, self._world, fix))
-
-        if not fields:
-            preview({})
-            return
-        find = partial(self._session.find_parents, schema, edge)
-        self.app.push_screen(FieldsScreen(self._title(choice), fields, find), preview)
+        schema, edge = self._about
+        options = PlanOptions(edge_label(schema, edge), choice.action, rule=choice.rule or None)
+        wish = next((each for each in self._wishes if each.action is choice.action), None)
+        lead_on(
+            self.app,
+            Fix(self._session, schema, edge, options, self._marks),
+            world=self._world,
+            title=self._title(choice),
+            wish=wish,
+        )
 
 
 class ChoiceScreen(ModalScreen[None]):
@@ -316,12 +301,18 @@ class ChoiceScreen(ModalScreen[None]):
     ChoiceScreen > ChoicePanel { width: 70; max-width: 96%; height: 100%; }
     """
 
-    def __init__(
-        self, session: Session, world: World, schema: Schema, edge: Relationship, marks: Marks | None = None
+    def __init__(  # noqa: PLR0917 - whom to ask, then what about
+        self,
+        session: Session,
+        world: World,
+        schema: Schema,
+        edge: Relationship,
+        marks: Marks | None = None,
+        wishes: Sequence[Suggestion] = (),
     ) -> None:
         super().__init__()
         self._world = world
-        self.panel = ChoicePanel(session, world)
+        self.panel = ChoicePanel(session, world, wishes)
         self._about = (schema, edge, marks or Marks())
 
     @property

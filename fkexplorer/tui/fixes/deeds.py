@@ -20,11 +20,12 @@ from fkexplorer.reports.fixes import preview_lines, statements, undo_lines
 from fkexplorer.reports.style import Span
 from fkexplorer.schema.actions import FixAction
 from fkexplorer.schema.names import edge_label
+from fkexplorer.tui.fixes.asking import options_of
 from fkexplorer.tui.rows import Marks
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from fkexplorer.fixes.entries import UndoPreview
     from fkexplorer.fixes.journal import Journal
@@ -110,6 +111,7 @@ class Fix(Deed):
     ) -> None:
         title = f"{options.action} {options.rule or ''}".strip() + f"  {options.edge}"
         super().__init__(session, schema, f"{title}  {marks}" if marks else title)
+        self.session = session
         self._edge = edge
         self._options = options
         self._marks = marks or Marks()
@@ -155,8 +157,17 @@ class Fix(Deed):
         """None after a dry run, which has counted what they do."""
         return () if self.seen.dry else self.seen.triggers
 
+    def tell(self, values: Mapping[str, str]) -> None:
+        """What was typed into the fields of this action; before it is looked at."""
+        self._options = options_of(self._options, values)
+
     @property
-    def edge(self) -> Relationship | None:
+    def action(self) -> FixAction:
+        """What it does."""
+        return self._options.action
+
+    @property
+    def edge(self) -> Relationship:
         """The edge that is mended."""
         return self._edge
 
@@ -195,7 +206,7 @@ class Fix(Deed):
         """For psql."""
         text = await script(self._session.connected(), self.schema, self.seen)
         letters = "".join(each if each.isalnum() and each.isascii() else "-" for each in self._edge.name)
-        return _new_file(f"fkexplorer-{self._options.action}-{letters}", text)
+        return new_file(f"fkexplorer-{self._options.action}-{letters}", ".sql", text)
 
 
 class Undo(Deed):
@@ -262,11 +273,11 @@ def validation(fix: Deed, session: Session, schema: Schema) -> Fix | None:
     return Fix(session, schema, edge, PlanOptions(edge_label(schema, edge), FixAction.VALIDATE))
 
 
-def _new_file(stem: str, text: str) -> Path:
-    """A new private file in the current folder."""
+def new_file(stem: str, suffix: str, text: str) -> Path:
+    """A new private file in the current folder; raises Trouble (`no_file`)."""
     number = 1
     while True:
-        path = Path(f"{stem}{f'-{number}' if number > 1 else ''}.sql")
+        path = Path(f"{stem}{f'-{number}' if number > 1 else ''}{suffix}")
         try:
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:

@@ -115,7 +115,7 @@ def command_of(argv: list[str]) -> tuple[str, list[str]]:
         if skip or (argument.startswith("-") and argument != "-"):
             if argument == "--" and not skip:
                 break
-            skip = not skip and argument in ("-d", "--database", "--config", "--max-bytes")
+            skip = not skip and argument in ("-d", "--database", "--config", "--max-bytes", "--explain")
             continue
         if argument in COMMANDS:
             return argument, argv[:index] + argv[index + 1 :]
@@ -132,6 +132,7 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     app.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
     app.add_argument("--no-bell", action="store_true", help="do not ring when orphans appear; B turns it on and off")
     app.add_argument("--allow-writes", action="store_true", help="permit writing: W arms it, each fix is confirmed")
+    app.add_argument("--explain", metavar="FILE", help="begin with the foreign-key errors of a text or log, explained")
     _add_max_bytes(app)
 
     check = _parser("check", "Count orphans on every foreign key. Exit code 1 if there are any.")

@@ -270,6 +270,9 @@ def _app(options: argparse.Namespace, settings: Settings, known: _Known) -> int:
     from fkexplorer.tui.arming import Arming  # noqa: PLC0415
     from fkexplorer.tui.run import run_app  # noqa: PLC0415
 
+    text = Path(options.explain) if options.explain is not None else None
+    if text is not None and (text.is_dir() or not os.access(text, os.R_OK)):
+        raise Trouble(f"{text} cannot be read", "name a file, or paste the text into the app", code="no_file")
     with ExitStack() as server:
         if _wants_demo(options):
             # Its label is known before it is there.
@@ -288,6 +291,7 @@ def _app(options: argparse.Namespace, settings: Settings, known: _Known) -> int:
             prepare=(lambda: server.enter_context(_source(options))) if _wants_demo(options) else None,
             typed=known.typed,
             arming=Arming(settings, allow_writes=options.allow_writes),
+            explain=text,
         )
 
 

@@ -152,8 +152,8 @@ def test_a_log_is_read_at_a_speed_that_is_bound_by_its_bytes() -> None:
     matched = sum("violates foreign key" in line.decode().strip() for line in text.splitlines())
     plain = time.process_time() - begun
     assert matched >= planted
-    # As measured it takes 4 times as long as to split the text into lines, decode them and look for one word.
-    assert taken < 20 * plain
+    # As measured it takes 13 times as long as to split the text into lines, decode them and look for one word.
+    assert taken < 40 * plain
 
 
 @settings(max_examples=40, deadline=None)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fkexplorer.fixes import sql
 from fkexplorer.fixes.model import Blocker, Consequences, Effect, Verb
 from fkexplorer.fixes.reach import Reach
-from fkexplorer.fixes.verdicts import DEFAULT, below, inside, new_values, numbers, verdicts
+from fkexplorer.fixes.verdicts import DEFAULT, below, inside, limited, new_values, numbers, verdicts
 from fkexplorer.schema.model import Action
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ WHERE d.adrelid IN ({tables})
 """
 
 
-async def follow(ask: Ask, schema: Schema, change: Change, where: str | None = None) -> Closure:
+async def follow(
+    ask: Ask, schema: Schema, change: Change, where: str | None = None, *, most: int | None = None
+) -> Closure:
     """The closure of a DELETE or an UPDATE, as statements to be run with `ask`.
 
     Args:
@@ -51,6 +53,7 @@ async def follow(ask: Ask, schema: Schema, change: Change, where: str | None = N
         schema: the schema that the change is of.
         change: the change.
         where: the condition, in place of the change's own, that tells its rows, over the same alias.
+        most: rows that are followed; with more, `counts` brings at least as many, and `read` is to be trusted no more.
 
     Raises:
         Incomparable: an edge on the way has no operator.
@@ -71,7 +74,7 @@ async def follow(ask: Ask, schema: Schema, change: Change, where: str | None = N
     if any(expression == DEFAULT for _, expression in change.sets):
         wanted.add(table.oid)
     known = await defaults(ask, wanted) if wanted else {}
-    return Closure(schema, change, change.where if where is None else where, reach, known)
+    return Closure(schema, change, change.where if where is None else where, reach, known, most=most)
 
 
 async def defaults(ask: Ask, tables: Iterable[int]) -> Defaults:
@@ -87,12 +90,15 @@ class Closure:
         reach: what the catalogue alone tells.
     """
 
-    def __init__(self, schema: Schema, change: Change, where: str, reach: Reach, defaults: Defaults) -> None:
+    def __init__(
+        self, schema: Schema, change: Change, where: str, reach: Reach, defaults: Defaults, *, most: int | None
+    ) -> None:
         self._schema = schema
         self._change = change
         self._table = schema.tables[change.table]
         self._where = where
         self._defaults = defaults
+        self._most = most
         self.reach = reach
 
     @property
@@ -120,7 +126,7 @@ class Closure:
                 f" WHERE f.via IN ({numbers(node.number for node in changes)}) GROUP BY 1, 2) u"
                 " WHERE NOT EXISTS (SELECT 1 FROM gone g WHERE g.rel = u.rel AND g.place = u.place) GROUP BY 2, 3"
             )
-        parts += verdicts(self._schema, self._change, self._where, self.reach, self._defaults)
+        parts += verdicts(self._schema, self._change, self._where, self.reach, self._defaults, most=self._most)
         return self._head + "\n" + "\nUNION ALL ".join(parts)
 
     def read(self, rows: Rows) -> Consequences:
@@ -153,6 +159,18 @@ class Closure:
             tuple(Blocker(edge, count) for edge, count in noted.items() if count) for noted in notes.values()
         )
         return Consequences(tuple(effects), blockers, doubts, returns=bool(edges[target]), left_behind=left)
+
+    def by_node(self, rows: Rows) -> dict[int, int]:
+        """How many rows each node of `reach` touches, as the rows of `counts` tell."""
+        found: dict[int, int] = defaultdict(int)
+        for what, node, _, count, _ in rows:
+            if what == "fact":
+                found[node] += count
+        return found
+
+    def cut(self, rows: Rows) -> set[int]:
+        """OIDs of the edges that refuse more rows, or leave more behind, than were looked at."""
+        return {edge for what, edge, more, _, _ in rows if what in {"refused", "left"} and more}
 
     def _fact(
         self, node: Node, table: int, count: int, updates: dict[int, int], edges: dict[int, dict[int, None]]
@@ -198,13 +216,16 @@ gone AS MATERIALIZED (SELECT f.rel, f.place, min(f.level) AS level FROM fact f W
  FROM wave w CROSS JOIN LATERAL (
   SELECT array_agg(x.via) AS via, array_agg(x.rel) AS rel, array_agg(x.place) AS place
   FROM ((({arms}) EXCEPT SELECT * FROM unnest(w.seen_via, w.seen_rel, w.seen_place))) x (via, rel, place)) n
- WHERE n.via IS NOT NULL"""
+ WHERE n.via IS NOT NULL{"" if self._most is None else f" AND cardinality(w.seen_via) <= {self._most}"}"""
 
     def _arm(self, arm: Arm) -> str:
+        sources = f"FROM unnest(w.via, w.rel, w.place) f (via, rel, place) {{}} WHERE f.via IN ({numbers(arm.sources)})"
+        if self._most is not None:
+            # A row that several sources touch comes once, so that no LIMIT is filled by repetitions.
+            sources = f"FROM (SELECT DISTINCT f.rel, f.place {sources.format('')}) f {{}} WHERE true"
         return (
             f"(SELECT {arm.node} AS via, c.tableoid AS rel, c.ctid AS place"
-            f" FROM unnest(w.via, w.rel, w.place) f (via, rel, place)"
-            f" {below(self._schema, arm.edge)} WHERE f.via IN ({numbers(arm.sources)}){inside(arm.where)})"
+            f" {sources.format(below(self._schema, arm.edge))}{inside(arm.where)}{limited(self._most)})"
         )
 
     def _differs(self, node: Node) -> str:

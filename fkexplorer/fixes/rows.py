@@ -21,7 +21,7 @@ from fkexplorer.schema.names import quote, table_label
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from fkexplorer.fixes.model import Request
+    from fkexplorer.fixes.model import Key, Request
     from fkexplorer.orphans.predicate import EdgePredicate
     from fkexplorer.schema.model import Column, ColumnPair, Index, Relationship, Schema, Table
 
@@ -59,7 +59,7 @@ class Orphans:
         self.edge = request.edge
         self.predicate = predicate_of(schema, request.edge)
         self.table: Table = self.predicate.child_table
-        marked = [_marked(self.table, request, index)] if request.rows else []
+        marked = [marked_rows(self.table, request.rows, index)] if request.rows else []
         marked += [_of_keys(self.predicate, request)] if request.missing else []
         self.marked = " AND ".join(marked)
         """Whether a row of `c` is marked; empty where all orphans are meant."""
@@ -329,11 +329,15 @@ def unused(wanted: str, taken: set[str]) -> str:
     raise AssertionError("there are more numbers than names")
 
 
-def _marked(table: Table, request: Request, index: Index | None) -> str:
-    """Whether a row of `c` is one of the marked ones."""
+def marked_rows(table: Table, rows: Sequence[Key], index: Index | None) -> str:
+    """Whether a row of `c` is one of these, by what identifies them (`Page.keys`).
+
+    Raises:
+        Trouble: they are not of this index (`changed`).
+    """
     source = relation(table, "c")
     parts = index_parts(table, index, source) if index else place_parts(table, source)
-    if any(len(row) != len(parts) for row in request.rows):
+    if any(len(row) != len(parts) for row in rows):
         raise Trouble(
             "the table's key has changed since these rows were read",
             "load the schema and the rows again",
@@ -344,7 +348,7 @@ def _marked(table: Table, request: Request, index: Index | None) -> str:
         collation = part.ordering.collation
         value = collated(part.value, collation) if collation else part.value
         equals.append(sql.compared(sql.written(value), part.ordering.equal, f'm."k{at}"'))
-    return sql.any_of(request.rows, [part.ordering.type for part in parts], equals)
+    return sql.any_of(rows, [part.ordering.type for part in parts], equals)
 
 
 def _of_keys(predicate: EdgePredicate, request: Request) -> str:

@@ -1,7 +1,8 @@
 """What the server would say to a change and its consequences: the parts of the closure's statement that count refusals.
 
-Each part is a SELECT of five columns: what it counts (`refused`, `doubtful`, `left`), the edge, 0, the rows for
-certain, and the rows of which it is doubtful. They stand over the CTEs `fact` and `gone` of the closure.
+Each part is a SELECT of five columns: what it counts (`refused`, `doubtful`, `left`), the edge, 0 (1 where there are
+more rows than it may look at), the rows for certain, and the rows of which it is doubtful. They stand over the CTEs
+`fact` and `gone` of the closure.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ DEFAULT = "DEFAULT"
 """What an UPDATE may set a column to, that is no expression."""
 
 
-def verdicts(schema: Schema, change: Change, where: str, reach: Reach, defaults: Defaults) -> Iterator[str]:
+def verdicts(
+    schema: Schema, change: Change, where: str, reach: Reach, defaults: Defaults, *, most: int | None = None
+) -> Iterator[str]:
     """The parts, for all that a change reaches.
 
     Args:
@@ -37,9 +40,10 @@ def verdicts(schema: Schema, change: Change, where: str, reach: Reach, defaults:
         where: the condition that tells its rows, over `c`.
         reach: what it can reach.
         defaults: the defaults of the tables in which it, or a SET DEFAULT, sets some.
+        most: rows that are looked at for one edge that refuses, or leaves orphans; None for all.
     """
-    yield from (_checked(schema, reach, check) for check in reach.checks)
-    yield from (_left(schema, left) for left in reach.left)
+    yield from (_checked(schema, reach, check, most) for check in reach.checks)
+    yield from (_left(schema, left, most) for left in reach.left)
     for node in reach.changing_nodes:
         yield from _not_null(schema, node, defaults)
         yield from _without_default(schema, node, defaults)
@@ -85,7 +89,7 @@ def _typed(column: Column, expression: str | None) -> str:
     return f"CAST({expression or 'NULL'} AS {sql.type_name(column.type)})"
 
 
-def _checked(schema: Schema, reach: Reach, check: Check) -> str:
+def _checked(schema: Schema, reach: Reach, check: Check, most: int | None) -> str:
     """Rows that name what is touched, when the check's turn comes."""
     certain, same_round = "g.place IS NULL", "false"
     if not check.late:
@@ -106,20 +110,31 @@ def _checked(schema: Schema, reach: Reach, check: Check) -> str:
             f" WHERE f.via IN ({numbers(check.sources)}) GROUP BY 1, 2)"
         )
     return (
-        f"SELECT 'refused', {check.edge.oid}, 0::oid, count(*) FILTER (WHERE {certain}),"
-        f" count(*) FILTER (WHERE {same_round}) FROM {touched} f {below(schema, check.edge)}"
-        " LEFT JOIN gone g ON g.rel = c.tableoid AND g.place = c.ctid"
-        f" WHERE true{inside(check.where)}"
+        f"SELECT 'refused', {check.edge.oid}, {_cut(most)}, count(*) FILTER (WHERE q.certain),"
+        f" count(*) FILTER (WHERE q.doubtful) FROM (SELECT {certain} AS certain, {same_round} AS doubtful"
+        f" FROM {touched} f {below(schema, check.edge)} LEFT JOIN gone g ON g.rel = c.tableoid AND g.place = c.ctid"
+        f" WHERE true{inside(check.where)}{limited(most)}) q"
     )
 
 
-def _left(schema: Schema, left: Left) -> str:
+def limited(most: int | None) -> str:
+    """A LIMIT that lets one row more through than is wanted, which tells that there are more."""
+    return "" if most is None else f" LIMIT {most + 1}"
+
+
+def _cut(most: int | None) -> str:
+    """Whether the LIMIT cut anything off: 0 or 1."""
+    return "0::oid" if most is None else f"(count(*) > {most})::int::oid"
+
+
+def _left(schema: Schema, left: Left, most: int | None) -> str:
     """Rows that stay, with a key that is no more."""
     outside = "" if left.but is None else f" AND p.tableoid NOT IN ({numbers(left.but)})"
     return (
-        f"SELECT 'left', {left.edge.oid}, 0::oid, count(DISTINCT ROW(c.tableoid, c.ctid)), 0::int8"
-        f" FROM fact f {below(schema, left.edge)} WHERE f.via IN ({numbers(left.sources)}){outside}"
-        " AND NOT EXISTS (SELECT 1 FROM gone g WHERE g.rel = c.tableoid AND g.place = c.ctid)"
+        f"SELECT 'left', {left.edge.oid}, {_cut(most)}, count(DISTINCT ROW(q.rel, q.place)), 0::int8"
+        f" FROM (SELECT c.tableoid AS rel, c.ctid AS place FROM fact f {below(schema, left.edge)}"
+        f" WHERE f.via IN ({numbers(left.sources)}){outside}"
+        f" AND NOT EXISTS (SELECT 1 FROM gone g WHERE g.rel = c.tableoid AND g.place = c.ctid){limited(most)}) q"
     )
 
 

@@ -83,9 +83,12 @@ class HelpScreen(ModalScreen[None]):
     HelpScreen.-ascii > TextLines { border: ascii $primary; }
     """
 
-    def __init__(self, reasons: Mapping[str, str]) -> None:
+    def __init__(self, reasons: Mapping[str, str], own: Sequence[Binding] = (), title: str = "") -> None:
         super().__init__()
         self._reasons = reasons
+        self._own = own
+        """The keys of the dialog that it was asked for in; they come first."""
+        self._title = title
 
     def compose(self) -> ComposeResult:
         """One list of lines, filled in once the width is known."""
@@ -102,7 +105,11 @@ class HelpScreen(ModalScreen[None]):
         lines.refresh()
 
     def _lines(self, cells: int) -> list[Line]:
-        lines: list[Line] = []
+        lines: list[Line] = [(Span(f" {self._title}", "heading"),)] if self._own else []
+        for binding in self._own:
+            shown = binding.key_display or binding.key.split(",")[0]
+            lines += _hanging(Span(shown, "key"), [Span(binding.tooltip)], cells)
+        lines += [(Span(""),)] if self._own else []
         for group, title in _GROUPS:
             lines.append((Span(f" {title}", "heading"),))
             for key in KEYS:

@@ -12,14 +12,13 @@ from textual.screen import ModalScreen
 
 from fkexplorer.database.model import Trouble
 from fkexplorer.diagnosis.model import Candidate, Diagnosis, Sighting, Suggestion
-from fkexplorer.named import edge_or_pair
 from fkexplorer.reports.diagnosis import edge_of, kind_words, seen_words, title
 from fkexplorer.reports.explain import ExplainLine, explain_lines, explain_text
 from fkexplorer.reports.style import Span
 from fkexplorer.reports.values import exact, fit, inert, number
-from fkexplorer.tui.dialogs import TextLines
+from fkexplorer.tui.dialogs import HelpScreen, TextLines
 from fkexplorer.tui.explain_places import key_of, places_of
-from fkexplorer.tui.explain_said import Diagnosed, NotLooked, PairKnown
+from fkexplorer.tui.explain_said import Diagnosed, NotLooked
 from fkexplorer.tui.messages import ConnectionLost, words_of
 from fkexplorer.tui.panel import Panel, wrapped
 from fkexplorer.tui.theme import painted
@@ -35,11 +34,8 @@ if TYPE_CHECKING:
     from fkexplorer.tui.lines import LineList
     from fkexplorer.tui.world import Explained
 
-_KEYS_OF_LIST = (("Enter", "open"), ("w", "report"), ("e", "other text"), ("Esc", "close"))
-_KEYS = (
-    ("Enter", "open"), ("a", "fixes"), ("t", "trace"), ("o", "rows"), ("y", "copy"), ("Y", "queries"),
-    ("w", "report"), ("r", "again"), ("Esc", "close"),
-)  # fmt: skip
+_KEYS_OF_LIST = (("Enter", "open"), ("e", "other text"), ("Esc", "close"))
+_KEYS = (("a", "fixes"), ("t", "trace"), ("o", "rows"), ("y", "copy"), ("Y", "SQL"), ("w", "report"), ("?", "help"))
 
 
 class FindingScreen(ModalScreen[None]):
@@ -51,7 +47,8 @@ class FindingScreen(ModalScreen[None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "leave", "close", id="finding.close", tooltip="Back to the findings, then close them."),
+        Binding("escape,q", "leave", "close", id="finding.close", tooltip="Close it.", key_display="Esc"),
+        Binding("question_mark,f1", "help", "help", id="finding.help", tooltip="These keys.", key_display="?"),
         Binding("a", "fixes", "fixes", id="finding.fixes", tooltip="The fix under the cursor, or all that there are."),
         Binding("t", "trace", "trace", id="finding.trace", tooltip="Where the key lives."),
         Binding("o", "rows", "rows", id="finding.rows", tooltip="The rows that hold the key, or the orphans."),
@@ -60,8 +57,12 @@ class FindingScreen(ModalScreen[None]):
         Binding("w", "report", "report", id="finding.report", tooltip="Write the incident report."),
         Binding("r", "again", "look again", id="finding.again", tooltip="Ask the database once more."),
         Binding("e", "explain", "explain", id="finding.explain", tooltip="Explain another text."),
-        Binding("right_parenthesis", "step(1)", "next", id="finding.next", tooltip="The next finding."),
-        Binding("left_parenthesis", "step(-1)", "previous", id="finding.previous", tooltip="The one before."),
+        Binding(
+            "right_parenthesis", "step(1)", "next", id="finding.next", tooltip="The next finding.", key_display=")"
+        ),
+        Binding(
+            "left_parenthesis", "step(-1)", "back", id="finding.previous", tooltip="The one before.", key_display="("
+        ),
     ]
     DEFAULT_CSS = """
     FindingScreen { align: center bottom; }
@@ -102,6 +103,11 @@ class FindingScreen(ModalScreen[None]):
         """Wrap for the width; where there is room the Lens stays in sight above."""
         self.set_class(self._main.docked, "-roomy")
         self._show()
+
+    def on_screen_resume(self) -> None:
+        """After a fix the database is asked again."""
+        if self._world.mended and self.explained.known is not None:
+            self.action_again()
 
     def take(self, explained: Explained) -> None:
         """Another text was explained."""
@@ -226,6 +232,9 @@ class FindingScreen(ModalScreen[None]):
         self.looking = False
         self.explained.diagnoses[event.at] = event.diagnosis, event.schema
         self._show()
+        if len(event.diagnosis.placed.candidates if event.diagnosis.placed else ()) > 1:
+            candidates = (at for at, each in enumerate(self._lines) if isinstance(each.about, Candidate))
+            self.query_one(TextLines).move_to(next(candidates, 0))
         self._land()
 
     def on_not_looked(self, event: NotLooked) -> None:
@@ -330,25 +339,10 @@ class FindingScreen(ModalScreen[None]):
             self._tell("Which foreign key it means is not certain: Enter on one of those that it may mean.")
 
     def _fix_pair(self, candidate: Candidate) -> None:
-        """Ask whether the columns of a guess can be compared, then show what can be done about them."""
-        schema = self._world.schema
-        if schema is None or None in (candidate.child, candidate.parent):
+        if candidate.child is None or candidate.parent is None:
             self._tell("One of its tables is not there.")
-            return
-        asking = self._pair(schema, candidate.label)
-        self.app.run_worker(asking, group="explain", exclusive=True, exit_on_error=False, description="pair")
-
-    async def _pair(self, schema: Schema, label: str) -> None:
-        try:
-            edge = await edge_or_pair(self._session.connected(), schema, label)
-        except Trouble as trouble:
-            self.post_message(NotLooked(self._asked, trouble))
         else:
-            self.post_message(PairKnown(schema, edge))
-
-    def on_pair_known(self, event: PairKnown) -> None:
-        """Show what can be done about it."""
-        self._main.show_fixes(event.edge, None, self._diagnosis.suggestions)
+            self._main.fix_pair(candidate.label, self._diagnosis.suggestions)
 
     def action_trace(self) -> None:
         """Where its key lives."""
@@ -400,6 +394,11 @@ class FindingScreen(ModalScreen[None]):
     def action_report(self) -> None:
         """Write the report."""
         self._main.action_report()
+
+    def action_help(self) -> None:
+        """The keys of this screen, before those of the others."""
+        own = [each for each in self.BINDINGS if isinstance(each, Binding)]
+        self.app.push_screen(HelpScreen({}, own, "What was found; Enter opens what the cursor is on"))
 
     def action_explain(self) -> None:
         """Another text."""

@@ -6,7 +6,9 @@ import csv
 from typing import TYPE_CHECKING
 
 from fkexplorer.database.model import Trouble
+from fkexplorer.named import edge_or_pair
 from fkexplorer.schema.names import columns_label, edge_label
+from fkexplorer.tui.explain_said import PairKnown
 from fkexplorer.tui.messages import RowWanted, words_of
 from fkexplorer.tui.rowkeys import RowKeys
 from fkexplorer.tui.theme import painted
@@ -98,6 +100,25 @@ class ExplainKeys(RowKeys):
         if self.world.schema is not None:
             marks = marks_of(about) if about is not None else None
             self.app.push_screen(ChoiceScreen(self.session, self.world, self.world.schema, edge, marks, wishes))
+
+    def fix_pair(self, label: str, wishes: Sequence[Suggestion]) -> None:
+        """The panel of a pair of columns, once the server has said that they can be compared."""
+        asking = self._pair(label, wishes)
+        self.app.run_worker(asking, group="explain", exclusive=True, exit_on_error=False, description="pair")
+
+    async def _pair(self, label: str, wishes: Sequence[Suggestion]) -> None:
+        schema = self.world.schema
+        assert schema is not None
+        try:
+            edge = await edge_or_pair(self.session.connected(), schema, label)
+        except Trouble as trouble:
+            self.say(words_of(trouble), severity="error")
+        else:
+            self.post_message(PairKnown(edge, wishes))
+
+    def on_pair_known(self, event: PairKnown) -> None:
+        """Show what can be done about it."""
+        self.show_fixes(event.edge, None, event.wishes)
 
     def fix_as_suggested(self, edge: Relationship, wish: Suggestion) -> None:
         """The preview of what a diagnosis suggests; the panel, where it leaves open which rule."""

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fkexplorer.database.model import Trouble
-    from fkexplorer.diagnosis.model import Diagnosis, Trace
+    from fkexplorer.diagnosis.model import Diagnosis, Suggestion, Trace
     from fkexplorer.diagnosis.reading.model import Reading
     from fkexplorer.schema.model import Relationship, Schema
 
@@ -48,10 +50,10 @@ class Traced(Message):
 
 @dataclass
 class PairKnown(Message):
-    """The pair of columns that a finding is guessed to mean can be compared."""
+    """The pair of columns that a finding is guessed to mean can be compared; `wishes` is what it suggests."""
 
-    schema: Schema
     edge: Relationship
+    wishes: Sequence[Suggestion]
 
 
 @dataclass

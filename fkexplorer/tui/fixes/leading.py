@@ -53,9 +53,10 @@ def lead_on(app: App[Any], fix: Fix, *, world: World, title: str, wish: Suggesti
         title: what it is, for people.
         wish: what a diagnosis suggests to tell it.
     """
-    # One key alone is what marks are for.
+    # One key alone is what marks are for, and no part of a suggestion that is for all of them.
+    no_key = fix.partial or (wish is not None and wish.scope is not None and not wish.key)
     asked = fields_for(fix.schema, fix.edge, fix.action)
-    fields = [each for each in asked if not (fix.partial and each.option == "key")]
+    fields = [each for each in asked if not (no_key and each.option == "key")]
 
     def preview(values: Mapping[str, str] | None) -> None:
         if values is not None:

@@ -116,7 +116,6 @@ class Explaining:
             self._console.finish()
             raise
         finally:
-            coming.close()
             if watching is not None:
                 watching.cancel()
                 await asyncio.gather(watching, return_exceptions=True)
@@ -245,30 +244,28 @@ class _Incoming:
         self._descriptor = descriptor
         self._ready = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        try:
-            self._loop.add_reader(descriptor, self._ready.set)
-        except PermissionError:
-            self._waits = False  # a file is always ready, and epoll takes none
-        else:
-            self._waits = True
 
     async def chunk(self, seconds: float | None) -> bytes | None:
         """Some bytes; none at the end; None where nothing came within so many seconds."""
-        if not self._waits:
-            await asyncio.sleep(0)
-            return os.read(self._descriptor, CHUNK)
         self._ready.clear()
         try:
-            async with asyncio.timeout(seconds):
-                await self._ready.wait()
-        except TimeoutError:
-            return None
+            self._loop.add_reader(self._descriptor, self._arrived)
+        except PermissionError:
+            await asyncio.sleep(0)  # a file is always ready, and epoll takes none
+        else:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._ready.wait()
+            except TimeoutError:
+                return None
+            finally:
+                self._loop.remove_reader(self._descriptor)
         return os.read(self._descriptor, CHUNK)
 
-    def close(self) -> None:
-        """Watch it no more."""
-        if self._waits:
-            self._loop.remove_reader(self._descriptor)
+    def _arrived(self) -> None:
+        """Note it once: told a second time, when it has been read already, it would lead to a read that waits."""
+        self._loop.remove_reader(self._descriptor)
+        self._ready.set()
 
 
 def _identity(found: Found) -> tuple[object, ...]:

@@ -38,13 +38,18 @@ def environment(**variables: str) -> dict[str, str]:
     return {**kept, "LC_ALL": "C.UTF-8", "COLUMNS": "100", **variables}
 
 
-async def start(*arguments: str, env: Mapping[str, str] | None = None, code: str = "") -> asyncio.subprocess.Process:
+async def start(
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    code: str = "",
+    stdin: int = asyncio.subprocess.DEVNULL,
+) -> asyncio.subprocess.Process:
     """The program in the background; `code` is Python that runs it instead of `-m fkexplorer`."""
     return await asyncio.create_subprocess_exec(
         sys.executable,
         *(["-c", code] if code else ["-m", "fkexplorer"]),
         *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=stdin,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=dict(env) if env is not None else environment(),
@@ -52,10 +57,10 @@ async def start(*arguments: str, env: Mapping[str, str] | None = None, code: str
     )
 
 
-async def finish(process: asyncio.subprocess.Process) -> Done:
-    """Wait for its end, half a minute at most."""
+async def finish(process: asyncio.subprocess.Process, text: str | None = None) -> Done:
+    """Wait for its end, half a minute at most; the text goes to its stdin, which is a pipe then."""
     try:
-        out, err = await asyncio.wait_for(process.communicate(), 30)
+        out, err = await asyncio.wait_for(process.communicate(None if text is None else text.encode()), 30)
     except TimeoutError:
         process.kill()
         raise

@@ -14,6 +14,7 @@ from fkexplorer.database.errors import Kind, translate
 from fkexplorer.database.model import Trouble
 from fkexplorer.database.postgresql.pairs import read_pair
 from fkexplorer.diagnosis.asking import clock
+from fkexplorer.diagnosis.cannot import cannot
 from fkexplorer.diagnosis.case import Case
 from fkexplorer.diagnosis.causes import causes
 from fkexplorer.diagnosis.gap import gap
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fkexplorer.database.connection import Database
-    from fkexplorer.diagnosis.model import Evidence, Gap, Side, Suggestion, Totals
+    from fkexplorer.diagnosis.model import Evidence, Gap, Side, Suggestion, Totals, Trace
     from fkexplorer.diagnosis.reading.model import Found
     from fkexplorer.schema.graph import Graph
     from fkexplorer.schema.model import Relationship, Schema
@@ -94,38 +95,44 @@ async def diagnose(
         async with asyncio.TaskGroup() as together:
             key = together.create_task(looks.look("the key", presence(case), Part()))
             others = together.create_task(looks.look("the row's other keys", siblings(case), Part()))
+            definition = together.create_task(looks.look("the definition", cannot(case), Part()))
             near = together.create_task(looks.look("near misses", near_misses(case), Part()))
             counted = together.create_task(looks.look("the totals", totals(case, involved(case)), ()))
             traced = together.create_task(looks.look("where the key lives", trace_case(case), None))
+            hole = together.create_task(looks.look("the gap", _gap(case, traced), None))
     except* Trouble as lost:
         raise _first(lost) from None
     trace = traced.result()
-    hole = await looks.look("the gap", gap(case, trace), None)
-    why = await looks.look("the causes", causes(case, counted.result(), trace, hole), Part())
-    parts = [key.result(), others.result(), near.result(), why]
+    why = await looks.look("the causes", causes(case, counted.result(), trace, hole.result()), Part())
+    parts = [key.result(), others.result(), definition.result(), near.result(), why]
     findings = _heaviest((*placed.evidence, *(each for part in parts for each in part.findings)))
     ruled_out = _heaviest(each for part in parts for each in part.ruled_out)
-    live = _live(parts[:1], findings)
+    live = _live([definition.result(), key.result()], findings)
     suggestions = [
         *(each for part in parts for each in part.suggestions),
-        *mend(case, findings, counted.result(), trace, hole, live=live),
+        *mend(case, findings, counted.result(), trace, hole.result(), live=live),
     ]
     return Diagnosis(
         found=found,
         placed=placed,
         live=live,
-        side=_side([parts[2], parts[0]]),
+        side=_side([definition.result(), near.result(), key.result()]),
         findings=findings,
         ruled_out=ruled_out,
         suggestions=tuple(sorted(_distinct(suggestions), key=lambda each: -each.weight)),
         totals=counted.result(),
         trace=trace,
-        gap=hole,
-        verification=_verification(case, parts[:2], counted.result(), hole),
+        gap=hole.result(),
+        verification=_verification(case, parts[:3], counted.result(), hole.result()),
         at=at,
         seconds=time.perf_counter() - began,
         problem=looks.problem,
     )
+
+
+async def _gap(case: Case, traced: asyncio.Task[Trace | None]) -> Gap | None:
+    """The gap, once it is known where the key lives."""
+    return await gap(case, await traced)
 
 
 class _Looks:

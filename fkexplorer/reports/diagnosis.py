@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import shlex
 from datetime import UTC
 from typing import TYPE_CHECKING
 
@@ -9,6 +12,7 @@ from fkexplorer.diagnosis.reading.model import ErrorKind, Topic
 from fkexplorer.reports.pages import MASK
 from fkexplorer.reports.sentence import columns_of, state_words
 from fkexplorer.reports.values import duration, exact, number
+from fkexplorer.schema.actions import FixAction
 from fkexplorer.schema.names import edge_label, qualified, quote, table_label
 from fkexplorer.schema.secrets import is_secret
 
@@ -222,17 +226,20 @@ def span(seconds: float) -> str:
 
 
 def suggestion_command(suggestion: Suggestion, diagnosis: Diagnosis, schema: Schema) -> str:
-    """The `fkexplorer plan` of an action, as far as it is known; empty for advice, and where the edge is not known."""
+    """The `fkexplorer plan` of an action, for a shell, as far as it is known; empty for advice, and where the edge is not known."""
     edge = schema.edges.get(suggestion.edge) if suggestion.edge is not None else edge_of(diagnosis, schema)
     if suggestion.action is None or edge is None:
         return ""
-    words = ["fkexplorer plan", edge_label(schema, edge), suggestion.action.value]
-    words += ["--from", table_label(schema.tables[suggestion.source])] if suggestion.source is not None else []
-    words += (
-        ["--scope", suggestion.scope.value] if suggestion.scope is not None and suggestion.source is not None else []
-    )
-    if suggestion.key and suggestion.action.value in {"insert-parents", "backfill"}:
+    words = ["fkexplorer", "plan", edge_label(schema, edge), suggestion.action.value]
+    if suggestion.source is not None:
+        words += ["--from", table_label(schema.tables[suggestion.source])]
+        words += ["--scope", suggestion.scope.value] if suggestion.scope is not None else []
+    if suggestion.key and suggestion.action in {FixAction.INSERT_PARENTS, FixAction.BACKFILL}:
+        line = io.StringIO()
         names = [pair.parent.name for pair in edge.pairs]
-        words += ["--key", ",".join(each or "" for each in masked(names, suggestion.key))]
+        values = masked(names, suggestion.key)
+        if len(values) > 1:
+            csv.writer(line, lineterminator="").writerow(values)
+        words += ["--key", line.getvalue() or values[0] or ""]
     words += ["--rule", suggestion.rule] if suggestion.rule else []
-    return " ".join(words)
+    return shlex.join(words)

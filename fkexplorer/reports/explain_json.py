@@ -108,7 +108,7 @@ def _error(diagnosis: Diagnosis, schema: Schema | None) -> dict[str, Any]:
         "ruled_out": [_evidence(each, schema) for each in diagnosis.ruled_out],
         "suggestions": [_suggestion(each, diagnosis, schema) for each in diagnosis.suggestions] if schema else [],
         "totals": [_totals(each, schema) for each in diagnosis.totals],
-        "trace": trace_document(diagnosis.trace, schema) if diagnosis.trace and schema else None,
+        "trace": _trace(diagnosis, schema) if schema else None,
         "gap": _gap(diagnosis.gap, schema) if diagnosis.gap and schema else None,
         "verification": [{"query": query, "result": result} for query, result in diagnosis.verification],
         "as_of": moment(diagnosis.at) if diagnosis.at else None,
@@ -189,6 +189,15 @@ def _totals(totals: Totals, schema: Schema | None) -> dict[str, Any]:
         "as_of": moment(totals.at),
         "problem": totals.problem or None,
     }
+
+
+def _trace(diagnosis: Diagnosis, schema: Schema) -> dict[str, Any] | None:
+    trace = diagnosis.trace
+    if trace is None:
+        return None
+    edge = edge_of(diagnosis, schema)
+    names = [pair.parent.name for pair in edge.pairs] if edge else diagnosis.found.error.columns or ()
+    return {**trace_document(trace, schema), "value": masked(names, trace.value)}
 
 
 def _gap(gap: Gap, schema: Schema) -> dict[str, Any]:

@@ -144,7 +144,7 @@ class _Report:
     def _summary(self) -> Iterator[str]:
         diagnosis, error = self._diagnosis, self._diagnosis.found.error
         key = key_words(error)
-        yield f"{_sentence(kind_words(error) + (f': {key}' if key else ''))}"
+        yield _plain(_sentence(kind_words(error) + (f": {key}" if key else "")))
         yield ""
         edge = edge_of(diagnosis, self._schema)
         if edge is not None and self._schema is not None:

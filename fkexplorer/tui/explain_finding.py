@@ -163,7 +163,7 @@ class FindingScreen(ModalScreen[None]):
                 # Only lines of SQL are longer than that.
                 self._lines += [ExplainLine(line, each.about) for line in wrapped([each.line], self._cells + 1)]
             lines.content = [each.line for each in self._lines]
-        self.query_one(Vertical).border_title = Content(heading)
+        self.query_one(Vertical).border_title = Content(fit(heading, self._cells - 4, ascii=ascii_only, pad=False))
         lines.move_to(lines.cursor)
         lines.refresh()
         style = "unknown" if self._said and not self.looking else "dim"

@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from fkexplorer.database.model import Trouble
 from fkexplorer.reports.style import Span
 from fkexplorer.reports.trace import TraceLine, trace_lines, trace_text
-from fkexplorer.reports.values import inert
+from fkexplorer.reports.values import fit, inert
 from fkexplorer.schema.names import columns_label
 from fkexplorer.tui.dialogs import TextLines
 from fkexplorer.tui.explain_said import NotLooked, Traced
@@ -71,11 +71,8 @@ class TraceScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """What was found above the keys."""
-        ascii_only = painted(self.app).ascii_only
-        self.set_class(ascii_only, "-ascii")
-        with Vertical() as box:
-            label = inert(columns_label(self._table, self._columns), ascii=ascii_only)
-            box.border_title = Content(f"where the key of {label} lives")
+        self.set_class(painted(self.app).ascii_only, "-ascii")
+        with Vertical():
             yield TextLines()
             yield Panel(id="trace-state")
             yield Panel(id="trace-keys")
@@ -91,6 +88,8 @@ class TraceScreen(ModalScreen[None]):
     def _show(self) -> None:
         lines, ascii_only = self.query_one(TextLines), painted(self.app).ascii_only
         cells = max(20, lines.size.width - 2)
+        title = f"where {columns_label(self._table, self._columns)} lives"
+        self.query_one(Vertical).border_title = Content(fit(title, cells - 4, ascii=ascii_only, pad=False))
         if self.trace is not None:
             self._lines = trace_lines(self.trace, cells=cells, ascii=ascii_only)
             lines.content = [(Span(" "), *each.line) for each in self._lines]

@@ -233,13 +233,18 @@ class DeedScreen(ModalScreen[None]):
             return
 
         async def saving() -> None:
-            self.post_message(Saved(str(await self.deed.save())))
+            try:
+                path = await self.deed.save()
+            except Trouble as trouble:
+                self.post_message(Saved(words_of(trouble)))
+            else:
+                self.post_message(Saved(f"Saved: {path}. It is run by psql -X -f FILE."))
 
-        self._read(saving, stands=True)
+        self.app.run_worker(saving(), group="look", exit_on_error=False, description="save")
 
     def on_saved(self, event: Saved) -> None:
-        """Say where."""
-        self._told(f"Saved: {event.path}. It is run by psql -X -f FILE.")
+        """Say so: whatever goes on by now goes on."""
+        self._told(event.words)
 
     def action_agree(self) -> None:
         """To what the triggers may change."""
@@ -306,12 +311,14 @@ class DeedScreen(ModalScreen[None]):
         def told(advance: Advance) -> None:
             self.post_message(Advanced(advance))
 
+        journal = open_journal()
         try:
-            outcome = await self.deed.do(open_journal(), told, self._stop)
+            outcome = await self.deed.do(journal, told, self._stop)
         except Trouble as trouble:
             self.post_message(Failed(trouble))
         else:
-            self.post_message(Finished(outcome))
+            entry = journal.entry(outcome.entry)
+            self.post_message(Finished(outcome, entry.touched if entry else ()))
 
     def on_advanced(self, event: Advanced) -> None:
         """Say how far it is."""
@@ -326,7 +333,7 @@ class DeedScreen(ModalScreen[None]):
         self.phase, self.outcome = Phase.ENDED, event.outcome
         self._world.mended = True
         schema = self._world.schema or self.deed.schema
-        self._said = outcome_lines(schema, event.outcome, ascii=painted(self.app).ascii_only)
+        self._said = outcome_lines(schema, event.outcome, event.touched, ascii=painted(self.app).ascii_only)
         self._show()
         if (edge := self.deed.edge) is not None and self._world.edge(edge.oid) is not None:
             self.app.post_message(CountWanted((edge.oid,)))

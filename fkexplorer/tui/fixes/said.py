@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fkexplorer.database.model import Trouble
-    from fkexplorer.fixes.entries import Entry
+    from fkexplorer.fixes.entries import Entry, Touched
     from fkexplorer.fixes.finding import Found
     from fkexplorer.fixes.model import Advance, Choice, Outcome
     from fkexplorer.schema.model import Relationship
@@ -56,9 +56,9 @@ class Seen(Message):
 
 @dataclass
 class Saved(Message):
-    """A script was saved."""
+    """A script was saved, and where; or why it was not."""
 
-    path: str
+    words: str
 
 
 @dataclass
@@ -78,6 +78,7 @@ class Advanced(Message):
 
 @dataclass
 class Finished(Message):
-    """It ended."""
+    """It ended; `touched` is what was committed, as the journal has it."""
 
     outcome: Outcome
+    touched: Sequence[Touched] = ()

@@ -63,7 +63,9 @@ class Typed(Input):
         keys = self._keys
         if not keys or keys[0] < self._asked + A_LOOK or len(keys) <= len(self.value):
             return False
-        return keys[-1] - keys[0] >= A_KEY * (len(keys) - 1)
+        # Where the terminal tells no paste from keys, the Enter after it is pressed by hand: it makes no text slow.
+        text = keys[:-1] or keys
+        return keys[-1] - keys[0] >= A_KEY * (len(keys) - 1) and text[-1] - text[0] >= A_KEY * (len(text) - 1)
 
 
 class TypeScreen(ModalScreen["str | None"]):

@@ -16,7 +16,7 @@ from fkexplorer.schema.actions import FixAction
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = ("check", "show", "rows", "explain", "report", "trace", "plan", "journal", "undo")
+COMMANDS = ("check", "show", "rows", "explain", "report", "trace", "impact", "plan", "journal", "undo")
 RULES = ("cascade", "set-null", "set-default", "restrict", "no-action")
 
 _ABOUT = """\
@@ -40,6 +40,10 @@ it with what they gave, prevention. There is nothing in it that was not found; w
 _TRACE = """\
 Print everywhere that a key lives: in every column that foreign keys tie to it, and in every unique key and foreign key
 that could hold the same value, each with some of the rows. What is not searched is listed with the reason."""
+
+_IMPACT = """\
+Print what deleting rows would do by foreign keys, without doing it: which rows of which tables would go or change, what
+would refuse it, also far below, and where an index is missing that would make it slow."""
 
 _PLAN = """\
 Print the guarded SQL script of a fix, to be read and then run with: psql -X -f FILE
@@ -68,6 +72,8 @@ commands (each has --help):
                  the same as an incident report in Markdown
   trace TABLE.COLUMN VALUE
                  everywhere that a key lives
+  impact TABLE KEY
+                 what deleting that row would do, by table, without doing it
   plan EDGE ACTION
                  the guarded SQL script of a fix, to be run by hand
   journal        the fixes that were done from this machine
@@ -193,7 +199,13 @@ def _causes() -> dict[str, argparse.ArgumentParser]:
     trace.add_argument("--format", choices=["text", "json"], default="text", help="what to print (text)")
     trace.add_argument("--ascii", action="store_true", help="draw with ASCII only")
     _add_max_bytes(trace, "do not search a table without an index for it that is larger, as 500M or 2G (1G)")
-    return {"explain": explain, "report": report, "trace": trace}
+    impact = _parser("impact", _IMPACT)
+    impact.add_argument("table", metavar="TABLE", help="schema.table, or table where that is unambiguous")
+    impact.add_argument("keys", metavar="KEY", nargs="+", help="of one row each; of several columns a line of CSV")
+    impact.add_argument("--format", choices=["text", "json"], default="text", help="what to print (text)")
+    impact.add_argument("--ascii", action="store_true", help="draw with ASCII only")
+    _add_max_bytes(impact, "do not read a table without an index for it that is larger, as 500M or 2G (1G)")
+    return {"explain": explain, "report": report, "trace": trace, "impact": impact}
 
 
 def _fixes() -> dict[str, argparse.ArgumentParser]:

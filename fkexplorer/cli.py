@@ -301,16 +301,8 @@ def _body(
     """What a command does with a connected database."""
     if command in ("check", "show", "rows"):
         return _reading(command, options, console)
-    if command in ("explain", "report"):
-        from fkexplorer import explaining  # noqa: PLC0415
-
-        read, told = _explain_options(options), explaining.explain if command == "explain" else explaining.report
-        return lambda database: told(database, console, read)
-    if command == "trace":
-        from fkexplorer import tracing  # noqa: PLC0415
-
-        sought = tracing.TraceOptions(options.columns, options.value, options.format, options.max_bytes)
-        return lambda database: tracing.trace(database, console, sought)
+    if command in ("explain", "report", "trace", "impact"):
+        return _causes(command, options, console)
     if command == "plan":
         from fkexplorer import planning  # noqa: PLC0415
 
@@ -322,6 +314,24 @@ def _body(
         return fixing.resolve_journal
     request = fixing.UndoRequest(options.entry, options.ticket, options.approver, allow_writes=options.allow_writes)
     return lambda database: fixing.take_back(database, console, settings, request)
+
+
+def _causes(command: str, options: argparse.Namespace, console: Console) -> Callable[[Database], Awaitable[int]]:
+    """The same for the commands about causes."""
+    if command == "trace":
+        from fkexplorer import tracing  # noqa: PLC0415
+
+        sought = tracing.TraceOptions(options.columns, options.value, options.format, options.max_bytes)
+        return lambda database: tracing.trace(database, console, sought)
+    if command == "impact":
+        from fkexplorer import impacting  # noqa: PLC0415
+
+        doomed = impacting.ImpactOptions(options.table, tuple(options.keys), options.format, options.max_bytes)
+        return lambda database: impacting.impact(database, console, doomed)
+    from fkexplorer import explaining  # noqa: PLC0415
+
+    read, told = _explain_options(options), explaining.explain if command == "explain" else explaining.report
+    return lambda database: told(database, console, read)
 
 
 def _reading(command: str, options: argparse.Namespace, console: Console) -> Callable[[Database], Awaitable[int]]:

@@ -93,9 +93,9 @@ async def report(database: Database, console: Console, options: ExplainOptions) 
     Raises:
         Trouble: as `explain` does.
     """
-    from fkexplorer.diagnosis.asking import clock  # noqa: PLC0415 - without a database these are not needed
-    from fkexplorer.fixes.journal import who  # noqa: PLC0415
-    from fkexplorer.fixing import open_journal  # noqa: PLC0415
+    from fkexplorer.crash import state_folder  # noqa: PLC0415 - without a database these are not needed
+    from fkexplorer.diagnosis.asking import clock  # noqa: PLC0415
+    from fkexplorer.fixes.journal import Journal, who  # noqa: PLC0415
     from fkexplorer.following import Explaining  # noqa: PLC0415
     from fkexplorer.reports.incident import incident_markdown  # noqa: PLC0415
 
@@ -112,7 +112,7 @@ async def report(database: Database, console: Console, options: ExplainOptions) 
             database.facts,
             now=await clock(database),
             prepared_by=who()["person"],
-            entries=open_journal().entries(),
+            entries=Journal(state_folder(os.environ)).entries(),
         )
         console.lines(lines)
     console.say(summary(diagnoses) if diagnoses else no_error(reading))

@@ -226,7 +226,7 @@ def span(seconds: float) -> str:
 
 
 def suggestion_command(suggestion: Suggestion, diagnosis: Diagnosis, schema: Schema) -> str:
-    """The `fkexplorer plan` of an action, for a shell, as far as it is known; empty for advice, and where the edge is not known."""
+    """The `fkexplorer plan` of an action, for a shell; empty for advice, and where the edge is not known."""
     edge = schema.edges.get(suggestion.edge) if suggestion.edge is not None else edge_of(diagnosis, schema)
     if suggestion.action is None or edge is None:
         return ""

@@ -15,7 +15,7 @@ from fkexplorer.schema.names import edge_label, table_label
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from fkexplorer.fixes.entries import UndoPreview
+    from fkexplorer.fixes.entries import Touched, UndoPreview
     from fkexplorer.fixes.model import Blocker, Effect, Outcome, Preview, Trigger
     from fkexplorer.orphans.model import Count, Page
     from fkexplorer.reports.style import Line
@@ -72,11 +72,15 @@ def _rows(say: _Lines, schema: Schema, preview: Preview) -> None:
     say.heading("rows" + (", as a dry run counted them" if preview.dry else ""))
     for effect in preview.effects:
         say.line(_effect(schema, preview, effect))
+    for step in preview.plan.steps:
+        if isinstance(step, DataStep) and step.change.into:
+            say.line(f"{step.change.into}: {exact(preview.rows)} inserted, in a table that it makes")
     if preview.rows < preview.found:
         kept = f"{exact(preview.found - preview.rows)} of {number(preview.found, 'row')}"
         say.line(f"triggers keep {kept} from it" + (": nothing would change" if preview.cancelled else ""), "unknown")
     if preview.lost:
-        say.line(f"{number(preview.lost, 'row')} stay out, kept by {', '.join(preview.lost_to)}", "unknown")
+        stay = "stays" if preview.lost == 1 else "stay"
+        say.line(f"{number(preview.lost, 'row')} {stay} out, kept by {', '.join(preview.lost_to)}", "unknown")
 
 
 def _parent_lock(step: DataStep) -> str:
@@ -103,8 +107,18 @@ def undo_lines(preview: UndoPreview, *, ascii: bool = False) -> list[Line]:
     return say.lines
 
 
-def outcome_lines(schema: Schema, outcome: Outcome, *, ascii: bool = False) -> list[Line]:
-    """How a run ended: before and after side by side, what was committed, where its backup is."""
+def outcome_lines(
+    schema: Schema, outcome: Outcome, touched: Iterable[Touched] = (), *, ascii: bool = False
+) -> list[Line]:
+    """How a run ended: before and after side by side, what was committed, where its backup is.
+
+    Args:
+        schema: as it was read before the run.
+        outcome: the end.
+        touched: what was committed by the names of the tables, as the journal has it: it knows those that the run made.
+            Empty where the journal could not be written.
+        ascii: whether ASCII alone can be shown.
+    """
     say = _Lines(ascii=ascii)
     style = {Ending.DONE: "title", Ending.REMAINING: "unknown"}.get(outcome.ending, "severe")
     say.line(f"{outcome.ending.value}: {outcome.words}" if outcome.ending.value not in outcome.words else outcome.words)
@@ -116,8 +130,9 @@ def outcome_lines(schema: Schema, outcome: Outcome, *, ascii: bool = False) -> l
         say.line(f"gap      {' -> '.join(gaps)}")
     if outcome.effects:
         say.heading("committed")
-        for effect in outcome.effects:
-            say.line(f"{_table(schema, effect.table)}: {_verbs(effect)}")
+        by_oid = (f"{_table(schema, effect.table)}: {_verbs(effect)}" for effect in outcome.effects)
+        for text in touched_lines(touched) or by_oid:
+            say.line(text)
     if outcome.may_validate:
         say.line("No orphan is left: v validates the constraint.", "key")
     say.heading("journal")

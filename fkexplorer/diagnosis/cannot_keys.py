@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fkexplorer.diagnosis.asking import Look, ask
-from fkexplorer.diagnosis.cannot_sides import of_catalogue
+from fkexplorer.diagnosis.cannot_sides import ambiguous, of_catalogue
 from fkexplorer.diagnosis.keyed import key_text
 from fkexplorer.diagnosis.model import Evidence, Part, Suggestion
+from fkexplorer.diagnosis.named_there import Told
 from fkexplorer.diagnosis.reading.model import Topic
 from fkexplorer.fixes import sql
 from fkexplorer.schema.model import TableKind
@@ -36,7 +37,8 @@ async def keys(case: Case, sides: Sides) -> Part:
     """
     parent, columns = sides.parent, sides.parent_columns
     if parent is None:
-        return Part()
+        several = ambiguous(case, Told.of(case.error).parent)
+        return Part((several,) if several else ())
     if case.error.topic is Topic.NO_PRIMARY_KEY:
         return _primary(case, parent)
     if not columns:

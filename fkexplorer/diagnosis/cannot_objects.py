@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from fkexplorer.database.errors import trouble_of
-from fkexplorer.diagnosis.cannot_sides import of_catalogue, tables_named
+from fkexplorer.diagnosis.cannot_sides import ambiguous, of_catalogue, tables_named
 from fkexplorer.diagnosis.model import Evidence, Part, Suggestion
 from fkexplorer.diagnosis.named_there import Told, look
 from fkexplorer.diagnosis.reading.model import Topic
@@ -55,8 +55,8 @@ async def relation(case: Case) -> Part:
     )
     if not found:
         text = (
-            f"{name.text} is not here: create it first, or make the constraint by an ALTER TABLE once both tables are"
-            " there."
+            f"A table has to be there before another one refers to it: create {name.text} first, or add the constraint"
+            " once both are there."
         )
         evidence = Evidence("order_of_creation", text, seen.at, "pg_class", query, "0 tables", weight=90)
         return Part((evidence,), suggestions=_after_both(case), live=True)
@@ -217,11 +217,9 @@ def dependent(case: Case) -> Part:
         tables = [case.schema.parent_of(case.edge)]
     if not tables:
         return Part()
-    if len(tables) > 1:
-        listed = ", ".join(table_label(each) for each in tables[:_SHOWN])
-        text = f"The text may mean one of {len(tables)} tables: {listed}."
-        return Part((of_catalogue(case, "table_ambiguous", text, weight=80),))
-    [table] = tables
+    if len(tables) > 1 and (several := ambiguous(case, told.parent)):
+        return Part((several,))
+    table = tables[0]
     truncates = case.error.topic is Topic.TRUNCATE_REFERENCED
     edges = [
         each

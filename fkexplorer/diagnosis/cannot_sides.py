@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from fkexplorer.schema.model import Column, Table
 
 
+_SHOWN = 5
+"""Tables that are named in one sentence."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sides:
     """Both sides; None, or no columns, where they are not known or not there."""
@@ -100,6 +104,16 @@ def columns_named(table: Table | None, names: Sequence[str] | None) -> tuple[Col
         next((each for each in table.columns if each.name == name), None) or find_column(table, name) for name in names
     ]
     return tuple(column for column in found if column is not None) if all(found) else ()
+
+
+def ambiguous(case: Case, name: Name | None) -> Evidence | None:
+    """That a name of the text means several tables; None where it does not."""
+    found = tables_named(case, name)
+    if len(found) < 2:
+        return None
+    listed = ", ".join(table_label(each) for each in found[:_SHOWN])
+    text = f"The text may mean one of {len(found)} tables: {listed}."
+    return of_catalogue(case, "table_ambiguous", text, result=f"{len(found)} tables", weight=80)
 
 
 def of_catalogue(case: Case, code: str, text: str, *, result: str = "", weight: int = 90, query: str = "") -> Evidence:

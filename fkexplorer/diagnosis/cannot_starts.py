@@ -11,7 +11,7 @@ import psycopg
 from fkexplorer.database.errors import trouble_of
 from fkexplorer.diagnosis.cannot_sides import sides_of, table_named
 from fkexplorer.diagnosis.model import Evidence, Part, Suggestion
-from fkexplorer.diagnosis.named_there import Told, look
+from fkexplorer.diagnosis.named_there import Told, clipped, look
 from fkexplorer.fixes import sql
 from fkexplorer.schema.names import qualified, quote, table_label
 
@@ -26,6 +26,10 @@ _LOCK = "SELECT pg_advisory_xact_lock(hashtext('migrations'));"
 _NOT_ATOMIC = (
     "IF NOT EXISTS looks first and creates then, so that two starts at once both find nothing, and the slower one fails"
 )
+_TYPES = """
+SELECT n.nspname, t.typname FROM pg_catalog.pg_type AS t JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
+WHERE t.typname IN ({names}) AND n.nspname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1, 2
+""".strip()
 _RIGHTS = """
 SELECT extract(epoch FROM clock_timestamp())::float8 AS at, c.oid::int8 AS oid,
  pg_get_userbyid(c.relowner)::text AS owner, quote_ident(n.nspname) AS schema,
@@ -56,7 +60,8 @@ async def exists_already(case: Case) -> Part:
     if of_catalogue_index:
         text = f"{error.constraint} is the catalogue's own: two sessions made the same name at one time. {text}"
     starts = Evidence("two_starts", text, seen.at, "the error", weight=90)
-    there = _there(case, told, seen, constraint=bool(error.constraint) and not of_catalogue_index)
+    of_constraint = bool(error.constraint) and not of_catalogue_index
+    there = _constraint_there(case, told, seen) if of_constraint else await _name_there(case, told, seen)
     advice = Suggestion(
         "Let one process at a time change the schema: take an advisory lock first in the transaction of the migration,"
         " or run migrations apart from the start of the service.",
@@ -66,43 +71,49 @@ async def exists_already(case: Case) -> Part:
     return Part((starts, there), (), (advice,), live=False)
 
 
-def _there(case: Case, told: Told, seen: Seen, *, constraint: bool) -> Evidence:
-    """Whether what was to be made is there now; a constraint is one of its own table alone."""
-    if constraint and told.constraint is not None:
-        tables = [each.name for each in seen.tables(told.child)] if told.child else []
-        owns = [*seen.constraints, *seen.others]
-        own = [each for each in owns if not tables or each.relation in tables]
-        query = (
-            "SELECT conrelid::regclass, conname, pg_catalog.pg_get_constraintdef(oid) FROM pg_catalog.pg_constraint"
-            f" WHERE conname = {sql.literal(told.constraint.forms[0])};"
-        )
-        if own:
-            edge = case.schema.edges.get(own[0].root)
-            what = qualified(own[0].schema, own[0].relation, own[0].name)
-            of = ""
-            if edge is not None:
-                columns = ", ".join(quote(pair.child.name) for pair in edge.pairs)
-                of = f", from ({columns}) to {table_label(case.schema.parent_of(edge))}"
-            text = f"{what} is there{of}: what was to be made is not missing."
-            return Evidence("exists_now", text, seen.at, "pg_constraint", query, f"{len(own)} there", weight=100)
-        elsewhere = f"; the one on {qualified(owns[0].schema, owns[0].relation)} is another" if owns else ""
-        text = f"There is no constraint {quote(told.constraint.forms[-1])} on that table now{elsewhere}."
-        return Evidence("exists_no_more", text, seen.at, "pg_constraint", query, "0 there", weight=100)
-    found = seen.tables(told.child) if told.child else []
+def _constraint_there(case: Case, told: Told, seen: Seen) -> Evidence:
+    """Whether the constraint that was to be made is there now: one of its own table, and no other of its name."""
+    name = told.constraint.forms[-1] if told.constraint else ""
+    tables = [each.name for each in seen.tables(told.child)] if told.child else []
+    owns = [*seen.constraints, *seen.others]
+    own = [each for each in owns if not tables or each.relation in tables]
+    query = (
+        "SELECT conrelid::regclass, conname, pg_catalog.pg_get_constraintdef(oid) FROM pg_catalog.pg_constraint"
+        f" WHERE conname = {sql.literal(name)};"
+    )
+    if own:
+        edge = case.schema.edges.get(own[0].root)
+        what = qualified(own[0].schema, own[0].relation, own[0].name)
+        of = ""
+        if edge is not None:
+            columns = ", ".join(quote(pair.child.name) for pair in edge.pairs)
+            of = f", from ({columns}) to {table_label(case.schema.parent_of(edge))}"
+        text = f"{what} is there{of}: what was to be made is not missing."
+        return Evidence("exists_now", text, seen.at, "pg_constraint", query, f"{len(own)} there", weight=100)
+    elsewhere = f"; the one on {qualified(owns[0].schema, owns[0].relation)} is another" if owns else ""
+    text = f"There is no constraint {quote(name)} on that table now{elsewhere}."
+    return Evidence("exists_no_more", text, seen.at, "pg_constraint", query, "0 there", weight=100)
+
+
+async def _name_there(case: Case, told: Told, seen: Seen) -> Evidence:
+    """Whether the table or the type that was to be made is there now; the error calls both by their name alone."""
     if told.child is None:
         text = "What it was is not in the text."
         return Evidence("exists_not_told", text, seen.at, "the text", weight=60)
-    query = (
-        f"SELECT oid::regclass, relkind FROM pg_catalog.pg_class WHERE relname = {sql.literal(told.child.forms[-1])};"
-    )
-    if found:
-        listed = ", ".join(qualified(each.schema, each.name) for each in found[:3])
+    # Each table has a type of its name.
+    query = _TYPES.format(names=", ".join(f"{sql.literal(clipped(each))}::name" for each in told.child.forms))
+    try:
+        [rows] = await case.database.glance(query)
+    except psycopg.Error as error:
+        raise trouble_of(error) from error
+    if rows:
+        listed = ", ".join(qualified(*row) for row in rows[:3])
         text = f"{listed} is there: what was to be made is not missing."
-        return Evidence("exists_now", text, seen.at, "pg_class", query, f"{len(found)} there", weight=100)
+        return Evidence("exists_now", text, seen.at, "pg_type", f"{query};", f"{len(rows)} there", weight=100)
     text = (
         f"There is no {quote(told.child.forms[-1])} now: the other start was taken back, or it is in another database."
     )
-    return Evidence("exists_no_more", text, seen.at, "pg_class", query, "0 there", weight=100)
+    return Evidence("exists_no_more", text, seen.at, "pg_type", f"{query};", "0 there", weight=100)
 
 
 async def permission(case: Case) -> Part:

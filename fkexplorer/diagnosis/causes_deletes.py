@@ -50,7 +50,7 @@ def deleted(case: Case, server: Server, parent: Table, known: Known) -> Part:
         )
         found = [Evidence("parent_deleted", text, at, label, query, counted.result, weight=88)]
     elif counted.none_since_the_error:
-        text = f"No row of {label} was deleted between the beginning of the statistics and now. {counted.text}"
+        text = f"No delete in {label} was in the way of the insert. {counted.text}"
         ruled_out = Evidence("concurrent_delete", text, at, "pg_stat_all_tables", query, counted.result, weight=45)
         return Part(ruled_out=(ruled_out,))
     else:
@@ -91,27 +91,42 @@ class _Counted:
 
 def _counted(case: Case, server: Server, parent: Table) -> _Counted:
     label = table_label(parent)
-    watched = case.deletes.get(parent.oid) if case.deletes is not None and case.since is not None else None
-    said = server.deletes
-    if watched and case.since is not None:
-        text = f"{_rows(watched)} of {label} {_were(watched)} deleted since {case.since:%H:%M:%S} UTC."
-        return _Counted(text, f"{watched:,} deleted", watched, watched)
+    said, since = server.deletes, case.since
+    watched = _watched(case, parent)
+    if watched is not None and since is not None:
+        if watched:
+            text = f"{_rows(watched)} of {label} {_were(watched)} deleted since {since:%H:%M:%S} UTC."
+        else:
+            text = f"No row of {label} was deleted since {since:%H:%M:%S} UTC; TRUNCATE is not counted."
+        none = watched == 0 and _came_after(case, since.timestamp())
+        if watched or none:
+            return _Counted(text, f"{watched:,} deleted", watched, watched, none_since_the_error=none)
     standby = not isinstance(server.standby, psycopg.Error) and server.standby["standby"]
     if isinstance(said, psycopg.Error) or standby or not said["counts"] or said["deleted"] is None:
         why = "a standby counts no deletes" if standby else "the server does not count them (track_counts)"
         return _Counted(f"How many are deleted there is not known: {why}.", "not known", watched, None)
     number, began = said["deleted"], said["since"]
-    since = "since its statistics began (when that was is not known)"
+    begin = "since its statistics began (when that was is not known)"
     if began is not None:
-        since = f"since its statistics began ({datetime.fromtimestamp(began, UTC):%Y-%m-%d %H:%M:%S} UTC)"
+        begin = f"since its statistics began ({datetime.fromtimestamp(began, UTC):%Y-%m-%d %H:%M:%S} UTC)"
     result = f"{number:,} deleted"
     if number:
-        return _Counted(f"{_rows(number)} of {label} {_were(number)} deleted {since}.", result, watched, number)
-    text = f"The server has counted no delete there {since}; TRUNCATE is not counted."
+        return _Counted(f"{_rows(number)} of {label} {_were(number)} deleted {begin}.", result, watched, number)
+    text = f"The server has counted no delete there {begin}; TRUNCATE is not counted."
+    later = began is not None and _came_after(case, began)
+    return _Counted(text, result, watched, 0, none_since_the_error=later)
+
+
+def _watched(case: Case, parent: Table) -> int | None:
+    """Rows that were deleted since the app began; None where it did not watch."""
+    return case.deletes.get(parent.oid) if case.deletes is not None and case.since is not None else None
+
+
+def _came_after(case: Case, seconds: float) -> bool:
+    """Whether the first error is known to be later than that moment, in seconds since 1970."""
     first = case.found.first
     # A log without a zone tells no moment.
-    later = began is not None and first is not None and first.tzinfo is not None and first.timestamp() > began
-    return _Counted(text, result, watched, 0, none_since_the_error=later)
+    return first is not None and first.tzinfo is not None and first.timestamp() > seconds
 
 
 def _times(case: Case, server: Server, parent: Table) -> Evidence | None:
@@ -124,7 +139,7 @@ def _times(case: Case, server: Server, parent: Table) -> Evidence | None:
         commits = server.deletes["commits"]
         why = "is on, but keeps no time for rows that are gone" if commits else "is off"
         reasons.append(f"track_commit_timestamp {why}")
-    if case.deletes is None:
+    if _watched(case, parent) is None:
         reasons.append("nobody watched")
     text = f"When rows of {table_label(parent)} were deleted can't be known: {', '.join(reasons)}."
     query = "SELECT pg_catalog.current_setting('track_commit_timestamp');"

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _LIMITS = Limits(statement_timeout_ms=1_000, lock_timeout_ms=200)
 _LAG_SECONDS = 1.0
 """From this lag on what is missing on a standby is most likely on its way."""
+_STATEMENT = 80
+"""Characters of a statement that are shown."""
 _WAITS = 3
 """Lock waits that are told."""
 
@@ -214,7 +216,7 @@ def _wait(wait: Wait, at: datetime) -> Evidence:
     seconds = max(0.0, (at - wait.since).total_seconds())
     blockers = " and ".join(_session(each) for each in wait.blockers) or "nobody that is known"
     what = "a row" if wait.mode == "row" else wait.mode
-    text = f"{_session(wait.waiter)} waits since {wait.since:%H:%M:%S} UTC for {what} that {blockers} has."
+    text = f"S{_session(wait.waiter)[1:]} waits since {wait.since:%H:%M:%S} UTC for {what} that {blockers} has."
     query = f"SELECT pg_catalog.pg_blocking_pids({wait.waiter.pid});"
     result = f"{wait.waiter.pid} waits for {', '.join(str(each.pid) for each in wait.blockers)}, {seconds:.0f} s"
     return Evidence("lock_wait", text, at, "pg_locks", query, result, weight=96)
@@ -223,5 +225,7 @@ def _wait(wait: Wait, at: datetime) -> Evidence:
 def _session(backend: Backend) -> str:
     if backend.pid == 0:
         return "a prepared transaction"
-    who = ", ".join(each for each in (backend.user, backend.application, backend.statement) if each)
+    statement = backend.statement or ""
+    statement = statement if len(statement) <= _STATEMENT else f"{statement[:_STATEMENT]}…"
+    who = ", ".join(each for each in (backend.user, backend.application, statement) if each)
     return f"session {backend.pid}{f' ({who})' if who else ''}"

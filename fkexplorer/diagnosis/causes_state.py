@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fkexplorer.diagnosis.model import Evidence, Part
+from fkexplorer.diagnosis.totals import around
 from fkexplorer.schema.model import EdgeKind
-from fkexplorer.schema.names import edge_label, quote
+from fkexplorer.schema.names import edge_label, quote, table_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -35,8 +36,9 @@ def state(case: Case, edges: Iterable[Relationship], totals: Sequence[Totals]) -
 
     Returns:
         `not_enforced`, `triggers_disabled`, `not_valid`, `deferred`, `corrupt_data`, each found or ruled out, as of the
-        catalogue's reading.
+        catalogue's reading; `not_counted` where there are more edges around.
     """
+    edges = tuple(edges)
     declared = [edge for edge in edges if edge.kind is EdgeKind.DECLARED]
     found, ruled_out = _corrupt(case, totals)
     if declared:
@@ -45,6 +47,7 @@ def state(case: Case, edges: Iterable[Relationship], totals: Sequence[Totals]) -
         ruled_out += checks.ruled_out
         deferred = _deferred(case)
         (found if deferred and deferred.weight > _RULED_OUT else ruled_out).extend([deferred] if deferred else [])
+    found += _left_out(case, {edge.oid for edge in edges})
     return Part(tuple(found), tuple(ruled_out))
 
 
@@ -116,6 +119,19 @@ class _Checks:
             each = "each " if number > 1 else ""
             text = f"{names}: {each}{kept}."
             self.ruled_out.append(Evidence(code, text, at, table, query, f"0 of {number}", weight=_RULED_OUT))
+
+
+def _left_out(case: Case, looked_at: set[int]) -> list[Evidence]:
+    """The edges around that are too many to be counted for one error."""
+    rest = [edge for edge in around(case) if edge.oid not in looked_at]
+    if case.edge is None or not rest:
+        return []
+    names = ", ".join(quote(edge.name) for edge in rest[:_SHOWN])
+    names += f" and {len(rest) - _SHOWN} more" if len(rest) > _SHOWN else ""
+    more = f"{len(rest)} more foreign key{'s' if len(rest) > 1 else ''}"
+    parent, verb = table_label(case.schema.parent_of(case.edge)), "are" if len(rest) > 1 else "is"
+    text = f"{more} around {parent} {verb} not counted: {names}."
+    return [Evidence("not_counted", text, case.schema.loaded_at, "the catalogue", "", more, weight=10)]
 
 
 def _places(edge: Relationship) -> str:

@@ -16,6 +16,7 @@ from fkexplorer.schema.names import edge_label
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fkexplorer.diagnosis.asking import Answer
     from fkexplorer.diagnosis.case import Case
     from fkexplorer.diagnosis.model import Totals
 
@@ -31,7 +32,8 @@ async def younger(case: Case, totals: Sequence[Totals]) -> Part:
     and RENAME write the latter anew.
 
     Returns:
-        `constraint_younger`, found, ruled out, or found as not known; nothing where there is no orphan.
+        `constraint_younger`, found, ruled out, or found as not known; `parent_gone_unseen` where the constraint is
+        valid, and so did not let the row in when it was made. Nothing where there is no orphan.
 
     Raises:
         Trouble: the connection is lost.
@@ -55,19 +57,28 @@ async def younger(case: Case, totals: Sequence[Totals]) -> Part:
     child = case.schema.child_of(edge)
     answer = await ask(case, Look(query, child, tuple(pair.child for pair in edge.pairs)), ms=_MS)
     label = edge_label(case.schema, edge)
+    if answer.rows is None:
+        return Part((answer.unknown(f"Whether orphans are older than {label}", weight=20),))
     if not answer.rows:
-        return (
-            Part((answer.unknown(f"Whether orphans are older than {label}", weight=20),)) if answer.reason else Part()
-        )
-    row_age, constraint_age, transactions = answer.rows[0]
+        return Part()
+    return _compared(answer, label, validated=edge.validated)
+
+
+def _compared(answer: Answer, label: str, *, validated: bool) -> Part:
+    """What the ages of an orphan and of its constraint say."""
+    [(row_age, constraint_age, transactions), *_] = answer.rows or ()
     result = f"row {row_age:,}, constraint {constraint_age:,} transactions ago"
     if transactions >= _ROUND:
         text = f"Whether orphans are older than {label} can't be known: transactions have been numbered anew."
         return Part((answer.evidence("constraint_younger", text, result="not known", weight=20),))
-    if row_age > constraint_age:
-        text = f"An orphan was written before {label} was made, or changed last: it was there already."
-        return Part((answer.evidence("constraint_younger", text, result=result, weight=76),))
-    text = (
-        f"An orphan was written after {label} was made: it came, or its parent went, while the constraint did not hold."
-    )
-    return Part(ruled_out=(answer.evidence("constraint_younger", text, result=result, weight=30),))
+    if row_age <= constraint_age:
+        text = f"An orphan was written after {label} was made: it came, or its parent went, while that did not hold."
+        return Part(ruled_out=(answer.evidence("constraint_younger", text, result=result, weight=30),))
+    if validated:
+        text = (
+            f"An orphan is older than the last change of {label}, which is valid: its parent went later, past the"
+            " constraint, or it came while triggers were off."
+        )
+        return Part((answer.evidence("parent_gone_unseen", text, result=result, weight=70),))
+    text = f"An orphan was written before {label} was made, or changed last: it was there already."
+    return Part((answer.evidence("constraint_younger", text, result=result, weight=76),))

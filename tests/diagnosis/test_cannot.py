@@ -192,6 +192,12 @@ async def test_two_starts_at_once(users: str) -> None:
     assert part.live is False
     assert by_code(part.findings)["two_starts"].text.startswith("pg_type_typname_nsp_index is the catalogue's own: ")
     assert by_code(part.findings)["exists_now"].text.startswith("public.sessions is there: ")
+    await run(users, "CREATE TYPE mood AS ENUM ('good')")
+    error = error_of(users, "CREATE TYPE mood AS ENUM ('good')")
+    assert error.sqlstate == "42710"
+    assert by_code((await explained(users, error)).findings)["exists_now"].text.startswith("public.mood is there: ")
+    await run(users, "DROP TYPE mood")
+    assert "exists_no_more" in told_by(await explained(users, error))
     # A row that is there twice is no start.
     assert await explained(users, replace(race, constraint="users_email_key")) == Part()
 

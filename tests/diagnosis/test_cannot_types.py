@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -184,3 +185,39 @@ async def test_a_create_that_failed_left_no_table(users: str) -> None:
         "user_id and id are of types text and uuid, says the text: no operator compares them."
     )
     assert by_code(part.findings)["parent_type"].text.startswith("public.users.id is uuid here")
+
+
+async def test_a_view_stands_in_the_way(users: str) -> None:
+    await run(users, "CREATE VIEW who AS SELECT user_id FROM sessions")
+    part = await explained(users, error_of(users, f"{ADD} (user_id) REFERENCES users"))
+    view = by_code(part.findings)["views_in_the_way"]
+    assert view.text.startswith("public.who uses public.sessions.user_id: ")
+    assert by_hand(users, view.query) == [("public", "who")]
+    with pytest.raises(psycopg.errors.FeatureNotSupported):
+        await run(users, statement_of(part, "USING"))
+    await run(users, "DROP VIEW who")
+    await run(users, statement_of(part, "USING"))
+
+
+async def test_each_pair_that_the_text_may_mean(users: str) -> None:
+    await run(
+        users,
+        "CREATE SCHEMA old; CREATE TABLE old.users (id int PRIMARY KEY);"
+        " CREATE TABLE old.sessions (id int, user_id uuid)",
+    )
+    [bare] = read_text('foreign key constraint "sessions_user_id_fkey" cannot be implemented').found
+    async with case_for(users, bare.error) as case:
+        assert len(case.placed.candidates) > 1
+        part = await cannot(case)
+    texts = {each.text for each in part.findings if each.code == "types_of_candidate"}
+    assert part.live is None
+    assert (
+        "If old.sessions(user_id):old.users(id) is meant: old.sessions.user_id is uuid, old.users.id is integer."
+    ) in texts
+
+
+async def test_two_tables_of_the_name_that_is_told(users: str) -> None:
+    error = replace(error_of(users, f"{ADD} (email) REFERENCES users (code)"), statement=None)
+    await run(users, "CREATE SCHEMA old; CREATE TABLE old.users (id int PRIMARY KEY)")
+    part = await explained(users, error)
+    assert [each.text for each in part.findings] == ["The text may mean one of 2 tables: old.users, public.users."]

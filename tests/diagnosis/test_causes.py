@@ -212,6 +212,28 @@ async def test_a_constraint_that_is_not_valid_and_younger_than_its_orphans(datab
     assert ruled_out["constraint_younger"].text.startswith("An orphan was written after public.c.fk was made")
 
 
+async def test_an_orphan_whose_parent_went_past_a_valid_constraint(database_url: str) -> None:
+    await run(
+        database_url,
+        "CREATE TABLE p (id int PRIMARY KEY); INSERT INTO p VALUES (1); CREATE TABLE c (pid int);"
+        " INSERT INTO c VALUES (1);",
+    )
+    await run(database_url, "ALTER TABLE c ADD CONSTRAINT fk FOREIGN KEY (pid) REFERENCES p")
+    await run(database_url, "SET session_replication_role = replica; DELETE FROM p")
+    part = await why(database_url, "fk", "1", "pid")
+    gone = by_code(part.findings)["parent_gone_unseen"]
+    assert gone.text.startswith("An orphan is older than the last change of public.c.fk, which is valid: ")
+    assert part.findings[0].code == "parent_deleted"
+    assert "not_valid" in by_code(part.ruled_out)
+
+
+async def test_a_role_that_sees_little(spaces: str) -> None:
+    async with new_role(spaces) as role, case(spaces, "people_space", told("space", MISSING), role=role) as one:
+        part = await causes_of(one)
+    assert by_code(part.ruled_out)["standby_lag"].result == "primary"
+    assert not {"corrupt_data", "from_outside"} & {each.code for each in (*part.findings, *part.ruled_out)}
+
+
 async def test_one_that_is_not_enforced(database_url: str) -> None:
     await run(
         database_url,
@@ -285,6 +307,18 @@ async def test_no_delete_since_the_statistics_began_rules_a_delete_out(spaces: s
         assert ("concurrent_delete" in by_code(part.findings)) is not rules_out
 
 
+async def test_no_delete_since_the_app_began_rules_a_delete_out(spaces: str) -> None:
+    began = datetime.now(UTC)
+    for hours, rules_out in ((1, True), (-1, False)):
+        async with case(spaces, "people_space", told("space", MISSING)) as one:
+            moment = began + timedelta(hours=hours)
+            parent = edge_named(one.schema, "people_space").parent
+            found = Found(one.error, 1, first=moment, last=moment)
+            part = await causes_of(replace(one, found=found, deletes={parent: 0}, since=began))
+        assert ("concurrent_delete" in by_code(part.ruled_out)) is rules_out
+        assert ("concurrent_delete" in by_code(part.findings)) is not rules_out
+
+
 async def test_a_column_that_keeps_the_time_of_a_delete(spaces: str) -> None:
     assert "no column says when" in by_code((await of_space(spaces)).findings)["deletion_times_unknown"].text
     await run(spaces, "ALTER TABLE spaces ADD deleted_at timestamptz")
@@ -297,14 +331,15 @@ async def test_who_waits_while_the_race_is_on(spaces: str) -> None:
     await run(spaces, f"INSERT INTO spaces VALUES ('{MISSING}')")
     deleter = await psycopg.AsyncConnection.connect(spaces, autocommit=True)
     inserter = await psycopg.AsyncConnection.connect(spaces, autocommit=True)
-    async with deleter, inserter:
+    # Left in this order, the insert does not wait for the delete for good.
+    async with inserter, deleter:
         await deleter.execute("BEGIN")
         await deleter.execute("DELETE FROM spaces")
         insert = asyncio.create_task(inserter.execute(f"INSERT INTO people VALUES (1, '{MISSING}')".encode()))
         await until(spaces, "SELECT 1 FROM pg_locks WHERE NOT granted")
         wait = first(await of_space(spaces))
         assert wait.code == "lock_wait"
-        assert wait.text.startswith(f"session {inserter.info.backend_pid} (")
+        assert wait.text.startswith(f"Session {inserter.info.backend_pid} (")
         assert f"for a row that session {deleter.info.backend_pid} (" in wait.text
         assert "INSERT INTO people VALUES (?, ?)" in wait.text
         assert "DELETE FROM spaces" in wait.text

@@ -60,6 +60,7 @@ class Explaining:
         self._chosen = chosen
         self._watch = _Watch(database, console)
         self._told: dict[tuple[object, ...], tuple[Found, Diagnosis]] = {}
+        self._trouble = ""
         self.following = False
         self.schema = schema
         self._graph = Graph(schema)
@@ -109,9 +110,8 @@ class Explaining:
                 if watching is None:
                     self.following = True
                     watching = asyncio.create_task(self._watch.run(lambda: self.schema))
-                if since is not None:
+                if since is not None and await self._told_all(reader.reading):
                     since = None
-                    await self._tell(reader.reading)
         except asyncio.CancelledError:
             self._console.finish()
             raise
@@ -121,7 +121,7 @@ class Explaining:
                 await asyncio.gather(watching, return_exceptions=True)
 
     async def finish(self, reading: Reading) -> list[Diagnosis]:
-        """A diagnosis of each error, in the order of the text; those that came again since theirs get another.
+        """A diagnosis of each error as it is at the end, in the order of the text.
 
         Raises:
             Trouble: the connection is lost and could not be made again.
@@ -130,13 +130,22 @@ class Explaining:
             await self._tell(reading)
         diagnoses = []
         for at, found in enumerate(reading.found):
-            before = self._told.get(_identity(found))
-            if before is not None and before[1].found.occurrences == found.occurrences:
-                diagnoses.append(before[1])
-                continue
             self._console.progress(f"looking at error {at + 1} of {len(reading.found)}")
             diagnoses.append(await self._diagnose(found))
         return diagnoses
+
+    async def _told_all(self, reading: Reading) -> bool:
+        """Print what is new; where the connection is lost that is said once, and it is to be tried again."""
+        try:
+            await self._tell(reading)
+        except Trouble as trouble:
+            if trouble.reason != self._trouble:
+                self._console.say(f"{trouble.reason}; trying again until it is back")
+            self._trouble = trouble.reason
+            await asyncio.sleep(PATIENCE)
+            return False
+        self._trouble = ""
+        return True
 
     async def _tell(self, reading: Reading) -> None:
         """Print each error that is new, and of one that came again how often."""

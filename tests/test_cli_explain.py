@@ -269,8 +269,23 @@ async def test_incident_4_is_a_guess_by_its_name(demo: str) -> None:
     [guess] = error["candidates"]
     assert guess["label"] == "nextauth.sessions(user_id):nextauth.users(id)"
     assert guess["reasons"]
-    assert "constraint_absent" in codes(error["findings"])
-    assert code in {1, 2}
+    found, ruled_out = codes(error["findings"]), codes(error["ruled_out"])
+    assert "constraint_absent" in found
+    texts = " ".join(found.values())
+    assert "nextauth.sessions.user_id is text, nextauth.users.id is uuid" in texts
+    assert "3 values of nextauth.sessions.user_id" in texts
+    assert "5 rows of nextauth.sessions would still name no row" in texts
+    assert {"order_of_creation", "no_unique_key", "two_starts"} <= set(ruled_out)
+    assert (code, error["live"]) == (1, True)
+    assert "ALTER COLUMN user_id TYPE uuid USING user_id::uuid" in str(error["suggestions"])
+
+
+async def test_incident_4_where_the_table_never_came(make_database: Callable[[str], str]) -> None:
+    conninfo = make_database("CREATE TABLE users (id uuid PRIMARY KEY)")
+    code, [error] = await errors(NEXTAUTH, conninfo)
+    assert code == 1
+    assert "sessions does not exist: its CREATE failed." in codes(error["findings"]).values()
+    assert error["edge"] is None
 
 
 async def test_without_a_database_it_only_parses(github_log: str, tmp_path: Path) -> None:

@@ -116,6 +116,26 @@ async def test_a_table_that_came_since_is_known(race: str, followed: Followed) -
     assert done.code == 1
 
 
+async def test_a_connection_that_breaks_is_made_again(race: str, followed: Followed) -> None:
+    message = 'insert or update on table "users" violates foreign key constraint "users_workspace_fk"\n'
+    followed.write(f'{message}DETAIL:  Key (workspace_id)=(8) is not present in table "workspaces".\n')
+    await followed.until("public.workspaces has no row with id = 8.")
+    with psycopg.connect(race, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    message = message.replace("users", "members")
+    followed.write(f'{message}DETAIL:  Key (workspace_id)=(9) is not present in table "workspaces".\n')
+    await followed.until("public.members.members_workspace_fk", "public.workspaces has no row with id = 9.")
+    with psycopg.connect(race, autocommit=True) as connection:
+        connection.execute("INSERT INTO workspaces VALUES (8), (9)")
+    done = await followed.end()
+    # At the end all is looked at again, and is mended by now.
+    assert done.code == 0
+    assert "2 would not come again" in done.err
+
+
 async def test_ctrl_c_ends_it_without_a_word_of_a_fault(followed: Followed) -> None:
     followed.write('update or delete on table "workspaces" violates foreign key constraint "members_workspace_fk" on')
     followed.write(' table "members"\n')

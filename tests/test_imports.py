@@ -5,8 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.commands import DATABASE_VARIABLES
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HEAVY = ("textual", "rich", "sqlalchemy", "psycopg", "psycopg_pool", "networkx", "asyncio", "setproctitle")
 
@@ -39,6 +45,8 @@ def probe(*arguments: str) -> tuple[int, int, set[str]]:
         ["show", "--help"],
         ["rows", "--help"],
         ["plan", "--help"],
+        ["explain", "--help"],
+        ["report", "--help"],
     ],
 )
 def test_help_and_version_import_nothing_heavy(arguments: list[str]) -> None:
@@ -46,6 +54,18 @@ def test_help_and_version_import_nothing_heavy(arguments: list[str]) -> None:
     assert code == 0
     assert said > 5
     assert modules.isdisjoint(HEAVY)
+
+
+def test_a_text_alone_is_explained_without_anything_heavy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in DATABASE_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    path = tmp_path / "err.txt"
+    path.write_text('insert or update on table "a" violates foreign key constraint "a_fk"\n')
+    for kind in ("text", "json"):
+        code, said, modules = probe("explain", str(path), "--format", kind)
+        assert code == 0
+        assert said > 50
+        assert modules.isdisjoint(HEAVY)
 
 
 def test_the_probe_sees_what_is_imported() -> None:

@@ -199,7 +199,7 @@ class _Mending:
                 "Lock the parent before the insert, in the same transaction, so that nobody deletes it in between;"
                 " where this finds no row, stop there.",
                 sql=f"SELECT 1 FROM {source} WHERE {where} FOR KEY SHARE;",
-                weight=70,
+                weight=70 if self._gap is None else 30,
             )
         if "from_outside" in self._codes:
             listed = ", ".join(names)

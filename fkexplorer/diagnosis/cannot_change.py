@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from fkexplorer.diagnosis.case import Case
     from fkexplorer.schema.model import Column, Relationship, Table
 
+LOOK_MS = 800
+"""What one look into the rows may take: an explanation as a whole takes less than 2 s."""
 _EXAMPLES = 3
 """Values that are shown of those that do not cast."""
 _HANGING = 3
@@ -107,7 +109,7 @@ class Change:
             f"FROM {sql.source(self.table, 'c')} WHERE {own} IS NOT NULL AND NOT {valid}\n"
             f"GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {_EXAMPLES}"
         )
-        answer = await ask(case, Look(query, self.table, (self.column,)))
+        answer = await ask(case, Look(query, self.table, (self.column,)), ms=LOOK_MS)
         if answer.rows is None:
             return answer.unknown(f"How many values of {self.label} are no {self.to.type_text}", weight=60)
         if not answer.rows:

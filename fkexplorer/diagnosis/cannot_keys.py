@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fkexplorer.diagnosis.asking import Look, ask
+from fkexplorer.diagnosis.cannot_change import LOOK_MS
 from fkexplorer.diagnosis.cannot_sides import ambiguous, of_catalogue
 from fkexplorer.diagnosis.keyed import key_text
 from fkexplorer.diagnosis.model import Evidence, Part, Suggestion
@@ -122,7 +123,7 @@ async def _repeated(case: Case, parent: Table, columns: tuple[Column, ...]) -> E
         f"GROUP BY {', '.join(listed)} HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1 ORDER BY 2 DESC"
         f" LIMIT {_EXAMPLES}"
     )
-    answer = await ask(case, Look(query, parent, columns))
+    answer = await ask(case, Look(query, parent, columns), ms=LOOK_MS)
     if answer.rows is None or (not answer.rows and answer.as_role):
         reason = answer.reason or "row security hides rows from this role"
         text = f"Whether rows of {label} repeat is not known: {reason}."

@@ -9,7 +9,7 @@ from fkexplorer.database.errors import Kind
 from fkexplorer.database.model import Trouble
 from fkexplorer.database.postgresql.pairs import read_pair
 from fkexplorer.diagnosis.asking import Answer, Look, ask
-from fkexplorer.diagnosis.cannot_change import Change, reads, s
+from fkexplorer.diagnosis.cannot_change import LOOK_MS, Change, reads, s
 from fkexplorer.diagnosis.cannot_sides import Sides, of_catalogue
 from fkexplorer.diagnosis.keyed import equality
 from fkexplorer.diagnosis.model import Evidence, Part, Suggestion
@@ -169,7 +169,7 @@ async def _orphans(case: Case, sides: Sides, off: set[int]) -> list[Evidence]:
     # Both tables are read: the larger one is what it costs.
     large = max((child, parent), key=lambda table: table.likely_bytes)
     columns = sides.columns if large is child else sides.parent_columns
-    answer = await ask(case, Look(query, large, columns))
+    answer = await ask(case, Look(query, large, columns), ms=LOOK_MS)
     answer = _of_child(answer, child)
     number = answer.number
     if number is None:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from fkexplorer.diagnosis.case import Case
     from fkexplorer.diagnosis.model import Totals
 
-_MS = 1_000
+_MS = 500
+"""What the look for one orphan may take; the totals have found that there is one."""
 # Transactions are numbered round and round: two ages can be compared as long as the server has not come round once.
 _ROUND = 2**31
 

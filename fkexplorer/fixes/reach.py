@@ -138,6 +138,16 @@ class Reach:
         """The nodes whose rows are updated."""
         return [node for node in self.nodes if not node.goes and node not in self.started]
 
+    @property
+    def nulled(self) -> set[int]:
+        """Numbers of the nodes whose columns may become NULL: by SET NULL, a default, or a key above that did."""
+        found = {node.number for node in self.nodes if node.action in {Action.SET_NULL, Action.SET_DEFAULT}}
+        before = -1
+        while len(found) != before:
+            before = len(found)
+            found |= {arm.node for arm in self.arms if not found.isdisjoint(arm.sources)}
+        return found
+
     def changing(self, edge: Relationship) -> list[int]:
         """The nodes that change columns of an edge's child key by another way: which comes first is not known."""
         own = _child_names(edge)

@@ -45,7 +45,7 @@ def verdicts(
     yield from (_checked(schema, reach, check, most) for check in reach.checks)
     yield from (_left(schema, left, most) for left in reach.left)
     for node in reach.changing_nodes:
-        yield from _not_null(schema, node, defaults)
+        yield from _not_null(schema, reach, node, defaults)
         yield from _without_default(schema, node, defaults)
         yield from _overlapped(reach, node)
     yield from _own_keys(schema, change, where, reach, defaults)
@@ -109,6 +109,9 @@ def _checked(schema: Schema, reach: Reach, check: Check, most: int | None) -> st
             "(SELECT f.rel, f.place, min(f.level) AS level FROM fact f"
             f" WHERE f.via IN ({numbers(check.sources)}) GROUP BY 1, 2)"
         )
+        # A row that goes is changed before that, or not at all.
+        goes = "EXISTS (SELECT 1 FROM gone x WHERE x.rel = f.rel AND x.place = f.place AND x.level <= f.level)"
+        certain, same_round = f"{certain} AND NOT {goes}", f"{same_round} OR {certain} AND {goes}"
     return (
         f"SELECT 'refused', {check.edge.oid}, {_cut(most)}, count(*) FILTER (WHERE q.certain),"
         f" count(*) FILTER (WHERE q.doubtful) FROM (SELECT {certain} AS certain, {same_round} AS doubtful"
@@ -138,11 +141,14 @@ def _left(schema: Schema, left: Left, most: int | None) -> str:
     )
 
 
-def _not_null(schema: Schema, node: Node, defaults: Defaults) -> Iterator[str]:
+def _not_null(schema: Schema, reach: Reach, node: Node, defaults: Defaults) -> Iterator[str]:
     """Rows in which a column would become NULL that may not."""
-    if node.edge is None or node.action is Action.CASCADE:
+    if node.edge is None:
         return
-    if any(
+    if node.action is Action.CASCADE:
+        if node.number in reach.nulled and any(column.not_null for column in _changed(schema, node)):
+            yield _counted(node, node.edge, unsure=True)
+    elif any(
         column.not_null and (node.action is Action.SET_NULL or (node.table, column.number) not in defaults)
         for column in _changed(schema, node)
     ):
@@ -165,14 +171,16 @@ def _without_default(schema: Schema, node: Node, defaults: Defaults) -> Iterator
     key = ", ".join(f"{given.get(name, f't.{sql.name(name)}')} AS {sql.name(name)}" for name in names)
     table = predicate.child_table
     joins = f"JOIN {sql.source(table, 't')} ON {_is('t', table)} CROSS JOIN LATERAL (SELECT {key}) c"
-    yield _counted(node, edge, joins, orphaned)
+    # With the child's trigger off only the parent's looks, and only for rows that name what goes after all.
+    yield _counted(node, edge, joins, orphaned, unsure=not edge.triggers.all_fire)
 
 
-def _counted(node: Node, edge: Relationship, joins: str = "", where: str = "true") -> str:
+def _counted(node: Node, edge: Relationship, joins: str = "", where: str = "true", *, unsure: bool = False) -> str:
     """Rows of a node that the server refuses; where they also go, it may not come to that."""
+    certain, doubtful = ("false", "true") if unsure else ("g.place IS NULL", "g.place IS NOT NULL")
     return (
-        f"SELECT 'refused', {edge.oid}, 0::oid, count(*) FILTER (WHERE g.place IS NULL),"
-        f" count(*) FILTER (WHERE g.place IS NOT NULL) FROM fact f LEFT JOIN gone g USING (rel, place) {joins}"
+        f"SELECT 'refused', {edge.oid}, 0::oid, count(*) FILTER (WHERE {certain}),"
+        f" count(*) FILTER (WHERE {doubtful}) FROM fact f LEFT JOIN gone g USING (rel, place) {joins}"
         f" WHERE f.via = {node.number} AND {where}"
     )
 

@@ -57,7 +57,7 @@ async def impact(
     max_bytes: int,
     max_rows: int = ROWS,
     seconds: float = SECONDS,
-    told: Callable[[Impact], None] | None = None,
+    told: Callable[[Impact], object] | None = None,
 ) -> Impact:
     """What a DELETE of the rows with these keys would do.
 
@@ -108,7 +108,7 @@ class _Looking:
     max_bytes: int
     seconds: float
 
-    async def look(self, told: Callable[[Impact], None] | None) -> Impact:
+    async def look(self, told: Callable[[Impact], object] | None) -> Impact:
         """The best that can be said within the limits."""
         started = time.perf_counter()
         begun = await clock(self.database)

@@ -92,7 +92,7 @@ def verdict_words(impact: Impact, schema: Schema) -> str:
         rest = f", and by {exact(len(names) - 1)} more" if len(names) > 1 else ""
         return f"PostgreSQL refuses it: by {names[0]}{rest}."
     if impact.verdict is Verdict.DEPENDS:
-        return "It may be refused: that hangs on the order in which PostgreSQL fires its triggers."
+        return "It may be refused: that hangs on the order in which PostgreSQL fires its triggers, or on what they set."
     if impact.verdict is Verdict.UNKNOWN:
         return "Nothing that refuses it was found, but not all was looked at."
     return "It goes through: no foreign key refuses it."

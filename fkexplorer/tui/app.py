@@ -38,7 +38,7 @@ FLUSH = 0.1
 on a slow line hundreds of single ones would queue up before the answer to a key."""
 TICK = 5.0
 """Seconds between looks at the ages in the header and the detail; only a changed line is sent."""
-_LOOKS = ("rows", "row", "explain", "trace")
+_LOOKS = ("rows", "row", "explain", "trace", "impact")
 """The groups of workers that Ctrl+C stops."""
 PULSE = 1.0
 """Seconds between looks at the detail while it tells of a lock wait: for how long is what people watch then."""

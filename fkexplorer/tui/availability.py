@@ -25,7 +25,10 @@ class Moment:
 
 
 _NEEDS_CONNECTION = frozenset(
-    ["orphans", "table_orphans", "group", "childless", "unmask", "recount", "stop_count", "fixes", "fix_pair", "trace"],
+    (
+        *("orphans", "table_orphans", "group", "childless", "unmask", "recount", "stop_count", "fixes", "fix_pair"),
+        *("trace", "impact"),
+    )
 )
 
 
@@ -120,6 +123,12 @@ def _mark(world: World, moment: Moment) -> str | None:
     return None
 
 
+def _impact(_world: World, moment: Moment) -> str | None:
+    if moment.view is not View.ROWS or moment.rows is None:
+        return "only in rows"
+    return "these keys have no row: v shows those that name them" if moment.rows.kind is RowsKind.KEYS else None
+
+
 def _stop(world: World, moment: Moment) -> str | None:
     if moment.edge is None:
         return "no foreign key under the cursor"
@@ -184,5 +193,6 @@ _CHECKS = {
     "copy_sql": _comparable,
     "fixes": _edge_needed,
     "mark": _mark,
+    "impact": _impact,
     "report": _report,
 }

@@ -47,9 +47,6 @@ class ExplainKeys(RowKeys):
         else:
             self.app.push_screen(FindingScreen(self, explained))
 
-    def focus_table(self, table: int, *, edge: int | None = None) -> None:
-        """Hook: put a table into the Lens, the cursor on an edge."""
-
     def _alone(self) -> None:
         """Take away what lies over the panes."""
         while self.app.screen is not self and self in self.app.screen_stack:

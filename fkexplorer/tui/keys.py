@@ -173,6 +173,7 @@ KEYS: tuple[Key, ...] = (
         "main",
     ),
     Key("trace", "t", "t", "trace", "trace", "Where a value lives: the one under the cursor, or a typed one.", "main"),
+    Key("impact", "x", "x", "impact", "impact", "What deleting this row, or the marked rows, would do.", "main"),
     Key("report", "w", "w", "report", "report", "Write the incident report of what was explained last.", "main"),
     Key("journal", "J", "J", "journal", "journal", "What was done from this machine, and its undo.", "main"),
     Key("write.arm", "W", "W", "arm", "arm writing", "Arm writing for ten minutes, or disarm it.", "main"),

@@ -58,6 +58,22 @@ class RowKeys(FixKeys):
             self._revealed = not self._revealed
             self.ask_again(query)
 
+    def action_impact(self) -> None:
+        """What deleting the row under the cursor, or the marked rows, would do."""
+        query, at, schema = self.rows.query_shown, self.rows.current, self.world.schema
+        if not self.may("impact") or query is None or schema is None:
+            return
+        if at is None or at >= len(self.rows.keys):
+            self.say("impact: there is no row")
+            return
+        from fkexplorer.tui.impact import ImpactScreen  # noqa: PLC0415 - the first frame does without
+
+        keys = self.rows.marks.rows or (self.rows.keys[at],)
+        self.app.push_screen(ImpactScreen(self, schema.tables[query.table], keys))
+
+    def focus_table(self, table: int, *, edge: int | None = None) -> None:
+        """Hook: put a table into the Lens, the cursor on an edge."""
+
     def _edge_for(self, action: str) -> Relationship | None:
         return self.world.edge(self.moment().edge) if self.may(action) else None
 

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
     from fkexplorer.database.connection import Database
     from fkexplorer.database.source import Source
-    from fkexplorer.diagnosis.model import Diagnosis, Trace
+    from fkexplorer.diagnosis.impact_model import Impact
+    from fkexplorer.diagnosis.model import Diagnosis, Key, Trace
     from fkexplorer.diagnosis.reading.model import Found as FoundError
     from fkexplorer.fixes.finding import Found
     from fkexplorer.orphans.history import History
@@ -326,6 +327,18 @@ class Session:
                 max_bytes=self._max_bytes,
                 seconds=SECONDS,
             )
+        except Exception as error:  # noqa: BLE001 - as above
+            raise trouble_of(error) from None
+
+    async def impact(
+        self, schema: Schema, table: Table, keys: Sequence[Key], told: Callable[[Impact], object]
+    ) -> Impact:
+        """What deleting rows would do; `told` hears of a first look, where it takes a second one; raises Trouble."""
+        from fkexplorer.database.errors import trouble_of  # noqa: PLC0415
+        from fkexplorer.diagnosis.impact import impact  # noqa: PLC0415
+
+        try:
+            return await impact(self.connected(), schema, table, keys, max_bytes=self._max_bytes, told=told)
         except Exception as error:  # noqa: BLE001 - as above
             raise trouble_of(error) from None
 

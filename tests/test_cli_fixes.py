@@ -82,7 +82,7 @@ async def test_the_journal_says_all_of_a_fix(done: Done) -> None:
         f"{done.entry}  delete  public.c.fk",
         "ticket T-1",
         "approved by ann",
-        "done: done: no orphan remains",
+        "committed: done: no orphan remains",
         "public.c: 5 deleted",
         'SQL: DELETE FROM ONLY "public"."c" AS c WHERE',
         f"backup: {done.state}/fkexplorer/backups/{done.entry}",

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 STATE_WORDS = {
     State.NOTHING: "nothing was changed",
-    State.PART: "done in part",
-    State.ALL: "done",
+    State.PART: "committed in part",
+    State.ALL: "committed",
     State.UNKNOWN: "nobody knows yet whether it was committed: name its database, to ask it",
     State.UNDONE: "taken back",
 }

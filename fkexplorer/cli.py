@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from fkexplorer.console import Console
     from fkexplorer.database.connection import Database
     from fkexplorer.database.source import Source
-    from fkexplorer.explaining import ExplainOptions
 
 COULD_NOT, FAULT, INTERRUPTED = 2, 3, 130
 PASSWORD_TRIES = 3
@@ -179,7 +178,7 @@ def _run(argv: list[str], console: Console, known: _Known) -> int:
     if command == "explain" and not _names_database(options):
         from fkexplorer import explaining  # noqa: PLC0415
 
-        return explaining.parse_only(console, _explain_options(options))
+        return explaining.parse_only(console, explaining.ExplainOptions.of(options))
     with _source(options) as source:
         known.sources.append(source)
         console.say(f"database {source.label()} ({source.origin})")
@@ -221,12 +220,6 @@ def _names_database(options: argparse.Namespace) -> bool:
     """Whether a database is named: by an option, or by the environment."""
     named = ("DATABASE_URL", "PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE", "PGUSER", "PGPORT")
     return bool(options.demo or options.database) or any(os.environ.get(name) for name in named)
-
-
-def _explain_options(options: argparse.Namespace) -> ExplainOptions:
-    from fkexplorer.explaining import ExplainOptions  # noqa: PLC0415
-
-    return ExplainOptions(options.file, getattr(options, "format", ""), options.edge, options.max_bytes)
 
 
 @contextmanager
@@ -330,7 +323,10 @@ def _causes(command: str, options: argparse.Namespace, console: Console) -> Call
         return lambda database: impacting.impact(database, console, doomed)
     from fkexplorer import explaining  # noqa: PLC0415
 
-    read, told = _explain_options(options), explaining.explain if command == "explain" else explaining.report
+    read, told = (
+        explaining.ExplainOptions.of(options),
+        explaining.explain if command == "explain" else explaining.report,
+    )
     return lambda database: told(database, console, read)
 
 

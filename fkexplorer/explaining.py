@@ -21,6 +21,7 @@ from fkexplorer.reports.explain_json import explain_json
 from fkexplorer.version import version
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator, Sequence
 
     from fkexplorer.console import Console
@@ -42,6 +43,11 @@ class ExplainOptions:
     edge: str | None = None
     """Which foreign key the text means, where it may mean several."""
     max_bytes: int = 1 << 30
+
+    @classmethod
+    def of(cls, options: argparse.Namespace) -> ExplainOptions:
+        """From the command line; a report has no format to choose."""
+        return cls(options.file, getattr(options, "format", "markdown"), options.edge, options.max_bytes)
 
 
 def parse_only(console: Console, options: ExplainOptions) -> int:

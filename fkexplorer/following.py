@@ -58,9 +58,11 @@ class Explaining:
         self._console = console
         self._max_bytes = max_bytes
         self._chosen = chosen
-        self._watch = _Watch(database, console)
+        self._watch = _Watch(database, self._print, ascii=console.ascii)
         self._told: dict[tuple[object, ...], tuple[Found, Diagnosis]] = {}
         self._trouble = ""
+        self._unread = False
+        """Nobody reads the output any more."""
         self.following = False
         self.schema = schema
         self._graph = Graph(schema)
@@ -101,7 +103,7 @@ class Explaining:
         since: float | None = None
         watching: asyncio.Task[None] | None = None
         try:
-            while (chunk := await coming.chunk(QUIET if follow else None)) != b"":
+            while not self._unread and (chunk := await coming.chunk(QUIET if follow else None)) != b"":
                 if chunk is not None:
                     reader.feed(chunk)
                     since = loop.time() if since is None else since
@@ -157,12 +159,16 @@ class Explaining:
                 self._told[_identity(found)] = found, diagnosis
                 place, ascii = self._database.facts.place, self._console.ascii
                 lines = explain_text(diagnosis, self.schema, place=place, cells=self._console.width, ascii=ascii)
-                self._console.lines([*lines, ""])
+                self._print([*lines, ""])
             elif before[0].occurrences != found.occurrences:
                 self._told[_identity(found)] = found, before[1]
                 words = f"seen {number(found.occurrences, 'time')}: {title(before[1], self.schema)}"
                 keys = keys_words(found)
-                self._console.lines([inert(f"{words}{f', {keys}' if keys else ''}", ascii=self._console.ascii)])
+                self._print([inert(f"{words}{f', {keys}' if keys else ''}", ascii=self._console.ascii)])
+
+    def _print(self, lines: list[str]) -> None:
+        if lines and not self._console.lines(lines):
+            self._unread = True
 
     async def _diagnose(self, found: Found) -> Diagnosis:
         chosen = one_edge(self.schema, self._chosen) if self._chosen is not None else None
@@ -191,9 +197,10 @@ class Explaining:
 class _Watch:
     """Who waits for whom while a text is followed, and how many parents were deleted since it is."""
 
-    def __init__(self, database: Database, console: Console) -> None:
+    def __init__(self, database: Database, say: Callable[[list[str]], None], *, ascii: bool = False) -> None:
         self.watcher = Watcher(database)
-        self._console = console
+        self._say = say
+        self._ascii = ascii
         self._deletes = Deletes(database.facts.version_number)
         self._waits: tuple[Wait, ...] = ()
         self._said: set[tuple[int, datetime]] = set()
@@ -235,15 +242,12 @@ class _Watch:
         """Print each wait once that has to do with an edge."""
         self._waits = waits
         edges = list(schema.edges.values())
-        new = [wait for wait in waits if (wait.waiter.pid, wait.since) not in self._said]
+        known = self._said
+        self._said = {(wait.waiter.pid, wait.since) for wait in waits}
+        new = [wait for wait in waits if (wait.waiter.pid, wait.since) not in known]
         new = [wait for wait in new if any(wait.concerns(edge.child, edge.parent) for edge in edges)]
-        self._said = {(wait.waiter.pid, wait.since) for wait in waits if wait in new or self._was_said(wait)}
-        ascii = self._console.ascii
-        lines = [plain(line) for line in wait_lines(schema, new, now, ascii=ascii)]
-        self._console.lines([f"{now:%H:%M:%S}  {inert(line, ascii=ascii)}" for line in lines])
-
-    def _was_said(self, wait: Wait) -> bool:
-        return (wait.waiter.pid, wait.since) in self._said
+        lines = [plain(line) for line in wait_lines(schema, new, now, ascii=self._ascii)]
+        self._say([f"{now:%H:%M:%S}  {inert(line, ascii=self._ascii)}" for line in lines])
 
 
 class _Incoming:

@@ -84,13 +84,13 @@ class _Lines:
             self._head(),
             self._candidates(),
             self._evidence("found", diagnosis.findings, "problem"),
+            self._wrapped(f"Not looked at: {diagnosis.problem}.", style="unknown") if diagnosis.problem else (),
             self._totals(),
             self._trace(diagnosis.trace),
             self._gap(),
-            self._evidence("ruled out", diagnosis.ruled_out, "ok"),
             self._suggestions(),
+            self._evidence("ruled out", diagnosis.ruled_out, "ok"),
             self._verification(),
-            self._wrapped(f"Not looked at: {diagnosis.problem}.", style="unknown") if diagnosis.problem else (),
         ]
         lines: list[ExplainLine] = []
         for section in sections:

@@ -28,6 +28,7 @@ KEYS = {
     "<tab>": "\t",
     "<bs>": "\x7f",
     "<c-c>": "\x03",
+    "<c-s>": "\x13",
 }
 
 # What pyte cannot parse: kitty's keyboard protocol, queries of modes, OSC strings, synchronised output.

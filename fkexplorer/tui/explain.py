@@ -16,7 +16,7 @@ from fkexplorer.reports.values import exact, inert, number
 from fkexplorer.tui.explain_said import TextRead, TextUnread
 from fkexplorer.tui.fixes import typed
 from fkexplorer.tui.lines import LineList
-from fkexplorer.tui.panel import Panel, wrapped
+from fkexplorer.tui.panel import Panel, keys_line, wrapped
 from fkexplorer.tui.session import beside
 from fkexplorer.tui.theme import painted
 from fkexplorer.tui.world import Explained
@@ -177,10 +177,8 @@ class ExplainScreen(ModalScreen[Explained | None]):
             self._stop.set()
 
     def _show(self) -> None:
-        spans = []
-        for key, label in (("Enter", "explain"), ("Ctrl+U", "clear"), ("Esc", "close")):
-            spans += [Span(f" {key}", "key"), Span(f" {label} ", "dim")]
-        self.query_one("#explain-keys", Panel).show([spans])
+        keys = (("Enter", "explain"), ("Ctrl+U", "clear"), ("Esc", "close"))
+        self.query_one("#explain-keys", Panel).show([keys_line(keys)])
         text, style = self._state()
         line = (Span(inert(text, ascii=painted(self.app).ascii_only), style),)
         self.query_one("#explain-state", Panel).show(wrapped([line], max(20, int(self.size.width * 0.96) - 3))[:2])

@@ -1,12 +1,26 @@
-"""What a diagnosis tells of places: which key it is about, and where rows hold it."""
+"""What the screen of a finding makes of it: its line in a list, the key that it is about, where rows hold that."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fkexplorer.diagnosis.model import Diagnosis
+from fkexplorer.reports.diagnosis import kind_words, seen_words, title
+from fkexplorer.reports.style import Span
+from fkexplorer.reports.values import exact, fit, inert
+
 if TYPE_CHECKING:
-    from fkexplorer.diagnosis.model import Diagnosis, Key, Sighting, Trace
+    from fkexplorer.diagnosis.model import Key, Sighting, Trace
+    from fkexplorer.diagnosis.reading.model import Found
+    from fkexplorer.reports.style import Line
     from fkexplorer.schema.model import Column, Relationship, Schema, Table
+
+
+def listed(found: Found, cells: int, *, ascii: bool) -> Line:
+    """A finding on one line of that width: which foreign key, how often, what."""
+    name = fit(title(Diagnosis(found, None), None), max(20, cells // 2), ascii=ascii)
+    said = f"  {exact(found.occurrences):>6}x  {kind_words(found.error)}; {seen_words(found)}"
+    return (Span(" " + name, "key"), Span(inert(said, ascii=ascii), "dim"))
 
 
 def key_of(

@@ -52,6 +52,11 @@ def _bits(text: str, cells: int) -> Iterator[str]:
         yield from (word[at : at + step] for at in range(0, len(word), step))
 
 
+def keys_line(keys: Iterable[tuple[str, str]]) -> Line:
+    """Keys and what they do, for the last line of a dialog."""
+    return tuple(span for key, label in keys for span in (Span(f" {key}", "key"), Span(f" {label} ", "dim")))
+
+
 class Panel(Widget):
     """Lines of spans without a cursor; `show` gives it new ones."""
 

@@ -15,10 +15,10 @@ from fkexplorer.reports.style import Span
 from fkexplorer.reports.trace import TraceLine, trace_lines, trace_text
 from fkexplorer.reports.values import fit, inert
 from fkexplorer.schema.names import columns_label
-from fkexplorer.tui.dialogs import TextLines
+from fkexplorer.tui.dialogs import HelpScreen, TextLines
 from fkexplorer.tui.explain_said import NotLooked, Traced
 from fkexplorer.tui.messages import ConnectionLost, words_of
-from fkexplorer.tui.panel import Panel, wrapped
+from fkexplorer.tui.panel import Panel, keys_line, wrapped
 from fkexplorer.tui.theme import painted
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from fkexplorer.tui.explain_keys import ExplainKeys
     from fkexplorer.tui.lines import LineList
 
-_KEYS = (("Enter", "the rows there"), ("y", "copy"), ("r", "again"), ("Esc", "close"))
+_KEYS = (("Enter", "the rows there"), ("y", "copy"), ("r", "again"), ("?", "help"), ("Esc", "close"))
 
 
 class TraceScreen(ModalScreen[None]):
@@ -47,7 +47,8 @@ class TraceScreen(ModalScreen[None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "dismiss(None)", "close", id="trace.close", tooltip="Close it."),
+        Binding("escape,q", "dismiss(None)", "close", id="trace.close", tooltip="Close it.", key_display="Esc"),
+        Binding("question_mark,f1", "help", "help", id="trace.help", tooltip="These keys.", key_display="?"),
         Binding("y", "copy", "copy", id="trace.copy", tooltip="Copy all that is said."),
         Binding("r", "again", "look again", id="trace.again", tooltip="Search once more."),
     ]
@@ -97,10 +98,7 @@ class TraceScreen(ModalScreen[None]):
         lines.refresh()
         said = (Span(inert(self._said, ascii=ascii_only), "dim" if self._searching else "unknown"),)
         self.query_one("#trace-state", Panel).show(wrapped([said], cells)[:1])
-        spans = []
-        for key, label in _KEYS:
-            spans += [Span(f" {key}", "key"), Span(f" {label} ", "dim")]
-        self.query_one("#trace-keys", Panel).show([spans])
+        self.query_one("#trace-keys", Panel).show([keys_line(_KEYS)])
 
     # Searching
 
@@ -146,6 +144,11 @@ class TraceScreen(ModalScreen[None]):
         self._show()
 
     # What leads elsewhere
+
+    def action_help(self) -> None:
+        """The keys of this screen, before those of the others."""
+        own = [each for each in self.BINDINGS if isinstance(each, Binding)]
+        self.app.push_screen(HelpScreen({}, own, "Where a value lives; Enter opens the rows under the cursor"))
 
     def on_line_list_chosen(self, event: LineList.Chosen) -> None:
         """Enter: the rows of a place, or one of them in full."""

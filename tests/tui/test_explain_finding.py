@@ -25,11 +25,12 @@ from tests.tui.test_explain import ERROR, MAKE, by_hand, diagnosed, explained, f
 from tests.tui.test_fixes import arm, confirm, previewed, rows, said
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from textual.widgets import Input
 
+    from fkexplorer.reports.style import Span
     from tests.tui.helpers import Person
 
 __all__ = ["by_hand"]
@@ -61,6 +62,12 @@ def all_of(person: Person) -> str:
     """All that the finding says, on one line."""
     lines = finding(person).query_one(TextLines).content
     return " ".join(" ".join(plain(line) for line in lines).split())
+
+
+def current(person: Person) -> Sequence[Span]:
+    """The line under the cursor."""
+    lines = finding(person).query_one(TextLines)
+    return lines.content[lines.cursor]
 
 
 async def to_suggestion(person: Person, words: str) -> None:
@@ -113,14 +120,27 @@ async def test_of_several_foreign_keys_none_is_chosen_but_by_enter(make_database
         await person.told("is not known")
         assert "other.c.fk" in all_of(person)
         # The cursor is on the first of them.
-        labels = [each.label for each in finding(person)._diagnosis.placed.candidates]  # type: ignore[union-attr]
-        await person.press(*["j"] * labels.index("public.c.fk"), "enter")
+        placed = finding(person)._diagnosis.placed
+        assert placed is not None
+        labels = [each.label for each in placed.candidates]
+        assert labels[0] in "".join(span.text for span in current(person))
+        # Tab goes from one thing that opens to the next, and around.
+        await person.press("tab")
+        assert labels[1] in "".join(span.text for span in current(person))
+        await person.press("tab")
+        assert labels[0] in "".join(span.text for span in current(person))
+        await person.press(*["tab"] * labels.index("public.c.fk"), "enter")
         await diagnosed(person)
-        await person.sees("^ *│? *public.p has no row|public.p has no row with id = 11")
+        await person.sees("public.p has no row with id = 11")
         schema = person.app.world.schema
         assert schema is not None
         edge = next(each for each in schema.edges.values() if schema.tables[each.child].schema == "public")
         assert person.app.main.lens.current == edge.oid
+        # One layer back is the choice.
+        await person.press("escape")
+        await person.sees("may be, and none is chosen")
+        await person.press("escape")
+        assert person.app.screen is person.app.main
 
 
 async def test_incident_2_leads_to_the_row_that_holds_the_key_and_its_fix(demo_copy: str) -> None:

@@ -41,13 +41,18 @@ _STAGES = ("", "orphans", "parents", "rows, NULLs", "childless parents", "missin
 """What the pieces count, in the order in which they have their turn; the first is all of a small edge."""
 
 
-def involved(case: Case) -> tuple[Relationship, ...]:
-    """The error's own edge, the others of its parent, the parent's own, and the child's; `EDGES` of them at most."""
+def around(case: Case) -> tuple[Relationship, ...]:
+    """The error's own edge, the others of its parent, the parent's own, and the child's."""
     if case.edge is None:
         return ()
     graph, own = case.graph, case.edge
     others = (*graph.children(own.parent), *graph.parents(own.parent), *graph.parents(own.child))
-    return tuple({edge.oid: edge for edge in (own, *others)}.values())[:EDGES]
+    return tuple({edge.oid: edge for edge in (own, *others)}.values())
+
+
+def involved(case: Case) -> tuple[Relationship, ...]:
+    """Those of them that are counted, `EDGES` at most."""
+    return around(case)[:EDGES]
 
 
 async def totals(case: Case, edges: Sequence[Relationship]) -> tuple[Totals, ...]:

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 AIM = 2.0
 COMMAND, DIAGNOSIS, TRACE = "command", "diagnosis", "trace"
+_SHOWN = 6
 _SETTINGS = {"shared_buffers": "512MB", "max_wal_size": "16GB", "checkpoint_timeout": "1d"}
 
 
@@ -109,7 +110,7 @@ async def explained(conninfo: str, name: str, rounds: int, max_bytes: int, *, co
             parent = schema.parent_of(edge)
             for each in filter(None, traces):
                 done.unnamed += unnamed(schema, case.graph, parent, max_bytes, each)
-            done.unnamed += uncounted(schema, diagnosis)
+            done.unnamed += uncounted(case, diagnosis)
             done.live = diagnosis.live
         finally:
             await database.close()
@@ -120,7 +121,7 @@ async def explained(conninfo: str, name: str, rounds: int, max_bytes: int, *, co
     done.scanned += scanned(schema, read, max_bytes)
     done.within += (
         f"{table_label(schema.tables[oid])} {size_text(each.bytes)}"
-        for oid, each in read.items()
+        for oid, each in sorted(read.items(), key=lambda one: -one[1].bytes)
         if each.bytes <= max_bytes and each.whole
     )
     return done
@@ -157,7 +158,9 @@ def _lines(given: argparse.Namespace, each: Explained) -> list[str]:
     lines += [f"  MISSED, over {size_text(given.max_bytes)} and read whole: {what}" for what in each.scanned]
     lines += [f"  MISSED, not named: {what}" for what in dict.fromkeys(each.unnamed)]
     if each.within:
-        lines.append(f"  read whole, within {size_text(given.max_bytes)}: {', '.join(each.within)}")
+        lines.append(
+            f"  {len(each.within)} read whole within {size_text(given.max_bytes)}: {', '.join(each.within[:_SHOWN])}"
+        )
     return lines
 
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
+from fkexplorer.diagnosis.totals import around
 from fkexplorer.schema.names import table_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from fkexplorer.diagnosis.case import Case
     from fkexplorer.diagnosis.model import Diagnosis, Trace
     from fkexplorer.schema.graph import Graph
     from fkexplorer.schema.model import Schema, Table
@@ -111,8 +113,12 @@ def unnamed(schema: Schema, graph: Graph, parent: Table, max_bytes: int, trace: 
             yield f"{label}: said to be searched, without an index"
 
 
-def uncounted(schema: Schema, diagnosis: Diagnosis) -> Iterator[str]:
-    """Edges of which a diagnosis has no number of orphans and does not say why."""
+def uncounted(case: Case, diagnosis: Diagnosis) -> Iterator[str]:
+    """Edges around the error of which a diagnosis has no number of orphans and does not say why."""
     for each in diagnosis.totals:
         if each.orphans is None and not each.problem:
-            yield f"{schema.edges[each.edge].name}: no number, and no reason"
+            yield f"{case.schema.edges[each.edge].name}: no number, and no reason"
+    rest = len(around(case)) - len(diagnosis.totals)
+    told = [each.result for each in diagnosis.findings if each.code == "not_counted"]
+    if told != ([f"{rest} more foreign keys"] if rest else []):
+        yield f"{rest} edges are left out, and it says {told}"

@@ -10,19 +10,33 @@ import os
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
+
+from textual.events import Paste
 
 from fkexplorer.database.source import Source
 from fkexplorer.orphans.events import Confirmed, Counted, Deleted
 from fkexplorer.tui.app import ExplorerApp
+from fkexplorer.tui.explain import ExplainScreen
+from fkexplorer.tui.explain_finding import FindingScreen
 from fkexplorer.tui.fixes.choosing import ChoiceScreen
+from fkexplorer.tui.session import Session
+from fkexplorer.tui.trace import TraceScreen
 
 if TYPE_CHECKING:
+    from fkexplorer.diagnosis.model import Diagnosis, Trace
     from fkexplorer.tui.messages import Connected, Told
 
 FOLDER = Path(__file__).parent.parent / "screenshots"
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+PROFILES = """\
+PostgrestException(message: insert or update on table "chat_conversations" violates foreign key constraint
+"chat_conversations_user_id_fkey", code: 23503, details: Key (user_id)=(d78a04ae-5a41-4c7e-9d0b-3f6c8e21b7aa) is not
+present in table "user_profiles", hint: null)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +47,8 @@ class Shot:
     size: tuple[int, int]
     keys: tuple[str, ...]
     ascii: bool = False
+    pasted: str = ""
+    """What is pasted before the keys."""
 
 
 SMALL, LARGE = (80, 24), (140, 40)
@@ -51,6 +67,9 @@ SHOTS = (
     Shot("help-140x40", LARGE, ("question_mark",)),
     Shot("fixes-80x24", SMALL, ("enter", "a")),
     Shot("fixes-140x40", LARGE, ("enter", "o", "space", "space", "a")),
+    Shot("explain-80x24", SMALL, ("enter",), pasted=PROFILES),
+    Shot("explain-140x40", LARGE, ("enter",), pasted=PROFILES),
+    Shot("trace-80x24", SMALL, ("enter", "t"), pasted=PROFILES),
 )
 
 
@@ -59,6 +78,7 @@ class StillApp(ExplorerApp):
 
     def __init__(self, source: Source, *, ascii_only: bool) -> None:
         super().__init__(source, ascii_only=ascii_only, now=lambda: NOON + timedelta(seconds=3))
+        self.session = StillSession(source, self.post_message, max_bytes=1 << 30)
 
     def on_connected(self, event: Connected) -> None:
         """The server's minor version is not what a picture is about."""
@@ -77,6 +97,27 @@ class StillApp(ExplorerApp):
         super().on_told(event)
 
 
+class StillSession(Session):
+    """What the database says is of noon as well."""
+
+    async def diagnose(self, *args: Any, **kwargs: Any) -> Diagnosis:  # noqa: ANN401 - passed on as they are
+        """As it is, but for the time."""
+        found = await super().diagnose(*args, **kwargs)
+        return replace(
+            found,
+            at=NOON,
+            seconds=0.04,
+            findings=tuple(replace(each, at=NOON) for each in found.findings),
+            ruled_out=tuple(replace(each, at=NOON) for each in found.ruled_out),
+            totals=tuple(replace(each, at=NOON) for each in found.totals),
+            gap=found.gap and replace(found.gap, at=NOON),
+        )
+
+    async def trace(self, *args: Any) -> Trace:  # noqa: ANN401 - as above
+        """The same."""
+        return replace(await super().trace(*args), at=NOON, seconds=0.03)
+
+
 async def take(shot: Shot, conninfo: str) -> str:
     """The picture as SVG."""
     # The colours of one kind of terminal, whatever this runs in.
@@ -86,6 +127,9 @@ async def take(shot: Shot, conninfo: str) -> str:
     async with asyncio.timeout(60), app.run_test(size=shot.size) as pilot:
         while not app.world.first_pass_done:
             await pilot.pause(0.05)
+        if shot.pasted:
+            app.post_message(Paste(shot.pasted))
+            await pilot.pause(0.3)
         for key in shot.keys:
             await pilot.press(key)
             await pilot.pause(0.05)
@@ -99,6 +143,12 @@ def _busy(app: ExplorerApp) -> bool:
     """Whether rows, totals or choices that a key asked for are still to come, or to be painted."""
     if isinstance(app.screen, ChoiceScreen):
         return not app.screen.choices
+    if isinstance(app.screen, ExplainScreen):
+        return bool(app.screen.pasted.text)
+    if isinstance(app.screen, FindingScreen):
+        return app.screen.explained.known is None
+    if isinstance(app.screen, TraceScreen):
+        return app.screen.trace is None
     if app.main.panel is not None and not app.main.panel.choices:
         return True
     return app.main.rows.waiting or bool(app.world.live.running or app.world.in_full or app._dirty)

@@ -11,6 +11,7 @@ import pytest
 
 from fkexplorer.fixes.journal import Journal
 from fkexplorer.fixes.run import Signature, run
+from fkexplorer.reports.journal import journal_text
 from tests.commands import assert_told, environment
 from tests.commands import run as command
 from tests.fixes.byhand import delete, edge_named, hashes, preview_of
@@ -128,6 +129,8 @@ def test_undo_in_a_terminal(done: Done) -> None:
         terminal.wait_for("taken back")
         assert terminal.exit_code() == 0
     assert hashes(done.conninfo) == done.before
+    [_, entry] = Journal(done.state / "fkexplorer").entries()
+    assert "  taken back, having ended: done: no orphan remains" in journal_text([entry])
     with done.undo("--allow-writes") as terminal:
         terminal.wait_for("there is nothing to take back")
         assert terminal.exit_code() == 2

@@ -31,7 +31,7 @@ def journal_text(entries: Sequence[Entry], *, ascii: bool = False) -> list[str]:
         rest = [
             f"{entry.database}, {entry.at:%Y-%m-%d %H:%M:%S} UTC, by {entry.person} on {entry.machine}",
             *(f"{word} {name}" for name, word in signed if name),
-            STATE_WORDS[entry.state] + (f": {entry.words}" if entry.words else ""),
+            _state(entry),
             *touched_lines(entry.touched),
             *(f"SQL: {' '.join(statement.split())}" for statement in entry.sql),
             *([f"backup: {entry.backup}"] if entry.backup else []),
@@ -40,6 +40,13 @@ def journal_text(entries: Sequence[Entry], *, ascii: bool = False) -> list[str]:
         ]
         lines += [*([""] if lines else []), f"{entry.id}  {what}  {entry.edge}", *(f"  {each}" for each in rest)]
     return [inert(line, ascii=ascii) for line in lines]
+
+
+def _state(entry: Entry) -> str:
+    if not entry.words:
+        return STATE_WORDS[entry.state]
+    # What was true at its end is not true any more.
+    return STATE_WORDS[entry.state] + (", having ended: " if entry.state is State.UNDONE else ": ") + entry.words
 
 
 def journal_json(entries: Iterable[Entry]) -> str:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fkexplorer.database.connection import Database
-    from fkexplorer.diagnosis.model import Evidence, Gap, Side, Suggestion, Totals, Trace
+    from fkexplorer.diagnosis.model import Evidence, Gap, Side, Suggestion, Totals
     from fkexplorer.diagnosis.reading.model import Found
     from fkexplorer.schema.graph import Graph
     from fkexplorer.schema.model import Relationship, Schema
@@ -99,7 +99,7 @@ async def diagnose(
             near = together.create_task(looks.look("near misses", near_misses(case), Part()))
             counted = together.create_task(looks.look("the totals", totals(case, involved(case)), ()))
             traced = together.create_task(looks.look("where the key lives", trace_case(case), None))
-            hole = together.create_task(looks.look("the gap", _gap(case, traced), None))
+            hole = together.create_task(looks.look("the gap", gap(case, traced), None))
     except* Trouble as lost:
         raise _first(lost) from None
     trace = traced.result()
@@ -128,11 +128,6 @@ async def diagnose(
         seconds=time.perf_counter() - began,
         problem=looks.problem,
     )
-
-
-async def _gap(case: Case, traced: asyncio.Task[Trace | None]) -> Gap | None:
-    """The gap, once it is known where the key lives."""
-    return await gap(case, await traced)
 
 
 class _Looks:

@@ -33,7 +33,7 @@ from fkexplorer.schema.keys import is_one_to_one
 from fkexplorer.schema.model import EdgeKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Label, Select
 
@@ -66,7 +66,7 @@ WHERE p.pronamespace <> 'pg_catalog'::regnamespace AND strpos(lower(p.prosrc), {
 _CLOCK = "extract(epoch FROM statement_timestamp())::float8"
 
 
-async def gap(case: Case, trace: Trace | None = None) -> Gap | None:
+async def gap(case: Case, traced: Awaitable[Trace | None] | None = None) -> Gap | None:
     """The gap that the missing parent of an error is one row of.
 
     The rows that should have a twin are those of the table that the missing parent refers to by its own key, one to
@@ -75,7 +75,7 @@ async def gap(case: Case, trace: Trace | None = None) -> Gap | None:
 
     Args:
         case: the error.
-        trace: where its key lives; it is searched for where that is needed and not given.
+        traced: the search for where its key lives, which is waited for where that is needed; None to begin one then.
 
     Returns:
         None where the error is another, names no key, or its key is in no such table.
@@ -89,7 +89,7 @@ async def gap(case: Case, trace: Trace | None = None) -> Gap | None:
     target, columns = case.schema.parent_of(edge), [pair.parent for pair in edge.pairs]
     found = await _first(case, _declared(case, target, columns), columns, key)
     if found is None:
-        trace = trace or await trace_case(case)
+        trace = await (traced or trace_case(case))
         found = await _first(case, await _sighted(case, trace, target, columns), columns, key)
     return None if found is None else await _measured(case, found)
 

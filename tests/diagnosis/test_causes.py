@@ -56,7 +56,7 @@ def spaces(database_url: str) -> str:
 
 async def causes_of(one: Case) -> Part:
     counted, trace = await totals(one, involved(one)), await trace_case(one)
-    return await causes(one, counted, trace, await gap(one, trace))
+    return await causes(one, counted, trace, await gap(one))
 
 
 async def why(conninfo: str, edge: str, value: str, column: str, kind: ErrorKind = ErrorKind.MISSING_PARENT) -> Part:
@@ -100,7 +100,7 @@ async def test_a_deleted_workspace_comes_first_where_nothing_is_left(demo: str) 
     # Other schemas of the demo have such a workspace's member: it is found there, and so comes not from outside.
     assert first(part).code == "concurrent_delete"
     assert found["rules_disagree"].text == (
-        f"ON DELETE disagrees about workspaces.workspaces: {MEMBERS} is CASCADE, {USERS} is NO ACTION. A delete there"
+        f"ON DELETE disagrees about workspaces.workspaces: {MEMBERS} is CASCADE; {USERS} is NO ACTION. A delete there"
         " goes on into workspaces.workspace_members, and nothing stops it while no row of workspaces.users refers to it"
         " yet."
     )
@@ -370,6 +370,9 @@ async def test_a_table_of_the_same_name_in_another_schema(spaces: str) -> None:
     other = by_code((await of_space(spaces)).findings)["other_schema"]
     assert other.text.startswith("There is also old.spaces: ")
     assert len(by_hand(spaces, other.query)) == 2
+    await run(spaces, "CREATE SCHEMA older; CREATE TABLE older.spaces (id uuid)")
+    others = by_code((await of_space(spaces)).findings)["other_schema"]
+    assert others.text.startswith("There are also old.spaces, older.spaces: ")
 
 
 async def test_an_integer_in_another_table_is_no_trace(database_url: str) -> None:

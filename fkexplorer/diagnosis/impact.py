@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 SECONDS = 20.0
 """What it may take: somebody waits for it, and can stop it."""
 ROWS = 100_000
-"""Rows that are followed at most: a delete of more is no thing to be done unread, however many more."""
+"""Rows that are followed at most, which takes some two seconds: how many more there are changes little."""
 _FIRST_SECONDS, _FIRST_ROWS, _FIRST_BYTES = 2.0, 1_000, 16 << 20
 _STOPS = {Kind.TIMED_OUT: Stop.TIME, Kind.LOCK: Stop.LOCK}
 _PRINTING = {"DateStyle": "ISO, YMD"}
@@ -76,6 +76,8 @@ async def impact(
         Trouble: a key has not as many values as identify a row, or a value is none of its type (`usage`); the table
             itself cannot be read (`denied`, `row_security`); the connection is lost.
     """
+    if not (table.privileges.usage and table.privileges.select):
+        raise Trouble(f"no SELECT on {table_label(table)}", "grant it, or connect as a role that has it", code="denied")
     try:
         async with database.read() as connection:
             index = await key_index(connection, table, database.facts.version_number)
@@ -128,7 +130,7 @@ class _Looking:
                     raise
                 continue
             stop = Stop.ROWS if tree.cut else None
-            best = self._impact(tree, begun, time.perf_counter() - started)
+            best = replace(self._impact(tree, begun, time.perf_counter() - started), stop=stop)
             if not tree.cut and skipped.keys() == skips.keys():
                 break
             if first and told is not None:
@@ -176,7 +178,7 @@ class _Looking:
         large = any(self.schema.child_of(edge).likely_bytes > _FIRST_BYTES for edge in reach.edges)
         ask = self._asking(seconds, {"enable_seqscan": "off"} if large else {})
         closure = await follow(ask, replace(self.schema, edges=kept), self.change, most=most)
-        return Tree(reach, skipped, "what leads to it was not counted", closure, await ask(closure.counts), most)
+        return Tree(reach, skipped, "what leads to it was not counted", closure, await ask(closure.counts))
 
     def _asking(
         self, seconds: float, planner: Mapping[str, str] = _PRINTING

@@ -6,14 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fkexplorer.diagnosis.impact_model import Deed, Hop, Verdict
-from fkexplorer.fixes.model import Blocker, Consequences
+from fkexplorer.fixes.model import Blocker, Consequences, Effect
 from fkexplorer.schema.model import Action
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from fkexplorer.fixes.closure import Closure
-    from fkexplorer.fixes.model import Effect
     from fkexplorer.fixes.reach import Arm, Check, Left, Node, Reach
     from fkexplorer.schema.model import Relationship
 
@@ -31,17 +30,15 @@ class Tree:
         rest: the reason for those that would have come below them.
         closure: what was followed, without those edges; None where there was no answer at all.
         answer: the rows of the closure's `counts`.
-        most: the rows up to which it was followed.
     """
 
-    def __init__(  # noqa: PLR0917 - a value with many parts, made in one place
+    def __init__(
         self,
         reach: Reach,
         skipped: Mapping[int, str],
         rest: str,
         closure: Closure | None = None,
         answer: Rows = (),
-        most: int = 0,
     ) -> None:
         self._reach = reach
         self._skipped = skipped
@@ -53,13 +50,13 @@ class Tree:
         self._more = closure.cut(answer) if closure else set()
         self.rows = counts.get(0, 0) if closure else None
         """Rows that the delete finds; None where there was no answer."""
-        self.cut = sum(counts.values()) > most
+        self.cut = closure is not None and closure.stopped(answer)
         """There are more rows than were followed."""
         self._short = self._below_skipped()
         self.complete = closure is not None and not self.cut and not self._short
         """Whether all rows that go or change were found."""
         found = closure.read(answer) if closure else Consequences(())
-        self.effects = tuple(map(self._effect, found.effects))
+        self.effects = self._by_table(found.effects)
         self._ordered = bool(found.doubtful)
         self._refused = {each.edge: each.rows for each in found.blockers}
         self._doubtful = {each.edge: each.rows for each in found.doubtful}
@@ -100,11 +97,25 @@ class Tree:
         """Whether rows that name what goes may go as well, or name something else then, by rows that were not found."""
         return not self.complete and (self._may_go(edge.child) or bool(self._reach.changing(edge)))
 
-    def _effect(self, effect: Effect) -> Effect:
-        if self.complete or not self._may_go(effect.table):
-            return effect
-        # What is known to change may go as well.
-        return replace(effect, updated=0, more_updates=effect.more_updates + effect.updated)
+    def _by_table(self, effects: Sequence[Effect]) -> tuple[Effect, ...]:
+        """Of each table one: a delete may come back to the table that it began in."""
+        found: dict[int, Effect] = {}
+        for each in effects:
+            so_far = found.get(each.table, Effect(each.table))
+            found[each.table] = Effect(
+                each.table,
+                deleted=so_far.deleted + each.deleted,
+                updated=so_far.updated + each.updated,
+                edges=(*so_far.edges, *each.edges),
+                more_updates=so_far.more_updates + each.more_updates,
+            )
+        # Where not all was found, what is known to change may go as well.
+        return tuple(
+            each
+            if self.complete or not self._may_go(each.table)
+            else replace(each, updated=0, more_updates=each.more_updates + each.updated)
+            for each in found.values()
+        )
 
     def _hops(self) -> tuple[Hop, ...]:
         """Nodes come in the order of their distance, so that each is unfolded where it is nearest to the top."""

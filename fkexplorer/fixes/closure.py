@@ -53,7 +53,8 @@ async def follow(
         schema: the schema that the change is of.
         change: the change.
         where: the condition, in place of the change's own, that tells its rows, over the same alias.
-        most: rows that are followed; with more, `counts` brings at least as many, and `read` is to be trusted no more.
+        most: rows that are followed, each edge having its share, so that a wide one hides no deep one; `stopped` tells
+            whether there are more.
 
     Raises:
         Incomparable: an edge on the way has no operator.
@@ -168,6 +169,19 @@ class Closure:
                 found[node] += count
         return found
 
+    def stopped(self, rows: Rows) -> bool:
+        """Whether there may be more rows than were followed: then numbers are at least so many, and nothing is sure."""
+        counts, most, share = self.by_node(rows), self._most, self._share
+        return (
+            most is not None
+            and share is not None
+            and (sum(counts.values()) > most or max(counts.values(), default=0) > share)
+        )
+
+    @property
+    def _share(self) -> int | None:
+        return None if self._most is None else max(1, self._most // max(1, len(self.reach.arms)))
+
     def cut(self, rows: Rows) -> set[int]:
         """OIDs of the edges that refuse more rows, or leave more behind, than were looked at."""
         return {edge for what, edge, more, _, _ in rows if what in {"refused", "left"} and more}
@@ -223,10 +237,11 @@ gone AS MATERIALIZED (SELECT f.rel, f.place, min(f.level) AS level FROM fact f W
         if self._most is not None:
             # A row that several sources touch comes once, so that no LIMIT is filled by repetitions.
             sources = f"FROM (SELECT DISTINCT f.rel, f.place {sources.format('')}) f {{}} WHERE true"
-        return (
-            f"(SELECT {arm.node} AS via, c.tableoid AS rel, c.ctid AS place"
-            f" {sources.format(below(self._schema, arm.edge))}{inside(arm.where)}{limited(self._most)})"
+        rows = (
+            f"SELECT {arm.node} AS via, c.tableoid AS rel, c.ctid AS place"
+            f" {sources.format(below(self._schema, arm.edge))}{inside(arm.where)}"
         )
+        return f"({limited(rows, arm.edge, self._share)})"
 
     def _differs(self, node: Node) -> str:
         """Whether an UPDATE really changes one of the columns: byte for byte, as PostgreSQL decides it too."""

@@ -9,7 +9,7 @@
                                                   path: the foreign keys from the top down to it
      "complete": true,                            whether all rows that go or change were found
      "stopped_by": null,                          rows, time, lock
-     "max_rows": 100000,                          followed at most
+     "max_rows": 100000,                          followed at most, shared out among the foreign keys
      "as_of": "2026-11-21T02:00:01Z",             the server's clock at the beginning
      "seconds": 0.01,
      "tables": [{"table": "schema.table", "deleted": 1, "updated": 0, "more_updates": 0}],
@@ -170,16 +170,16 @@ class _Lines:
             return hop.unknown
         rows = f"{'>=' if hop.at_least else ''}{number(hop.rows, 'row')}"
         said = _WORDS[hop.deed]
-        if hop.deed is Deed.REFUSE:
-            said = "REFUSE" if hop.rows != 1 else "REFUSES"
-            said = said if hop.refused else f"may {'refuse'}"
-            said = said if hop.rows else "refuses only rows"
+        if hop.rows == 0:
+            rows, said = "no row" + (" so far" if hop.at_least else ""), ""
+        elif hop.deed is Deed.REFUSE:
+            said = ("REFUSES" if hop.rows == 1 else "REFUSE") if hop.refused else "may refuse"
         elif hop.refused:
             said = f"{said}: REFUSED for {exact(hop.refused)}"
         elif hop.doubtful and hop.deed is not Deed.LEAVE:
             said = f"{said}, or refused"
         index = "" if self._schema.edges[hop.edge].index is not None else "  noix"
-        return f"{rows} {said}{index}"
+        return f"{rows} {said}".rstrip() + index
 
     # What is below it
 
@@ -188,7 +188,9 @@ class _Lines:
         if len(impact.effects) < 2:
             return
         yield self._line()
-        yield self._line(Span("by table:", "dim"))
+        yield self._line(
+            Span("by table:" if impact.verdict is Verdict.GOES else "by table, if it went through:", "dim")
+        )
         least = "" if impact.complete else ">="
         for each in impact.effects:
             done = [f"{least}{exact(each.deleted)} deleted"] if each.deleted else []
@@ -219,7 +221,10 @@ class _Lines:
     def _notes(self) -> Iterator[ImpactLine]:
         impact, notes = self._impact, []
         if impact.stop is Stop.ROWS:
-            notes.append(f"Stopped at {exact(impact.max_rows)} rows, the limit: the numbers are at least so many.")
+            notes.append(
+                f"There are more rows than are followed ({exact(impact.max_rows)}, shared out among the foreign keys):"
+                " the numbers are at least so many."
+            )
         elif impact.stop is not None:
             notes.append(f"Not all was counted: {_STOPS[impact.stop]}.")
         if len(impact.blockers) > 1 and impact.verdict is Verdict.REFUSED:

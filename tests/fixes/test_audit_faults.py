@@ -13,6 +13,7 @@ from fkexplorer.fixes.entries import State
 from fkexplorer.fixes.journal import Journal
 from fkexplorer.fixes.model import Ending
 from fkexplorer.fixes.parts import RunLimits
+from fkexplorer.fixes.undo import undo, undo_preview
 from fkexplorer.fixes.writer import WriteLimits
 from tests.database.test_pooler import pooled
 from tests.fixes.byhand import QUICK, delete, do, hashes, take_back
@@ -79,6 +80,29 @@ async def test_the_pooler_is_cut_off_at_commit(pooled: str, open_folder: Path, b
     else:
         assert outcome.ending is Ending.DONE, outcome.words
         await backed_up_is_what_changed(pooled, open_folder, was)
+
+
+@pytest.mark.parametrize("before", [True, False])
+async def test_the_connection_is_cut_at_the_commit_of_an_undo(
+    make_database: Callable[[str], str], open_folder: Path, before: bool
+) -> None:
+    conninfo = make_database(FAMILY)
+    was = hashes(conninfo)
+    done = await do(conninfo, open_folder, "c.fk", delete)
+    now = hashes(conninfo)
+    async with Proxy(conninfo) as proxy, opened(proxy.conninfo) as (database, schema):
+        journal = Hooked(open_folder, "before committing", lambda: proxy.cut(b"COMMIT\0", before=before))
+        seen = await undo_preview(database, schema, journal, done.entry)
+        undone = await undo(database, schema, seen, journal, limits=QUICK)
+    entry = Journal(open_folder).entry(done.entry)
+    assert entry is not None
+    if before:
+        assert (undone.ending, entry.state, hashes(conninfo)) == (Ending.REFUSED, State.ALL, now), undone.words
+        _, undone = await take_back(conninfo, open_folder, done.entry)
+        assert undone.ending is Ending.DONE, undone.words
+    else:
+        assert (undone.ending, entry.state) == (Ending.DONE, State.UNDONE), undone.words
+    assert hashes(conninfo) == was
 
 
 NAP = """

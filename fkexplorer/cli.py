@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from fkexplorer.arguments import COMMANDS, command_of, parsers
+from fkexplorer.bodies import body_of
 from fkexplorer.database.model import Trouble
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ def _run(argv: list[str], console: Console, known: _Known) -> int:
     with _source(options) as source:
         known.sources.append(source)
         console.say(f"database {source.label()} ({source.origin})")
-        return _with_password(source, _body(command, options, settings, console), console, known)
+        return _with_password(source, body_of(command, options, settings, console), console, known)
 
 
 def _configured(
@@ -206,7 +207,7 @@ def _journal(options: argparse.Namespace, settings: Settings, console: Console, 
         try:
             with _source(options) as source:
                 known.sources.append(source)
-                _with_password(source, _body("journal", options, settings, console), console, known)
+                _with_password(source, body_of("journal", options, settings, console), console, known)
         except Trouble as trouble:
             console.trouble(trouble)
     return fixing.print_journal(console, options.format)
@@ -286,76 +287,6 @@ def _app(options: argparse.Namespace, settings: Settings, known: _Known) -> int:
             arming=Arming(settings, allow_writes=options.allow_writes),
             explain=text,
         )
-
-
-def _body(
-    command: str, options: argparse.Namespace, settings: Settings, console: Console
-) -> Callable[[Database], Awaitable[int]]:
-    """What a command does with a connected database."""
-    if command in ("check", "show", "rows"):
-        return _reading(command, options, console)
-    if command in ("explain", "report", "trace", "impact"):
-        return _causes(command, options, console)
-    if command == "plan":
-        from fkexplorer import planning  # noqa: PLC0415
-
-        wish = planning.PlanOptions.of(options)
-        return lambda database: planning.plan(database, console, wish)
-    from fkexplorer import fixing  # noqa: PLC0415
-
-    if command == "journal":
-        return fixing.resolve_journal
-    request = fixing.UndoRequest(options.entry, options.ticket, options.approver, allow_writes=options.allow_writes)
-    return lambda database: fixing.take_back(database, console, settings, request)
-
-
-def _causes(command: str, options: argparse.Namespace, console: Console) -> Callable[[Database], Awaitable[int]]:
-    """The same for the commands about causes."""
-    if command == "trace":
-        from fkexplorer import tracing  # noqa: PLC0415
-
-        sought = tracing.TraceOptions(options.columns, options.value, options.format, options.max_bytes)
-        return lambda database: tracing.trace(database, console, sought)
-    if command == "impact":
-        from fkexplorer import impacting  # noqa: PLC0415
-
-        doomed = impacting.ImpactOptions(options.table, tuple(options.keys), options.format, options.max_bytes)
-        return lambda database: impacting.impact(database, console, doomed)
-    from fkexplorer import explaining  # noqa: PLC0415
-
-    read, told = (
-        explaining.ExplainOptions.of(options),
-        explaining.explain if command == "explain" else explaining.report,
-    )
-    return lambda database: told(database, console, read)
-
-
-def _reading(command: str, options: argparse.Namespace, console: Console) -> Callable[[Database], Awaitable[int]]:
-    """The same for `check`, `show` and `rows`."""
-    from fkexplorer import headless  # noqa: PLC0415
-
-    if command == "check":
-        wanted = headless.CheckOptions(
-            format=options.format,
-            tables=tuple(options.table),
-            schemas=tuple(options.schema),
-            max_bytes=options.max_bytes,
-            fail_on_skipped=options.fail_on_skipped,
-            full=options.full,
-            deep=options.deep,
-            eager=options.eager,
-            jobs=options.jobs,
-        )
-        from fkexplorer.watch import watch  # noqa: PLC0415
-
-        checked = watch if options.watch else headless.check
-        return lambda database: checked(database, console, wanted)
-    if command == "show":
-        return lambda database: headless.show(database, console, options.table, options.width or console.width)
-    kinds = {"keys": options.keys, "childless": options.childless, "partitions": options.by_partition}
-    kind = next((name for name, wanted in kinds.items() if wanted), "orphans")
-    asked = headless.RowsOptions(options.edge, kind, options.limit, options.format, options.reveal)
-    return lambda database: headless.rows(database, console, asked)
 
 
 def _with_password(source: Source, body: Callable[[Database], Awaitable[int]], console: Console, known: _Known) -> int:

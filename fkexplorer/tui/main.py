@@ -166,13 +166,14 @@ class MainScreen(ExplainKeys):
         if not self._jumping or event.key == "semicolon":
             return
         self._jumping = False
-        name = _JUMPS.get(event.key)
-        if name is not None:
-            event.stop()
-            event.prevent_default()
-            for pane in self.panes():
-                if pane.id == name:
-                    self.set_focus(pane)
+        if not event.is_printable:
+            return
+        # A letter that names no pane is spent as well: whoever mistyped it did not mean what it does elsewhere.
+        event.stop()
+        event.prevent_default()
+        for pane in self.panes():
+            if pane.id == _JUMPS.get(event.key):
+                self.set_focus(pane)
 
     # Counts
 

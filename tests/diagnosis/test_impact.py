@@ -80,13 +80,15 @@ async def tried(database: Database, connection: psycopg.Connection, random: Rand
     seen: Counter[str] = Counter()
     for name in made.tables:
         ids = [id_ for (id_,) in connection.execute(f"SELECT id FROM {name}".encode())]
-        for key in random.sample(ids, 2):
+        for at, key in enumerate(random.sample(ids, 2)):
             found = await impact(database, schema, tables[name], [(str(key),)], max_bytes=BYTES)
             change = Change(Verb.DELETE, 0, f"DELETE FROM {sql.source(tables[name], 'c')}", f"c.id = {key}")
             came = done(connection, made, change)
             compare(found, came, schema, made, f"{change.sql}\n{made.script}\n{found}\n{came}")
             seen[found.verdict] += 1
             seen["below"] += found.verdict is Verdict.GOES and len(found.effects) > 1
+            if at:
+                continue
             # What was seen of some of the rows is true of all of them.
             part = await impact(database, schema, tables[name], [(str(key),)], max_bytes=BYTES, max_rows=2)
             within(part, found, came, f"{change.sql}\n{made.script}\n{part}\n{found}")

@@ -1,9 +1,9 @@
 """How long an explanation takes on 100 tables with 20 million rows: `python -m tests.benchmarks.explaining`.
 
-For each kind of error: the looks one by one, the diagnosis in which they are together, the trace that somebody asks
-for, and the whole command `explain`, from its start to its end. What the server read of each table comes from its own
-statistics: none over `--max-bytes` may be read whole, and what was not looked at has to be named. Exits 1 where that
-fails or a command takes more than two seconds.
+For each kind of error: the looks one by one, the diagnosis in which they are together, the trace and the impact that
+somebody asks for, and the whole command `explain`, from its start to its end. What the server read of each table comes
+from its own statistics: none over `--max-bytes` may be read whole, and what was not looked at has to be named. Exits 1
+where that fails, or the catalogue and the diagnosis take more than two seconds.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ from fkexplorer.diagnosis.case import Case
 from fkexplorer.diagnosis.causes import causes
 from fkexplorer.diagnosis.diagnose import diagnose
 from fkexplorer.diagnosis.gap import gap
+from fkexplorer.diagnosis.impact import impact
 from fkexplorer.diagnosis.near import near_misses
 from fkexplorer.diagnosis.presence import presence
+from fkexplorer.diagnosis.reading.model import ErrorKind
 from fkexplorer.diagnosis.reading.reader import read_text
 from fkexplorer.diagnosis.siblings import siblings
 from fkexplorer.diagnosis.totals import involved, totals
@@ -38,17 +40,18 @@ from fkexplorer.orphans.turns import size_text
 from fkexplorer.schema.graph import Graph
 from fkexplorer.schema.names import table_label
 from tests.benchmarks.explaining_data import ERRORS, build
-from tests.benchmarks.explaining_reads import between, reads, scanned, uncounted, unnamed
+from tests.benchmarks.explaining_reads import FEW, between, reads, scanned, uncounted, unnamed
 from tests.commands import run
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from fkexplorer.diagnosis.model import Trace
+    from fkexplorer.diagnosis.reading.model import ParsedError
 
 T = TypeVar("T")
 AIM = 2.0
-COMMAND, DIAGNOSIS, TRACE = "command", "diagnosis", "trace"
+CATALOGUE, DIAGNOSIS, COMMAND = "catalogue", "diagnosis", "command"
 _SHOWN = 6
 _SETTINGS = {"shared_buffers": "512MB", "max_wal_size": "16GB", "checkpoint_timeout": "1d"}
 
@@ -58,6 +61,7 @@ class Explained:
     """One kind of error."""
 
     name: str
+    error: ParsedError
     seconds: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     """By what was done."""
     live: bool | None = None
@@ -80,6 +84,11 @@ class Explained:
         """In seconds, by what was done."""
         return {what: statistics.median(times) for what, times in self.seconds.items()}
 
+    @property
+    def explanation(self) -> float:
+        """Seconds from the connection to the whole explanation."""
+        return self.medians[CATALOGUE] + self.medians[DIAGNOSIS]
+
 
 async def explained(conninfo: str, name: str, rounds: int, max_bytes: int, *, command: bool = True) -> Explained:
     """Explain an error again and again.
@@ -91,14 +100,14 @@ async def explained(conninfo: str, name: str, rounds: int, max_bytes: int, *, co
         max_bytes: tables up to this size may be read whole.
         command: whether the command is run too.
     """
-    done = Explained(name)
     [found] = read_text(ERRORS[name]).found
+    done = Explained(name, found.error)
     before = reads(conninfo)
     schema = None
     for _ in range(rounds):
         database = await Database.connect(Source(conninfo, "argument"))
         try:
-            schema = await done.timed("catalogue", read_schema(database))
+            schema = await done.timed(CATALOGUE, read_schema(database))
             diagnosis = await done.timed(
                 DIAGNOSIS, diagnose(database, schema, Graph(schema), found, max_bytes=max_bytes)
             )
@@ -124,6 +133,9 @@ async def explained(conninfo: str, name: str, rounds: int, max_bytes: int, *, co
         for oid, each in sorted(read.items(), key=lambda one: -one[1].bytes)
         if each.bytes <= max_bytes and each.whole
     )
+    if found.error.kind is ErrorKind.STILL_REFERENCED:
+        for _ in range(rounds):
+            await _impact(done, conninfo, max_bytes)
     return done
 
 
@@ -134,12 +146,27 @@ async def _one_by_one(done: Explained, case: Case) -> list[Trace | None]:
     await done.timed("near misses", near_misses(case))
     counted = await done.timed("totals", totals(case, involved(case)))
     traced = await done.timed("trace of the error", trace_case(case))
-    hole = await done.timed("gap", gap(case, traced))
+    hole = await done.timed("gap", gap(case))
     await done.timed("causes", causes(case, counted, traced, hole))
     assert case.edge is not None
     parent, columns = case.schema.parent_of(case.edge), [pair.parent for pair in case.edge.pairs]
     asked = trace(case.database, case.schema, case.graph, parent, columns, case.keys[0], max_bytes=case.max_bytes)
-    return [traced, await done.timed(TRACE, asked)]
+    return [traced, await done.timed("trace", asked)]
+
+
+async def _impact(done: Explained, conninfo: str, max_bytes: int) -> None:
+    """What a delete of the parent would do; it finds the row again for each foreign key, so that pages say little."""
+    before = reads(conninfo)
+    database = await Database.connect(Source(conninfo, "argument"))
+    try:
+        schema = await read_schema(database)
+        parent = next(table for table in schema.tables.values() if table.name == done.error.parent_table)
+        await done.timed("impact", impact(database, schema, parent, [done.error.values or ()], max_bytes=max_bytes))
+    finally:
+        await database.close()
+    for oid, read in between(before, reads(conninfo)).items():
+        if read.bytes > max_bytes and read.by_scan > FEW:
+            done.scanned.append(f"{table_label(schema.tables[oid])} by impact: {read}")
 
 
 async def _command(done: Explained, conninfo: str, max_bytes: int) -> None:
@@ -152,8 +179,8 @@ async def _command(done: Explained, conninfo: str, max_bytes: int) -> None:
 
 def _lines(given: argparse.Namespace, each: Explained) -> list[str]:
     medians = each.medians
-    missed = "" if medians[COMMAND] < AIM else f"  MISSED: {AIM:g} s"
-    lines = [f"{each.name}: live {each.live}, {medians[COMMAND]:.2f} s{missed}"]
+    missed = "" if each.explanation < AIM else f"  MISSED: {AIM:g} s"
+    lines = [f"{each.name}: live {each.live}, {each.explanation:.2f} s{missed}"]
     lines.append("  " + ", ".join(f"{what} {1000 * seconds:,.0f} ms" for what, seconds in medians.items()))
     lines += [f"  MISSED, over {size_text(given.max_bytes)} and read whole: {what}" for what in each.scanned]
     lines += [f"  MISSED, not named: {what}" for what in dict.fromkeys(each.unnamed)]
@@ -197,7 +224,7 @@ def main() -> None:
         ]
         whole = {"rows": given.rows, "max_bytes": given.max_bytes, "errors": found}
         given.json.write_text(json.dumps(whole, indent=1) + "\n")
-    if any(e.scanned or e.unnamed or e.medians[COMMAND] >= AIM for e in done):
+    if any(e.scanned or e.unnamed or e.explanation >= AIM for e in done):
         raise SystemExit(1)
 
 

@@ -175,8 +175,8 @@ def _other_schemas(case: Case, edge: Relationship) -> Part:
     listed = ", ".join(table_label(each) for each in others[:_SHOWN])
     more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
     text = (
-        f"There is also {listed}{more}: code that reads the parent there by its search_path, or that is connected to"
-        f" another database, writes a key that {label} does not have."
+        f"There {'is' if len(others) == 1 else 'are'} also {listed}{more}: code that reads the parent there by its"
+        f" search_path, or that is connected to another database, writes a key that {label} does not have."
     )
     result = f"{len(others) + 1} tables"
     return Part((Evidence("other_schema", text, at, "pg_class", query, result, weight=42),))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _STOPPING = frozenset({Action.NO_ACTION, Action.RESTRICT})
 _SHOWN = 3
 """Constraints that are named in one sentence."""
+_PLURALS = {"goes on": "go on", "stops": "stop"}
 
 
 def stopping(edge: Relationship) -> bool:
@@ -70,7 +71,7 @@ def _disagreement(case: Case, parent: Table, edges: Sequence[Relationship]) -> E
     # The error's own first, since it is the one that is known.
     own = [each for each in stop if case.edge and each.oid == case.edge.oid]
     stop = [*own, *(each for each in stop if each not in own)]
-    text = f"ON DELETE disagrees about {table_label(parent)}: {_named(on)}, {_named(stop)}."
+    text = f"ON DELETE disagrees about {table_label(parent)}: {_named(on, 'goes on')}; {_named(stop, 'stops')}."
     tables = _tables(case, on)
     if case.error.kind is ErrorKind.STILL_REFERENCED:
         text += f" A delete there would go on into {tables}, and is refused as a whole."
@@ -79,7 +80,8 @@ def _disagreement(case: Case, parent: Table, edges: Sequence[Relationship]) -> E
             f" A delete there goes on into {tables}, and nothing stops it while no row of"
             f" {_tables(case, stop[:1])} refers to it yet."
         )
-    return _evidence(case, parent, "rules_disagree", text, f"{len(on)} go on, {len(stop)} stop", "confrelid", 70)
+    result = f"{_counted(on, 'goes on')}, {_counted(stop, 'stops')}"
+    return _evidence(case, parent, "rules_disagree", text, result, "confrelid", 70)
 
 
 def _agreement(case: Case, parent: Table, edges: Sequence[Relationship]) -> Evidence:
@@ -88,16 +90,24 @@ def _agreement(case: Case, parent: Table, edges: Sequence[Relationship]) -> Evid
     if len(edges) == 1:
         text = f"No two ON DELETE rules disagree: only {quote(edges[0].name)} ({min(names)}) refers to {label}."
     elif len(names) == 1:
-        text = f"No two ON DELETE rules disagree: all {len(edges)} constraints that refer to {label} are {min(names)}."
+        every = "both" if len(edges) == 2 else f"all {len(edges)}"
+        text = f"No two ON DELETE rules disagree: {every} constraints that refer to {label} are {min(names)}."
     else:
         does = "stops" if stopping(edges[0]) else "goes on with"
-        text = f"No two ON DELETE rules disagree: each of {len(edges)} that refer to {label} {does} a delete."
+        text = f"No two ON DELETE rules disagree: each of the {len(edges)} that refer to {label} {does} a delete."
     return _evidence(case, parent, "rules_disagree", text, ", ".join(sorted(names)), "confrelid", 30)
 
 
-def _named(edges: Sequence[Relationship]) -> str:
+def _named(edges: Sequence[Relationship], does: str) -> str:
+    """Some of these with their rules, and how many more do the same: `goes on` or `stops`."""
     listed = ", ".join(f"{quote(each.name)} is {each.on_delete.value.upper()}" for each in edges[:_SHOWN])
-    return f"{listed}, {len(edges) - _SHOWN} more" if len(edges) > _SHOWN else listed
+    more = edges[_SHOWN:]
+    return f"{listed} and {_counted(more, does, 'more ')}" if more else listed
+
+
+def _counted(edges: Sequence[Relationship], does: str, more: str = "") -> str:
+    """`1 goes on`, `2 more stop`."""
+    return f"{len(edges)} {more}{does if len(edges) == 1 else _PLURALS[does]}"
 
 
 def _tables(case: Case, edges: Sequence[Relationship]) -> str:

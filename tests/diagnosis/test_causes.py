@@ -387,3 +387,17 @@ async def test_an_integer_in_another_table_is_no_trace(database_url: str) -> Non
 
 async def test_other_errors_have_no_such_causes(spaces: str) -> None:
     assert await why(spaces, "people_space", MISSING, "space", ErrorKind.CANNOT_IMPLEMENT) == Part()
+
+
+async def test_many_rules_are_counted_in_whole_sentences(spaces: str) -> None:
+    tables = "; ".join(f"CREATE TABLE t{at} (space uuid REFERENCES spaces ON DELETE CASCADE)" for at in range(3))
+    await run(spaces, tables)
+    rules = by_code((await of_space(spaces)).findings)["rules_disagree"]
+    assert rules.text.startswith(
+        "ON DELETE disagrees about public.spaces: members_space is CASCADE, t0_space_fkey is CASCADE, t1_space_fkey is"
+        " CASCADE and 1 more goes on; people_space is NO ACTION. "
+    )
+    assert rules.result == "4 go on, 1 stops"
+    await run(spaces, "ALTER TABLE people DROP CONSTRAINT people_space; DROP TABLE t0, t1")
+    rules = by_code((await of_space(spaces, edge="members_space")).ruled_out)["rules_disagree"]
+    assert rules.text == "No two ON DELETE rules disagree: both constraints that refer to public.spaces are CASCADE."

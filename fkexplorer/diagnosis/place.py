@@ -44,6 +44,7 @@ async def place(database: Database, schema: Schema, error: ParsedError) -> Place
     seen = await look(database, told)
     placing = _Placing(schema, error, told, seen)
     candidates = placing.candidates()
+    what = "foreign keys" if candidates else "pairs of columns"
     if not candidates or placing.contradicted:
         # Names are taken apart for some 10 ms, hashes are made for up to half a second.
         more = await asyncio.to_thread(guesses, schema, told)
@@ -53,7 +54,6 @@ async def place(database: Database, schema: Schema, error: ParsedError) -> Place
     placing.evidence += absences(schema, told, seen, error, candidates, place=here)
     placing.evidence += deleted_from(schema, error, placing.parent(candidates), seen.at)
     if len(candidates) > 1:
-        what = "foreign keys" if any(each.edge for each in candidates) else "pairs of columns"
         listed = ", ".join(each.label for each in candidates)
         placing.tell("ambiguous", f"The text may mean {len(candidates)} {what}: {listed}.", weight=80)
     return Placed(tuple(candidates), tuple(placing.evidence))
@@ -129,7 +129,9 @@ class _Placing:
         told = self._told
         if not (told.child or told.parent):
             return []
-        if not (told.child_columns or told.parent_columns) and not (told.child and told.parent):
+        # A refused row is refused by one of its table's own foreign keys: enough where the text is broken off.
+        refused = told.child is not None and told.constraint is None and self._error.kind is ErrorKind.MISSING_PARENT
+        if not refused and not (told.child_columns or told.parent_columns) and not (told.child and told.parent):
             return []
         matches = [self._match(edge, None) for edge in self._schema.edges.values()]
         return [each for each in matches if not (each.table or each.parent or each.columns)]

@@ -125,6 +125,25 @@ async def test_a_name_on_two_tables_is_ambiguous_until_the_table_is_told(users: 
 
 
 @pytest.mark.matrix
+async def test_a_text_that_is_broken_off_after_the_table_means_the_keys_of_that_table(users: str) -> None:
+    assert certain(await placed(users, child_table="accounts")) == "public.accounts.owner"
+    found = await placed(users, child_table="sessions")
+    assert found.edge is None
+    assert {each.label for each in found.candidates} == {
+        "public.sessions.sessions_user_id_fkey",
+        "public.sessions.by_login",
+    }
+    assert not (await placed(users, kind=BLOCKED, child_table="accounts")).candidates
+    assert not (await placed(users, child_table="users")).candidates
+
+
+async def test_foreign_keys_of_another_name_are_still_called_foreign_keys(users: str) -> None:
+    found = await placed(users, constraint="gone_fk", child_table="links", columns=("user_id",), parent_table="users")
+    assert len(found.candidates) == 2
+    [text] = [each.text for each in found.evidence if each.code == "ambiguous"]
+    assert text.startswith("The text may mean 2 foreign keys: one.links.links_fk, ")
+
+
 async def test_another_schema_is_told_and_the_edge_found(users: str) -> None:
     found = await placed(users, constraint="notes_fk", child_table="notes", child_schema="public")
     assert certain(found) == "one.notes.notes_fk"

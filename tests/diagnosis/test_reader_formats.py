@@ -371,3 +371,9 @@ def test_a_format_is_read(case: Case) -> None:
     if case.row is not None:
         assert error.row is not None
         assert error.row.values == case.row
+
+
+@pytest.mark.parametrize("after", [", hint: null)", "', schema: 'public' }", ""])
+def test_a_detail_ends_where_its_sentence_does(after: str) -> None:
+    [found] = read_text(f"PostgrestException(message: {MESSAGE}, code: 23503, details: {DETAIL}{after}").found
+    assert found.error.excerpt.splitlines()[-1] == f"DETAIL: {DETAIL}"

@@ -167,13 +167,19 @@ def of_text(text: str) -> Said | None:
         found = message(text) or found
     if found is None:
         match = detail(_after_label(text), None) if _KEY.search(text) else None
-        return None if match is None else Said(match=match, detail=_after_label(text).strip())
+        return None if match is None else Said(match=match, detail=_alone(_after_label(text)))
     words = text[found.start : found.end].strip()
     rest = text[found.end :]
     if not rest.strip() or (not _INNER.search(rest) and not _KEY.search(rest)):
         return Said(match=found, message=words)
     told = _after_label(rest)
-    return Said(match=detail(told, found), message=words, detail=told.strip()[:1000])
+    return Said(match=detail(told, found), message=words, detail=_alone(told)[:1000])
+
+
+def _alone(told: str) -> str:
+    """A DETAIL without what a driver prints after it, where its end is known."""
+    found = detail(told, None)
+    return (told[: found.end] if found is not None and found.values is not None else told).strip()
 
 
 def _after_label(text: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fkexplorer.reports import sentence
+from fkexplorer.reports.diagnosis import masked
 from fkexplorer.reports.trace import value_text
 from fkexplorer.schema.names import columns_label, table_label
 from fkexplorer.tui.fixes.actions import FixKeys
@@ -105,8 +106,9 @@ class RowKeys(FixKeys):
         assert schema is not None
         table = schema.tables[query.table]
         if query.kind is RowsKind.HOLDING:
-            columns = columns_label(table, [table.column(number) for number in query.columns])
-            return f"{columns} = {value_text(query.value)}"
+            columns = [table.column(number) for number in query.columns]
+            value = masked([column.name for column in columns], query.value)
+            return f"{columns_label(table, columns)} = {value_text(value)}"
         if edge is None:
             return f"orphans of {table_label(table)}"
         word = {RowsKind.KEYS: "missing keys", RowsKind.CHILDLESS: "childless"}.get(query.kind, "orphans")

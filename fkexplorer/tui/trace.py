@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding
@@ -11,6 +12,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 
 from fkexplorer.database.model import Trouble
+from fkexplorer.reports.diagnosis import masked
 from fkexplorer.reports.style import Span
 from fkexplorer.reports.trace import TraceLine, trace_lines, trace_text
 from fkexplorer.reports.values import fit, inert
@@ -92,13 +94,17 @@ class TraceScreen(ModalScreen[None]):
         title = f"where {columns_label(self._table, self._columns)} lives"
         self.query_one(Vertical).border_title = Content(fit(title, cells - 4, ascii=ascii_only, pad=False))
         if self.trace is not None:
-            self._lines = trace_lines(self.trace, cells=cells, ascii=ascii_only)
+            self._lines = trace_lines(self._shown(self.trace), cells=cells, ascii=ascii_only)
             lines.content = [(Span(" "), *each.line) for each in self._lines]
         lines.move_to(lines.cursor)
         lines.refresh()
         said = (Span(inert(self._said, ascii=ascii_only), "dim" if self._searching else "unknown"),)
         self.query_one("#trace-state", Panel).show(wrapped([said], cells)[:1])
         self.query_one("#trace-keys", Panel).show([keys_line(_KEYS)])
+
+    def _shown(self, trace: Trace) -> Trace:
+        """The same with the value masked where a column is named like a secret."""
+        return replace(trace, value=tuple(masked([column.name for column in self._columns], trace.value)))
 
     # Searching
 
@@ -165,5 +171,5 @@ class TraceScreen(ModalScreen[None]):
     def action_copy(self) -> None:
         """Copy all that is said."""
         if self.trace is not None:
-            self.app.copy_to_clipboard("\n".join(trace_text(self.trace)))
+            self.app.copy_to_clipboard("\n".join(trace_text(self._shown(self.trace))))
             self._main.say("Sent to the terminal's clipboard.")

@@ -222,3 +222,20 @@ async def test_late_answers_ctrl_c_and_once_more(url: str, monkeypatch: pytest.M
         await run(url, "DELETE FROM c WHERE pid = 10; DELETE FROM p WHERE id = 10")
         await person.press("r")
         await person.sees("found in 0 of|no row +public.p.id")
+
+
+async def test_the_value_of_a_secret_is_shown_nowhere(url: str) -> None:
+    async with opened(url) as person:
+        await person.press("1")
+        await ask(person, "public.c.session_token", "hush")
+        text = await traced(person)
+        assert "public.c.session_token" in text
+        assert "hush" not in text
+        await person.press("y")
+        assert "hush" not in person.app.clipboard
+        await to_line(person, "public.c.session_token")
+        await person.press("enter")
+        await person.read()
+        assert len(person.app.main.rows.rows) == 13
+        await person.sees(r"public\.c\.session_token = \*\*\*")
+        assert "hush" not in person.text

@@ -151,7 +151,8 @@ class _Lines:
             yield f"{indent}{corner if last else fork}{inert(label, ascii=self._ascii)}", hop
             yield from self._tree(hop.hops, indent + ("   " if last else pipe))
         if idle:
-            yield f"{indent}{corner}{number(idle, 'foreign key')}{' more' if shown else ''} without a row", None
+            kind = "more foreign key" if shown else "foreign key"
+            yield f"{indent}{corner}{number(idle, kind)} without a row", None
 
     def _hop(self, text: str, hop: Hop | None) -> ImpactLine:
         if hop is None:
@@ -203,9 +204,10 @@ class _Lines:
     def _slow(self) -> Iterator[ImpactLine]:
         """The hops without an index: each row that goes above reads all of the child."""
         found: dict[int, Relationship] = {}
-        for _, hop in self._impact.walk():
+        for path, hop in self._impact.walk():
             edge = self._schema.edges[hop.edge]
-            if edge.index is None and hop.deed is not Deed.LEAVE:
+            looked_for = not path or path[-1].rows != 0 or path[-1].at_least
+            if edge.index is None and hop.deed is not Deed.LEAVE and looked_for:
                 found[edge.oid] = edge
         if not found:
             return

@@ -244,3 +244,10 @@ def test_incident_4_a_constraint_that_can_not_be_made(walk: Walk) -> None:
     walk.press("<esc>")
     walk.sees(r"> nextauth\.sessions")
     walk.end()
+
+
+def test_a_file_that_can_not_be_explained_is_told_before_the_app_starts(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "gone.log"):
+        with Terminal([*APP, "-d", "dbname=nowhere", "--explain", str(path)], cols=200) as terminal:
+            assert terminal.exit_code() == 2
+            assert f"{path} cannot be read" in terminal.text

@@ -115,6 +115,8 @@ async def explained(conninfo: str, name: str, rounds: int, max_bytes: int, *, co
             assert diagnosis.placed.edge is not None, diagnosis.placed
             edge = schema.edges[diagnosis.placed.edge]
             case = Case(database, schema, Graph(schema), found, diagnosis.placed, edge, max_bytes)
+            if diagnosis.live is None and not any(each.code == "over_the_limit" for each in diagnosis.findings):
+                done.unnamed.append("whether it would come again")
             traces = [diagnosis.trace, *await _one_by_one(done, case)]
             parent = schema.parent_of(edge)
             for each in filter(None, traces):

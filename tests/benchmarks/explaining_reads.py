@@ -114,7 +114,9 @@ def unnamed(schema: Schema, graph: Graph, parent: Table, max_bytes: int, trace: 
 
 
 def uncounted(case: Case, diagnosis: Diagnosis) -> Iterator[str]:
-    """Edges around the error of which a diagnosis has no number of orphans and does not say why."""
+    """Edges around the error of which a diagnosis has no number of orphans, and a gap without one, and not why."""
+    if diagnosis.gap is not None and diagnosis.gap.missing is None and not diagnosis.gap.problem:
+        yield "the gap: no number, and no reason"
     for each in diagnosis.totals:
         if each.orphans is None and not each.problem:
             yield f"{case.schema.edges[each.edge].name}: no number, and no reason"

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from fkexplorer.schema.actions import FixAction
     from fkexplorer.schema.model import Relationship, TypeName
 
+NAMED = 5
+"""Rows that a backfill left out are named up to so many."""
 BATCH_ROWS = 10_000
 """More rows than these are changed in several transactions, where that can be."""
 
@@ -219,6 +221,8 @@ class Plan:
     """Queries whose result shows that it is done, whole."""
     gap: str = ""
     """A query of one number, of a backfill: how many rows of its source have no twin. Empty for all else."""
+    gap_keys: str = ""
+    """A query of some of their keys, to name them afterwards: one more than `NAMED` where there are more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ from sqlalchemy import Boolean, and_, literal_column
 from fkexplorer.fixes import sql
 from fkexplorer.fixes.expressions import check_expression
 from fkexplorer.fixes.locks import data_locks
-from fkexplorer.fixes.model import Change, DataStep, Scope, Source, Verb
+from fkexplorer.fixes.model import NAMED, Change, DataStep, Scope, Source, Verb
 from fkexplorer.fixes.rows import Orphans, incomplete, insertable, named, whole
 from fkexplorer.orphans.predicate import cast_to
 from fkexplorer.schema.model import EdgeKind
 from fkexplorer.schema.names import quote, table_label
+from fkexplorer.schema.secrets import is_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -188,10 +189,23 @@ def refer_to_each_other(schema: Schema, parent: Table, given: Iterable[int]) -> 
 
 def gap(orphans: Orphans, request: Request) -> str:
     """A query of one number: how many rows of the source have no twin in the parent."""
+    return f"SELECT count(*) {_lacking(orphans, request)}"
+
+
+def gap_keys(orphans: Orphans, request: Request) -> str:
+    """A query of the first `NAMED` keys of those rows, as text; empty where a part of the key is a secret."""
+    key = insertable(orphans.edge)
+    if any(is_secret(column.name) for column in key):
+        return ""
+    texts = ", ".join(f"p.{sql.name(column.name)}" for column in key)
+    return f"SELECT pg_catalog.concat_ws(', ', {texts}) {_lacking(orphans, request)} ORDER BY {texts} LIMIT {NAMED + 1}"
+
+
+def _lacking(orphans: Orphans, request: Request) -> str:
     source = _source(orphans.schema, request)
     values = source_values(orphans.schema, orphans.edge, source, request.columns)
     key = [(values[column], column) for column in insertable(orphans.edge)]
-    return f"SELECT count(*) FROM (SELECT {_as(key)} FROM {sql.source(source, 's')}) AS p WHERE {_no_twin(orphans)}"
+    return f"FROM (SELECT {_as(key)} FROM {sql.source(source, 's')}) AS p WHERE {_no_twin(orphans)}"
 
 
 def source_values(schema: Schema, edge: Relationship, source: Table, given: Mapping[str, str]) -> dict[Column, str]:

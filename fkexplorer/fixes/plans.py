@@ -41,7 +41,7 @@ def make_plan(schema: Schema, facts: ServerFacts, request: Request, index: Index
         return Plan(request, steps, (*_orphans(schema, request.edge), _state(schema, request)))
     orphans = rows.Orphans(schema, request, index)
     step: Step
-    gap = ""
+    gap, keys = "", ""
     match request.action:
         case FixAction.DELETE:
             step = rows.delete(orphans)
@@ -57,8 +57,8 @@ def make_plan(schema: Schema, facts: ServerFacts, request: Request, index: Index
             step = parents.insert(orphans, request)
         case _:
             step = parents.backfill(orphans, request)
-            gap = parents.gap(orphans, request)
-    return Plan(request, (step,), (*_orphans(schema, request.edge), *([gap] if gap else [])), gap)
+            gap, keys = parents.gap(orphans, request), parents.gap_keys(orphans, request)
+    return Plan(request, (step,), (*_orphans(schema, request.edge), *([gap] if gap else [])), gap, keys)
 
 
 def _constraint_steps(schema: Schema, server_version: int, request: Request) -> tuple[Step, ...]:

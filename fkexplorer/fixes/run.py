@@ -130,7 +130,7 @@ class _Run:
         """Begin, do all steps, verify."""
         if refusal := self._refusal():
             return Outcome("", Ending.REFUSED, refusal, (), None, None)
-        before = await self._measure()
+        before = await self._measure(named=self._preview.nothing_to_do)
         if self._preview.nothing_to_do:
             # A fix may have no row to change, and orphans may be there all the same.
             ending, words = verdict(self._plan, before)
@@ -145,8 +145,9 @@ class _Run:
             return await self._end(before, halt)
         return await self._end(before, None)
 
-    async def _measure(self) -> Measure:
-        return await measure(self._database, self._schema, self._edge, self._plan.gap)
+    async def _measure(self, *, named: bool = False) -> Measure:
+        keys = self._plan.gap_keys if named else ""
+        return await measure(self._database, self._schema, self._edge, self._plan.gap, keys)
 
     def _refusal(self) -> str:
         """What keeps it from beginning at all; empty for nothing."""
@@ -266,7 +267,7 @@ class _Run:
 
     async def _end(self, before: Measure, halt: Halt | None) -> Outcome:
         """Count again, and say how it ended."""
-        after = await self._measure()
+        after = await self._measure(named=True)
         ending, words = (halt.ending, halt.words) if halt else verdict(self._plan, after)
         if halt:
             words = "; ".join(part for part in (words, self._committed(ending)) if part)

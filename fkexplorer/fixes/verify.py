@@ -9,7 +9,7 @@ import psycopg
 
 from fkexplorer.database.limits import Limits
 from fkexplorer.database.model import Trouble
-from fkexplorer.fixes.model import Ending
+from fkexplorer.fixes.model import NAMED, Ending
 from fkexplorer.fixes.sql import literal
 from fkexplorer.orphans.counter import count_edge
 from fkexplorer.schema.actions import FixAction
@@ -35,6 +35,8 @@ class Measure:
     count: Count | None
     gap: int | None
     """Rows of a backfill's source without a twin; None too where there is no such source."""
+    lacking: tuple[str, ...] = ()
+    """Some of their keys, where they were asked for: one more than `NAMED` where there are more."""
 
     @property
     def orphans(self) -> int | None:
@@ -42,9 +44,12 @@ class Measure:
         return self.count.orphans if self.count else None
 
 
-async def measure(database: Database, schema: Schema, edge: Relationship | None, gap: str = "") -> Measure:
-    """Count an edge, and a gap by this query."""
+async def measure(
+    database: Database, schema: Schema, edge: Relationship | None, gap: str = "", keys: str = ""
+) -> Measure:
+    """Count an edge, and a gap by this query; by the other one name rows that it is of."""
     count, missing = None, None
+    lacking: tuple[str, ...] = ()
     try:
         if edge is not None:
             count = await count_edge(database, schema, edge, trust_catalogue=False)
@@ -53,9 +58,12 @@ async def measure(database: Database, schema: Schema, edge: Relationship | None,
             [[(path,)]] = await database.glance("SELECT reset_val FROM pg_settings WHERE name = 'search_path'")
             limits = Limits(planner={"search_path": path.replace("'", "''")})
             [[(missing,)]] = await database.glance(gap, limits=limits)
+            if missing and keys:
+                [rows] = await database.glance(keys, limits=limits)
+                lacking = tuple(key for (key,) in rows)
     except (Trouble, psycopg.Error):
         missing = None
-    return Measure(count, missing)
+    return Measure(count, missing, lacking)
 
 
 async def may_validate(database: Database, edge: Relationship, measured: Measure) -> bool:
@@ -81,8 +89,13 @@ def verdict(plan: Plan, after: Measure) -> tuple[Ending, str]:
         if after.gap is None:
             left.append("the gap could not be counted")
         elif after.gap:
-            left.append(_number(after.gap, "row of the source has no twin", "rows of the source have no twin"))
+            words = _number(after.gap, "row of the source has no twin", "rows of the source have no twin")
+            left.append(words + _named(after.lacking))
     return (Ending.REMAINING, ", ".join(left)) if left else (Ending.DONE, "done: no orphan remains")
+
+
+def _named(keys: tuple[str, ...]) -> str:
+    return f": {'; '.join(keys[:NAMED])}{' and more' if len(keys) > NAMED else ''}" if keys else ""
 
 
 def _number(number: int, one: str, many: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 
 from fkexplorer.database.model import Trouble
@@ -87,7 +88,12 @@ async def test_a_gap_is_closed_and_opened_again(demo: str, open_folder: Path) ->
         foreseen = await preview(database, schema, request)
         outcome = await run(database, schema, foreseen, journal, limits=QUICK)
         assert (outcome.gap_before, outcome.gap_after) == (37, foreseen.lost)
-        assert outcome.ending is (Ending.REMAINING if foreseen.lost else Ending.DONE), outcome.words
+        # The user whose address somebody else's profile has is kept out, and named.
+        twin = "SELECT 1 FROM chat.user_profiles p WHERE p.id = u.id"
+        with psycopg.connect(demo) as connection:
+            [(kept,)] = connection.execute(f"SELECT u.id::text FROM auth.users u WHERE NOT EXISTS ({twin})").fetchall()
+        assert (foreseen.lost, outcome.ending) == (1, Ending.REMAINING)
+        assert outcome.words == f"1 row of the source has no twin: {kept}"
         backwards = await undo_preview(database, schema, journal, outcome.entry)
         undone = await undo(database, schema, backwards, journal, limits=QUICK)
         assert undone.ending is Ending.DONE, undone.words

@@ -242,6 +242,8 @@ async def test_backfill_by_scope(make_database: Callable[[str], str]) -> None:
     ]
     assert ask(conninfo, gap.plan.gap) == [(7,)]
     assert ask(conninfo, *statements_of(gap.plan), gap.plan.gap) == [(1,)]
+    assert ask(conninfo, *statements_of(gap.plan), gap.plan.gap_keys) == [("9",)]
+    assert ask(conninfo, gap.plan.gap_keys) == [(str(key),) for key in range(4, 10)]
     orphans = await one(conninfo, backfill(Scope.ORPHANS, columns=names), "child_fk")
     assert (orphans.rows, orphans.lost) == (2, 0)
     assert ask(conninfo, *statements_of(orphans.plan), "SELECT array_agg(id ORDER BY id) FROM parent WHERE id > 3") == [

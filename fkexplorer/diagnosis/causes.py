@@ -118,7 +118,7 @@ def _origin(case: Case, edge: Relationship, trace: Trace | None, gap: Gap | None
     if trace is None or _there(edge, trace):
         return Part()
     found, left_out = _telling(case, trace), len(trace.not_searched)
-    searched = f"{trace.searched} column{'' if trace.searched == 1 else 's'} searched"
+    searched = f"{trace.searched:,} column{'' if trace.searched == 1 else 's'} searched"
     rest = f" ({left_out} not searched)" if left_out else ""
     if found or gap is not None:
         names = ", ".join(each.label for each in found[:_SHOWN])
@@ -126,11 +126,14 @@ def _origin(case: Case, edge: Relationship, trace: Trace | None, gap: Gap | None
         text = f"The key is known in this database: {names} {'have' if len(found) > 1 else 'has'} it."
         result = f"found in {len(trace.holding)} of {searched}{rest}"
         return Part(ruled_out=(Evidence("from_outside", text, trace.at, "all keys", "", result, weight=38),))
-    if trace.holding or not trace.searched:
-        return Part()  # the same integer elsewhere, or nothing at all, says neither
+    unread = any(each.table == edge.parent and each.tied for each in trace.not_searched)
+    if trace.holding or not trace.searched or unread:
+        # The same integer elsewhere, nothing at all, or a parent that may have it: none says where it comes from.
+        return Part()
+    may, hidden = ("may come", ", or it is where nobody searched") if left_out else ("comes", "")
     text = (
-        f"The key was found in 0 of {searched}{rest}: it comes from outside this database (a session, a cache, another"
-        " database), or every trace of it is deleted."
+        f"The key was found in 0 of {searched}{rest}: it {may} from outside this database (a session, a cache, another"
+        f" database), or every trace of it is deleted{hidden}."
     )
     # What was not searched may hold it.
     weight = 75 if not left_out else 74 if trace.searched > left_out else 60

@@ -234,6 +234,22 @@ async def test_a_role_that_sees_little(spaces: str) -> None:
     assert not {"corrupt_data", "from_outside"} & {each.code for each in (*part.findings, *part.ruled_out)}
 
 
+async def test_what_was_not_searched_may_have_the_key(spaces: str) -> None:
+    await run(spaces, "CREATE TABLE hidden (id uuid PRIMARY KEY)")
+    async with new_role(spaces) as role:
+        await run(spaces, f"GRANT SELECT ON people, members, accounts TO {role}")
+        async with case(spaces, "people_space", told("space", MISSING), role=role) as one:
+            part = await causes_of(one)
+        # The parent itself was not read.
+        assert "from_outside" not in {each.code for each in (*part.findings, *part.ruled_out)}
+        await run(spaces, f"GRANT SELECT ON spaces TO {role}")
+        async with case(spaces, "people_space", told("space", MISSING), role=role) as one:
+            part = await causes_of(one)
+        text = by_code(part.findings)["from_outside"].text
+        assert " (1 not searched): it may come from outside this database " in text
+        assert text.endswith("is deleted, or it is where nobody searched.")
+
+
 async def test_one_that_is_not_enforced(database_url: str) -> None:
     await run(
         database_url,

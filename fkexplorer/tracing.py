@@ -12,7 +12,7 @@ from fkexplorer.diagnosis.trace import trace as search
 from fkexplorer.named import one_column, one_table
 from fkexplorer.reports.trace import found_words, trace_json, trace_text
 from fkexplorer.schema.graph import Graph
-from fkexplorer.schema.names import columns_label, split_columns
+from fkexplorer.schema.names import columns_label, find_tables, split_columns, table_label
 
 if TYPE_CHECKING:
     from fkexplorer.console import Console
@@ -67,6 +67,9 @@ def asked(schema: Schema, text: str) -> tuple[Table, list[Column]]:
     split = split_columns(text)
     if split is None:
         raise Trouble(f"{text} is no column", "write table.column, or table(a, b) for a key of several", code="usage")
+    tables = [] if find_tables(schema, split[0]) else find_tables(schema, text)
+    if tables:
+        raise Trouble(f"{text} is a table", f"name a column of it: {table_label(tables[0])}.COLUMN", code="usage")
     name, columns = split
     table = one_table(schema, name)
     return table, [one_column(table, column) for column in columns]

@@ -150,6 +150,7 @@ async def test_names_are_written_as_sql_writes_them_and_keys_as_csv(
     ("arguments", "code", "words"),
     [
         (("lines", "1"), "usage", "table.column"),
+        (("public.lines", "1"), "usage", "public.lines.COLUMN"),
         (("codes.cod", "1"), "no_column", "code"),
         (("cods.code", "1"), "no_table", "codes"),
         (("lines(o,n)", "1"), "usage", "2 columns"),

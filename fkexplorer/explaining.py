@@ -134,11 +134,12 @@ def verdict(console: Console, diagnoses: Sequence[Diagnosis]) -> int:
         return MENDED
     placed = unknown[0].placed
     several = placed is not None and len(placed.candidates) > 1
+    hint = "what was found says why" if unknown[0].findings else "the text names too little to look for"
     console.trouble(
         Trouble(
             f"whether {'the error' if len(diagnoses) == 1 else f'{len(unknown)} of the errors'} would come again is not"
             " known",
-            "say which foreign key is meant: --edge schema.table.constraint" if several else "what was found says why",
+            "say which foreign key is meant: --edge schema.table.constraint" if several else hint,
             code="unknown",
         )
     )
@@ -172,7 +173,8 @@ def show(  # noqa: PLR0917 - what is shown, in the order in which it came to be
 def no_error(reading: Reading) -> str:
     """That there is none, and what there is."""
     words = f"no foreign-key error in {reading.lines:,} line{'' if reading.lines == 1 else 's'}"
-    return f"{words}; {reading.others:,} other errors of a database" if reading.others else words
+    other = f"{reading.others:,} other error{'' if reading.others == 1 else 's'} of a database"
+    return f"{words}; {other}" if reading.others else words
 
 
 @contextlib.contextmanager

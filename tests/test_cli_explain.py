@@ -316,12 +316,17 @@ async def test_a_text_without_an_error(demo: str) -> None:
         done = await explain("all is well\n", *arguments)
         assert (done.code, done.out) == (0, "")
         assert "no foreign-key error in 1 line" in done.err
+    done = await explain('ERROR:  duplicate key value violates unique constraint "users_pkey"\n')
+    assert "no foreign-key error in 1 line; 1 other error of a database\n" in done.err
     done = await explain("", "--format", "json")
     assert json.loads(done.out)["errors"] == []
     assert done.code == 0
 
 
 async def test_what_ends_with_2(demo: str, tmp_path: Path) -> None:
+    bare = await explain("ERROR:  23503\n", "-d", demo)
+    assert bare.code == 2
+    assert "hint: the text names too little to look for" in bare.err
     assert_told(await explain(PROFILES, "-d", "host=127.0.0.1 port=1 dbname=x"))
     assert_told(await run("explain", str(tmp_path / "none.log")), "none.log cannot be read")
     with pytest.raises(Trouble, match="no foreign key nothing"):

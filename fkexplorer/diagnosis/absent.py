@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from fkexplorer.diagnosis.reading.model import ParsedError
     from fkexplorer.schema.model import Schema
 
-_KINDS = {"v": "a view", "m": "a materialized view", "S": "a sequence"}
 _CONSTRAINTS = {
     "c": "a CHECK",
     "n": "a NOT NULL",
@@ -92,11 +91,8 @@ class _Absences:
         child, parent = self._child(), self._told.parent
         if child is not None and not self._there(child):
             found.append(self._table(child, made=self._of_definition))
-        if parent is not None:
-            if not self._there(parent):
-                found.append(self._table(parent, made=False))
-            elif self._parent_missing:
-                found.append(self._exists(parent))
+        if parent is not None and not self._there(parent):
+            found.append(self._table(parent, made=False))
         if (constraint or child or parent) and not self._parent_missing and not self._any_there():
             found.append(self._elsewhere(child, place))
         return found
@@ -152,19 +148,6 @@ class _Absences:
             near = ", ".join(similar_tables(self._schema, name.name))
             text = f"There is no table {qualified(name.name)}{f'; near: {near}' if near else ''}."
         return self._evidence("table_absent", text, 75)
-
-    def _exists(self, name: Name) -> Evidence:
-        found = self._seen.tables(name)
-        if not found:
-            return self._table(name, made=False)
-        listed = ", ".join(
-            qualified(each.schema, each.name) + (f" ({_KINDS[each.kind]})" if each.kind in _KINDS else "")
-            for each in found[:3]
-        )
-        text = (
-            f"There is {listed} now: the statement came before it was made, or looked in another schema (search_path)."
-        )
-        return self._evidence("table_exists", text, 75)
 
     def _elsewhere(self, child: Name | None, place: str) -> Evidence:
         told = self._told

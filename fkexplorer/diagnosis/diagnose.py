@@ -238,7 +238,7 @@ def _verification(
         if each.orphans is not None and edge is not None:
             predicate = EdgePredicate(case.schema, edge)
             orphans = predicate.from_child(func.count().label("orphans")).where(predicate.is_orphan)
-            found.setdefault(f"{sql.written(orphans)};", f"{each.orphans:,} orphans")
+            found.setdefault(f"{sql.written(orphans)};", f"{each.orphans:,} orphan{'' if each.orphans == 1 else 's'}")
     if hole is not None and hole.missing is not None:
-        found.setdefault(hole.query, f"{hole.missing:,} rows")
+        found.setdefault(hole.query, f"{hole.missing:,} row{'' if hole.missing == 1 else 's'}")
     return tuple(found.items())

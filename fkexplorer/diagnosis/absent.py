@@ -69,6 +69,7 @@ class _Absences:
         self._told = told
         self._seen = seen
         self._candidates = candidates
+        self._exists = error.topic is Topic.ALREADY_EXISTS
         self._parent_missing = error.topic is Topic.RELATION_MISSING
         self._of_definition = (
             error.kind in (ErrorKind.CANNOT_IMPLEMENT, ErrorKind.NO_UNIQUE) or error.topic in _OF_DEFINITIONS
@@ -86,7 +87,8 @@ class _Absences:
         """What is not here."""
         found = []
         constraint = self._told.constraint
-        if constraint is not None:
+        # An index of a system catalogue is no constraint before PostgreSQL 14, and is there all the same.
+        if constraint is not None and not (self._exists and constraint.name.startswith("pg_")):
             found.append(self._constraint(constraint))
         child, parent = self._child(), self._told.parent
         if child is not None and not self._there(child):

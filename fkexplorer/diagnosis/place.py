@@ -95,7 +95,10 @@ class _Placing:
             named = [self._candidate(match, "the constraint's name") for match in _best(found)]
             self.contradicted = not any(each.edge for each in named)
             return named
-        known = [self._candidate(match, "the tables and columns that are named") for match in _best(self._by_tables())]
+        told = self._told
+        alone = not (told.parent or told.child_columns or told.parent_columns)
+        reason = "the table that is named" if alone else "the tables and columns that are named"
+        known = [self._candidate(match, reason) for match in _best(self._by_tables())]
         if self._told.constraint is None:
             return known
         renamed = "its name is another than the text says"

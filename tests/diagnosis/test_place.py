@@ -133,6 +133,7 @@ async def test_a_text_that_is_broken_off_after_the_table_means_the_keys_of_that_
         "public.sessions.sessions_user_id_fkey",
         "public.sessions.by_login",
     }
+    assert {each.reasons for each in found.candidates} == {("the table that is named",)}
     assert not (await placed(users, kind=BLOCKED, child_table="accounts")).candidates
     assert not (await placed(users, child_table="users")).candidates
 

@@ -178,6 +178,13 @@ async def test_nothing_of_it_is_here(names: str) -> None:
     assert "@" in text
 
 
+@pytest.mark.matrix
+async def test_an_index_of_a_catalogue_is_not_said_to_be_gone(names: str) -> None:
+    both_started = {"kind": ErrorKind.OTHER, "topic": Topic.ALREADY_EXISTS, "child_table": "identities"}
+    found = said(await placed(names, **both_started, constraint="pg_type_typname_nsp_index"))
+    assert not {"constraint_absent", "no_foreign_key"} & found.keys()
+
+
 async def test_a_table_that_was_missing_may_be_there_now(names: str) -> None:
     missing = {"kind": ErrorKind.OTHER, "topic": Topic.RELATION_MISSING}
     # What is there now is told once, by the look at definitions.

@@ -80,9 +80,7 @@ def github_link() -> str:
 
 def char_wrapped(text: str, width: int) -> str:
     """A text as a console of a width shows it: broken at the last column, within words too."""
-    return "\n".join(
-        line[at : at + width] for line in text.split("\n") for at in range(0, max(len(line), 1), width)
-    )
+    return "\n".join(line[at : at + width] for line in text.split("\n") for at in range(0, max(len(line), 1), width))
 
 
 def word_wrapped(text: str, width: int) -> str:

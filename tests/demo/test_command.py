@@ -8,6 +8,11 @@ from pathlib import Path
 
 from tests.commands import environment, run
 
+ERROR = """\
+ERROR:  insert or update on table "user_github_installation" violates foreign key constraint \
+"user_github_installation_user_id_user_id_fk"
+DETAIL:  Key (user_id)=(acb42b05-c3e7-4818-aedb-42f95a2f3b54) is not present in table "user".
+"""
 README = Path(__file__).parents[2] / "README.md"
 
 
@@ -26,7 +31,9 @@ async def test_libpq_variables_lead_nowhere_else() -> None:
 
 
 async def test_the_commands_in_the_readme_do_what_they_say(databases: tuple[str, str], tmp_path: Path) -> None:
-    (tmp_path / "keys.csv").write_text("old,new\n90005,5\n")
+    files = {"keys.csv": "old,new\n90005,5\n", "app.log": ERROR}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
     blocks = re.findall(r"```sh\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
     lines = [line for block in blocks for line in block.splitlines() if line.startswith("fkexplorer ")]
     assert len(lines) >= 9
@@ -35,6 +42,6 @@ async def test_the_commands_in_the_readme_do_what_they_say(databases: tuple[str,
         words = shlex.split(line.replace("$DATABASE_URL", databases[0]), comments=True)[1:]
         if ">" in words:
             del words[words.index(">") :]
-        done = await run(*(word.replace("keys.csv", str(tmp_path / "keys.csv")) for word in words), env=env)
-        assert done.code == (1 if words[0] == "check" else 0), (line, done.err)
+        done = await run(*(str(tmp_path / word) if word in files else word for word in words), env=env)
+        assert done.code == (1 if words[0] in ("check", "explain") else 0), (line, done.err)
         assert done.out, line

@@ -302,7 +302,11 @@ class Database:
         replaces, self._made = self._broken or len(there) < self._made, len(there) + 1
         if self._known is None or not replaces:
             return
-        same = await (await driver.execute(WHO.encode())).fetchone() == identity(self._known)
+        try:
+            same = await (await driver.execute(WHO.encode())).fetchone() == identity(self._known)
+        except BaseException:
+            await driver.close()  # nobody else knows of it yet
+            raise
         broken, self._broken = self._broken, False
         if broken or not same:
             self.on_reconnect(same)

@@ -175,7 +175,7 @@ def _hang(edges: Sequence[Relationship]) -> str:
         return "no foreign key hangs"
     names = ", ".join(quote(edge.name) for edge in edges[:_HANGING])
     more = f" and {len(edges) - _HANGING} more" if len(edges) > _HANGING else ""
-    return f"{len(edges)} foreign key{s(len(edges))} hang{'s' if len(edges) == 1 else ''} ({names}{more})"
+    return f"{len(edges)} foreign key{s(len(edges))} ({names}{more}) hang{'s' if len(edges) == 1 else ''}"
 
 
 def s(number: int) -> str:

@@ -84,7 +84,9 @@ async def relation(case: Case) -> Part:
         " schema by its search_path."
     )
     evidence = Evidence("order_of_creation", text, seen.at, "pg_class", query, result, weight=90)
-    return Part((evidence,), suggestions=_after_both(case), live=False)
+    # Which schemas the refused session looks in is not known; without a word of it that is public most likely.
+    sure = name.schema or "public" in {each.schema for each in found}
+    return Part((evidence,), suggestions=_after_both(case), live=False if sure else None)
 
 
 def _after_both(case: Case) -> tuple[Suggestion, ...]:

@@ -99,6 +99,10 @@ async def test_a_table_that_comes_later_or_is_spelled_otherwise(users: str) -> N
     await run(users, "CREATE TABLE places (id int PRIMARY KEY); CREATE TABLE visits (id int, place int)")
     part = await explained(users, error)
     assert (part.live, told_by(part)) == (False, {"order_of_creation"})
+    # Whether the session that was refused looks in the other schema is not known.
+    await run(users, "CREATE SCHEMA elsewhere; ALTER TABLE places SET SCHEMA elsewhere")
+    assert (await explained(users, error)).live is None
+    await run(users, "ALTER TABLE elsewhere.places SET SCHEMA public")
     await run(users, statement_of(part, "ADD FOREIGN KEY"))
     await run(users, 'CREATE TABLE "Towns" (id int PRIMARY KEY)')
     part = await explained(users, error_of(users, "CREATE TABLE x (t int REFERENCES Towns (id))"))

@@ -46,7 +46,7 @@ async def test_the_sessions_of_the_demo(make_database: Callable[[str], str]) -> 
     assert found["orphans_after_cast"].result == "5 rows"
     assert by_hand(demo, found["orphans_after_cast"].query) == [(5,)]
     assert found["change_direction"].text == (
-        "nextauth.sessions.user_id is the one to change, to uuid: 1 foreign key hangs (accounts_user_id_fkey) on"
+        "nextauth.sessions.user_id is the one to change, to uuid: 1 foreign key (accounts_user_id_fkey) hangs on"
         " nextauth.users.id, no foreign key hangs on nextauth.sessions.user_id."
     )
     assert {"two_starts", "order_of_creation", "no_unique_key", "privilege_missing"} <= ruled_out.keys()
@@ -141,7 +141,7 @@ async def test_a_number_that_would_become_text_and_one_on_which_others_hang(data
     error = error_of(database_url, "ALTER TABLE c ADD FOREIGN KEY (pid) REFERENCES p")
     part = await explained(database_url, error)
     direction = by_code(part.findings)["change_direction"].text
-    assert direction.startswith("public.p.id is the one to change, to integer: 1 foreign key hangs (of_c) on")
+    assert direction.startswith("public.p.id is the one to change, to integer: 1 foreign key (of_c) hangs on")
     await run(database_url, "DROP TABLE d")
     part = await explained(database_url, error)
     assert by_code(part.findings)["orphans_after_cast"].result == "1 row"

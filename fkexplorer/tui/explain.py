@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 
 from fkexplorer.diagnosis.reading.reader import Reader
 from fkexplorer.explaining import CHUNK, no_error
 from fkexplorer.reports.style import Span
 from fkexplorer.reports.values import exact, inert, number
+from fkexplorer.tui.boxes import Box
 from fkexplorer.tui.explain_said import TextRead, TextUnread
 from fkexplorer.tui.fixes import typed
 from fkexplorer.tui.lines import LineList
@@ -111,7 +111,7 @@ class PastedText(LineList, inherit_bindings=False):
         return (Span(" " + text),)
 
 
-class ExplainScreen(ModalScreen[Explained | None]):
+class ExplainScreen(Box[Explained | None]):
     """Takes a text, reads it beside the app, and gives its findings; Esc gives nothing.
 
     Enter reads. Where a terminal pastes as if somebody typed, the keys come faster than anybody types, and an Enter
@@ -131,9 +131,6 @@ class ExplainScreen(ModalScreen[Explained | None]):
         Binding("down,pagedown", "scroll(1)", "down", id="explain.down", tooltip="Scroll down."),
     ]
     DEFAULT_CSS = """
-    ExplainScreen { align: center middle; }
-    ExplainScreen > Vertical { width: 96%; height: 94%; border: round $primary; background: $surface; }
-    ExplainScreen.-ascii > Vertical { border: ascii $primary; }
     #explain-state { height: 2; }
     """
 

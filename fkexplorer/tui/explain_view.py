@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
-from textual.containers import Vertical
-from textual.content import Content
-from textual.screen import ModalScreen
-
-from fkexplorer.database.model import Trouble
 from fkexplorer.diagnosis.model import Candidate, Diagnosis, Sighting, Suggestion
 from fkexplorer.reports.diagnosis import edge_of
 from fkexplorer.reports.explain import ExplainLine, explain_lines
-from fkexplorer.reports.style import Span
-from fkexplorer.reports.values import fit, inert, number
+from fkexplorer.reports.values import number
+from fkexplorer.tui.boxes import LookingBox
 from fkexplorer.tui.dialogs import TextLines
 from fkexplorer.tui.explain_places import listed
-from fkexplorer.tui.explain_said import Diagnosed, NotLooked
-from fkexplorer.tui.messages import ConnectionLost, words_of
-from fkexplorer.tui.panel import Panel, keys_line, wrapped
+from fkexplorer.tui.explain_said import Diagnosed
+from fkexplorer.tui.panel import wrapped
 from fkexplorer.tui.theme import painted
 
 if TYPE_CHECKING:
-    from textual.app import ComposeResult
-    from textual.message import Message
-
     from fkexplorer.diagnosis.reading.model import Found
+    from fkexplorer.schema.graph import Graph
     from fkexplorer.schema.model import Relationship, Schema
     from fkexplorer.tui.explain_keys import ExplainKeys
     from fkexplorer.tui.world import Explained
@@ -37,7 +28,7 @@ _KEYS = (
 )  # fmt: skip
 
 
-class FindingView(ModalScreen[None]):
+class FindingView(LookingBox):
     """The findings of a text as a list; and one of them, which the database is asked about as soon as it is shown.
 
     Args:
@@ -47,33 +38,19 @@ class FindingView(ModalScreen[None]):
 
     DEFAULT_CSS = """
     FindingView { align: center bottom; }
-    FindingView > Vertical { width: 96%; height: 94%; border: round $primary; background: $surface; }
-    FindingView.-ascii > Vertical { border: ascii $primary; }
     FindingView.-roomy > Vertical { height: 66%; width: 100%; }
     """
 
+    stopped = "Stopped. r asks again."
+
     def __init__(self, main: ExplainKeys, explained: Explained) -> None:
-        super().__init__()
+        super().__init__(main.session)
         self._main = main
-        self._session = main.session
         self._world = main.world
         self.explained = explained
         self.listing = len(explained.reading.found) > 1
-        self.looking = False
-        """The database is being asked."""
-        self._asked = 0
-        """How often it was: an answer to an earlier question is dropped."""
-        self._said = ""
         self._lines: list[ExplainLine] = []
         """What is shown, where it is one finding."""
-
-    def compose(self) -> ComposeResult:
-        """What is known, how far it is, the keys."""
-        self.set_class(painted(self.app).ascii_only, "-ascii")
-        with Vertical():
-            yield TextLines()
-            yield Panel(id="finding-state")
-            yield Panel(id="finding-keys")
 
     def on_mount(self) -> None:
         """Ask, where there is but one."""
@@ -83,7 +60,7 @@ class FindingView(ModalScreen[None]):
     def on_resize(self) -> None:
         """Wrap for the width; where there is room the Lens stays in sight above."""
         self.set_class(self._main.docked, "-roomy")
-        self._show()
+        super().on_resize()
 
     def on_screen_resume(self) -> None:
         """After a fix the database is asked again."""
@@ -125,32 +102,21 @@ class FindingView(ModalScreen[None]):
         edge = edge_of(self._diagnosis, self._schema)
         return self._world.edge(edge.oid) if edge else None
 
-    @property
-    def _cells(self) -> int:
-        return max(20, self.query_one(TextLines).size.width - 2)
-
     def _show(self) -> None:
-        lines, ascii_only = self.query_one(TextLines), painted(self.app).ascii_only
+        ascii_only = painted(self.app).ascii_only
         some = self.explained.reading.found
         if self.listing:
             heading = f"{number(len(some), 'error')} in {number(self.explained.reading.lines, 'line')}"
-            lines.content = [listed(found, self._cells, ascii=ascii_only) for found in some]
-        else:
-            which = f" {self.explained.at + 1} of {len(some)}: ( and ) step" if len(some) > 1 else ""
-            heading = f"finding{which}"
-            place = self._world.facts.place if self._world.facts else ""
-            self._lines = []
-            for each in explain_lines(self._diagnosis, self._schema, place=place, cells=self._cells, ascii=ascii_only):
-                # Only lines of SQL are longer than that.
-                self._lines += [ExplainLine(line, each.about) for line in wrapped([each.line], self._cells + 1)]
-            lines.content = [each.line for each in self._lines]
-        self.query_one(Vertical).border_title = Content(fit(heading, self._cells - 4, ascii=ascii_only, pad=False))
-        lines.move_to(lines.cursor)
-        lines.refresh()
-        style = "unknown" if self._said and not self.looking else "dim"
-        state = "Asking the database." if self.looking else self._said
-        self.query_one("#finding-state", Panel).show([[Span(" " + inert(state, ascii=ascii_only), style)]])
-        self.query_one("#finding-keys", Panel).show([keys_line(_KEYS_OF_LIST if self.listing else _KEYS)])
+            lines = [listed(found, self._cells, ascii=ascii_only) for found in some]
+            self._paint(heading, lines, _KEYS_OF_LIST)
+            return
+        which = f" {self.explained.at + 1} of {len(some)}: ( and ) step" if len(some) > 1 else ""
+        place = self._world.facts.place if self._world.facts else ""
+        self._lines = []
+        for each in explain_lines(self._diagnosis, self._schema, place=place, cells=self._cells, ascii=ascii_only):
+            # Only lines of SQL are longer than that.
+            self._lines += [ExplainLine(line, each.about) for line in wrapped([each.line], self._cells + 1)]
+        self._paint(f"finding{which}", [each.line for each in self._lines], _KEYS)
 
     def _about(self) -> Candidate | Suggestion | Sighting | None:
         cursor = self.query_one(TextLines).cursor
@@ -174,49 +140,27 @@ class FindingView(ModalScreen[None]):
         if schema is None or graph is None:
             self._said = "The catalogue is not read yet."
             self.set_timer(0.2, self.begin)
+            self._show()
         else:
-            self.looking, self._said = True, ""
-            looking = self._look(schema, self._asked, self.explained.at)
-            self.app.run_worker(looking, group="explain", exclusive=True, exit_on_error=False, description="explain")
-        self._show()
+            self._ask(
+                self._diagnosed(schema, graph, self._asked, self.explained.at), "Asking the database.", group="explain"
+            )
 
-    async def _look(self, schema: Schema, asked: int, at: int) -> None:
+    async def _diagnosed(self, schema: Schema, graph: Graph, asked: int, at: int) -> Diagnosed:
         found, chosen = self.explained.reading.found[at], self.explained.chosen.get(at)
-        graph = self._world.graph
-        assert graph is not None
-        message: Message
-        try:
-            diagnosis = await self._session.diagnose(schema, graph, found, self._world.live, chosen=chosen)
-        except Trouble as trouble:
-            message = NotLooked(asked, trouble)
-        except asyncio.CancelledError:
-            self.post_message(NotLooked(asked, None))
-            raise
-        else:
-            message = Diagnosed(asked, at, diagnosis, schema)
-        self.post_message(message)
+        diagnosis = await self._session.diagnose(schema, graph, found, self._world.live, chosen=chosen)
+        return Diagnosed(asked, at, diagnosis, schema)
 
     def on_diagnosed(self, event: Diagnosed) -> None:
         """Show it, and its foreign key in the Lens below."""
-        if event.number != self._asked:
+        if not self._answers(event.number):
             return
-        self.looking = False
         self.explained.diagnoses[event.at] = event.diagnosis, event.schema
         self._show()
         if len(event.diagnosis.placed.candidates if event.diagnosis.placed else ()) > 1:
             candidates = (at for at, each in enumerate(self._lines) if isinstance(each.about, Candidate))
             self.query_one(TextLines).move_to(next(candidates, 0))
         self._land()
-
-    def on_not_looked(self, event: NotLooked) -> None:
-        """Say why not."""
-        if event.number != self._asked:
-            return
-        self.looking = False
-        self._said = words_of(event.trouble) if event.trouble else "Stopped. r asks again."
-        if event.trouble and event.trouble.code == "lost":
-            self.app.post_message(ConnectionLost(self._session.generation, event.trouble))
-        self._show()
 
     def _land(self) -> None:
         """Put the cursor of the Lens on the foreign key."""

@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding
-from textual.containers import Vertical
-from textual.content import Content
-from textual.screen import ModalScreen
 
-from fkexplorer.database.model import Trouble
 from fkexplorer.reports.diagnosis import masked
 from fkexplorer.reports.style import Span
 from fkexplorer.reports.trace import TraceLine, trace_lines, trace_text
-from fkexplorer.reports.values import fit, inert
 from fkexplorer.schema.names import columns_label
-from fkexplorer.tui.dialogs import HelpScreen, TextLines
-from fkexplorer.tui.explain_said import NotLooked, Traced
-from fkexplorer.tui.messages import ConnectionLost, words_of
-from fkexplorer.tui.panel import Panel, keys_line, wrapped
+from fkexplorer.tui.boxes import LookingBox
+from fkexplorer.tui.dialogs import HelpScreen
+from fkexplorer.tui.explain_said import Traced
 from fkexplorer.tui.theme import painted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from textual.app import ComposeResult
     from textual.binding import BindingType
-    from textual.message import Message
 
     from fkexplorer.diagnosis.model import Trace
     from fkexplorer.schema.model import Column, Table
@@ -38,7 +29,7 @@ if TYPE_CHECKING:
 _KEYS = (("Enter", "the rows there"), ("y", "copy"), ("r", "again"), ("?", "help"), ("Esc", "close"))
 
 
-class TraceScreen(ModalScreen[None]):
+class TraceScreen(LookingBox):
     """Searches for a key, and lists where it is and where it was not looked for.
 
     Args:
@@ -54,53 +45,27 @@ class TraceScreen(ModalScreen[None]):
         Binding("y", "copy", "copy", id="trace.copy", tooltip="Copy all that is said."),
         Binding("r", "again", "look again", id="trace.again", tooltip="Search once more."),
     ]
-    DEFAULT_CSS = """
-    TraceScreen { align: center middle; }
-    TraceScreen > Vertical { width: 96%; height: 94%; border: round $primary; background: $surface; }
-    TraceScreen.-ascii > Vertical { border: ascii $primary; }
-    """
+    stopped = "Stopped. r searches again."
 
     def __init__(self, main: ExplainKeys, table: Table, columns: Sequence[Column], value: Sequence[str | None]) -> None:
-        super().__init__()
+        super().__init__(main.session)
+        self.looking = True  # from when it is mounted
         self._main = main
         self._table = table
         self._columns = columns
         self._value = tuple(value)
         self.trace: Trace | None = None
-        self._asked = 0
-        self._searching = False
-        self._said = ""
         self._lines: list[TraceLine] = []
-
-    def compose(self) -> ComposeResult:
-        """What was found above the keys."""
-        self.set_class(painted(self.app).ascii_only, "-ascii")
-        with Vertical():
-            yield TextLines()
-            yield Panel(id="trace-state")
-            yield Panel(id="trace-keys")
 
     def on_mount(self) -> None:
         """Search."""
         self.action_again()
 
-    def on_resize(self) -> None:
-        """Wrap for the width."""
-        self._show()
-
     def _show(self) -> None:
-        lines, ascii_only = self.query_one(TextLines), painted(self.app).ascii_only
-        cells = max(20, lines.size.width - 2)
-        title = f"where {columns_label(self._table, self._columns)} lives"
-        self.query_one(Vertical).border_title = Content(fit(title, cells - 4, ascii=ascii_only, pad=False))
         if self.trace is not None:
-            self._lines = trace_lines(self._shown(self.trace), cells=cells, ascii=ascii_only)
-            lines.content = [(Span(" "), *each.line) for each in self._lines]
-        lines.move_to(lines.cursor)
-        lines.refresh()
-        said = (Span(inert(self._said, ascii=ascii_only), "dim" if self._searching else "unknown"),)
-        self.query_one("#trace-state", Panel).show(wrapped([said], cells)[:1])
-        self.query_one("#trace-keys", Panel).show([keys_line(_KEYS)])
+            self._lines = trace_lines(self._shown(self.trace), cells=self._cells, ascii=painted(self.app).ascii_only)
+        lines = [(Span(" "), *each.line) for each in self._lines]
+        self._paint(f"where {columns_label(self._table, self._columns)} lives", lines, _KEYS)
 
     def _shown(self, trace: Trace) -> Trace:
         """The same with the value masked where a column is named like a secret."""
@@ -111,43 +76,20 @@ class TraceScreen(ModalScreen[None]):
     def action_again(self) -> None:
         """Search, or once more."""
         self._asked += 1
-        self._searching, self._said = True, "Searching; Ctrl+C stops it."
-        searching = self._search(self._asked)
-        self.app.run_worker(searching, group="trace", exclusive=True, exit_on_error=False, description="trace")
-        self._show()
+        self._ask(self._search(self._asked), "Searching; Ctrl+C stops it.", group="trace")
 
-    async def _search(self, asked: int) -> None:
+    async def _search(self, asked: int) -> Traced:
         world = self._main.world
-        message: Message
-        try:
-            assert world.schema is not None
-            assert world.graph is not None
-            table = world.schema.tables.get(self._table.oid, self._table)
-            found = await self._main.session.trace(world.schema, world.graph, table, self._columns, self._value)
-        except Trouble as trouble:
-            message = NotLooked(asked, trouble)
-        except asyncio.CancelledError:
-            self.post_message(NotLooked(asked, None))
-            raise
-        else:
-            message = Traced(asked, found)
-        self.post_message(message)
+        assert world.schema is not None
+        assert world.graph is not None
+        table = world.schema.tables.get(self._table.oid, self._table)
+        return Traced(asked, await self._session.trace(world.schema, world.graph, table, self._columns, self._value))
 
     def on_traced(self, event: Traced) -> None:
         """Show it."""
-        if event.number == self._asked:
-            self.trace, self._searching, self._said = event.trace, False, ""
+        if self._answers(event.number):
+            self.trace = event.trace
             self._show()
-
-    def on_not_looked(self, event: NotLooked) -> None:
-        """Say why not."""
-        if event.number != self._asked:
-            return
-        self._searching = False
-        self._said = words_of(event.trouble) if event.trouble else "Stopped. r searches again."
-        if event.trouble and event.trouble.code == "lost":
-            self.app.post_message(ConnectionLost(self._main.session.generation, event.trouble))
-        self._show()
 
     # What leads elsewhere
 

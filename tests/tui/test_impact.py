@@ -43,7 +43,7 @@ def shown(person: Person) -> ImpactScreen:
 async def foreseen(person: Person) -> str:
     """Press `x`, wait for all of it, and give the text of the screen."""
     await person.press("x")
-    await person.until(lambda: isinstance(person.app.screen, ImpactScreen) and person.app.screen.whole)
+    await person.until(lambda: isinstance(person.app.screen, ImpactScreen) and not person.app.screen.looking)
     await person.settle()
     return person.text
 

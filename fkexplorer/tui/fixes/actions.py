@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from fkexplorer.reports.style import Span
 from fkexplorer.reports.values import inert
 from fkexplorer.tui.arming import MINUTES
 from fkexplorer.tui.messages import words_of
+from fkexplorer.tui.panel import keys_line
 from fkexplorer.tui.panes import REST, Panes
 from fkexplorer.tui.rows import Marks
 from fkexplorer.tui.theme import painted
@@ -128,10 +128,8 @@ class FixKeys(Panes):
         if self.panel is None or self.focused is not self.panel.lines:
             super().show_keys()
             return
-        spans = []
-        for key, label in (("Enter", "preview"), ("Tab", "next pane"), ("Esc", "close"), ("a letter", "is a choice")):
-            spans += [Span(f" {key}", "key"), Span(f" {label} ", "dim")]
-        self.key_line.show([spans])
+        keys = (("Enter", "preview"), ("Tab", "next pane"), ("Esc", "close"), ("a letter", "is a choice"))
+        self.key_line.show([keys_line(keys)])
 
     def on_screen_resume(self) -> None:
         """After a fix the rows are read again: those that are shown may be gone."""

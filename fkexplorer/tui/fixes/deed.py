@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 
 from fkexplorer.database.model import Trouble
 from fkexplorer.fixes.model import Ending
@@ -17,13 +16,14 @@ from fkexplorer.fixing import open_journal
 from fkexplorer.reports.fixes import outcome_lines
 from fkexplorer.reports.style import Span
 from fkexplorer.reports.values import exact, inert
+from fkexplorer.tui.boxes import Box
 from fkexplorer.tui.dialogs import TextLines
 from fkexplorer.tui.fixes.actions import arm
 from fkexplorer.tui.fixes.deeds import validation
 from fkexplorer.tui.fixes.said import Advanced, Failed, Finished, Saved, Seen
 from fkexplorer.tui.fixes.typed import TypeScreen
 from fkexplorer.tui.messages import CountWanted, words_of
-from fkexplorer.tui.panel import Panel, wrapped
+from fkexplorer.tui.panel import Panel, keys_line, wrapped
 from fkexplorer.tui.theme import painted
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ _KEYS: dict[Phase, tuple[tuple[str, str], ...]] = {
 }
 
 
-class DeedScreen(ModalScreen[None]):
+class DeedScreen(Box[None]):
     """One fix, or one undo, from its preview to its end.
 
     Nothing but reading happens before somebody has armed writing and typed what confirms it.
@@ -84,9 +84,6 @@ class DeedScreen(ModalScreen[None]):
         Binding("full_stop", "stop", "stop", id="deed.stop", tooltip="Stop it after the batch at hand."),
     ]
     DEFAULT_CSS = """
-    DeedScreen { align: center middle; }
-    DeedScreen > Vertical { width: 96%; height: 94%; border: round $primary; background: $surface; }
-    DeedScreen.-ascii > Vertical { border: ascii $primary; }
     #deed-state { height: 2; }
     """
 
@@ -145,8 +142,7 @@ class DeedScreen(ModalScreen[None]):
         if self.outcome is not None and self.phase is Phase.ENDED:
             keys = (("Enter", "look again"), ("Esc", "close")) if self._again else keys
             keys = (*keys, ("v", "validate")) if self.outcome.may_validate else keys
-        spans = [span for key, label in keys for span in (Span(f" {key}", "key"), Span(f" {label} ", "dim"))]
-        self.query_one("#deed-keys", Panel).show([spans])
+        self.query_one("#deed-keys", Panel).show([keys_line(keys)])
 
     def _show_state(self) -> None:
         text, style = self._state()

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 
 from fkexplorer.database.model import Trouble
 from fkexplorer.fixes.parts import resolve
@@ -14,13 +13,14 @@ from fkexplorer.fixing import open_journal
 from fkexplorer.reports.journal import STATE_WORDS, journal_text
 from fkexplorer.reports.style import Span
 from fkexplorer.reports.values import fit, inert
+from fkexplorer.tui.boxes import Box
 from fkexplorer.tui.dialogs import TextLines
 from fkexplorer.tui.fixes.deed import DeedScreen
 from fkexplorer.tui.fixes.deeds import Undo
 from fkexplorer.tui.fixes.said import Entries
 from fkexplorer.tui.lines import LineList
 from fkexplorer.tui.messages import words_of
-from fkexplorer.tui.panel import Panel, wrapped
+from fkexplorer.tui.panel import Panel, keys_line, wrapped
 from fkexplorer.tui.theme import painted
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class EntryLines(LineList):
         return (Span(fit(text, width, ascii=painted(self.app).ascii_only)),)
 
 
-class JournalScreen(ModalScreen[None]):
+class JournalScreen(Box[None]):
     """The entries, the newest first, and below them all of the one under the cursor."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -70,9 +70,6 @@ class JournalScreen(ModalScreen[None]):
         Binding("Y", "copy", "copy SQL", id="journal.copy", tooltip="Copy the SQL of this entry."),
     ]
     DEFAULT_CSS = """
-    JournalScreen { align: center middle; }
-    JournalScreen > Vertical { width: 96%; height: 94%; border: round $primary; background: $surface; }
-    JournalScreen.-ascii > Vertical { border: ascii $primary; }
     JournalScreen TextLines { height: 3fr; }
     """
 
@@ -95,8 +92,7 @@ class JournalScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         """Read it."""
         keys = (("u", "undo"), ("Y", "copy SQL"), ("Tab", "entry"), ("Esc", "close"))
-        spans = [span for key, label in keys for span in (Span(f" {key}", "key"), Span(f" {label} ", "dim"))]
-        self.query_one("#journal-keys", Panel).show([spans])
+        self.query_one("#journal-keys", Panel).show([keys_line(keys)])
         self.set_focus(self.list)
 
     def on_screen_resume(self) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import select, true
 from fkexplorer.orphans.predicate import row_totals, taken_at
 from fkexplorer.orphans.slices import Unfit, by_blocks, count_in_slices, run_pieces
 from fkexplorer.orphans.ways.explain import plan_of
-from fkexplorer.orphans.ways.way import PLACES_SINCE, Slicing, block_range
+from fkexplorer.orphans.ways.way import PLACES_SINCE, BlockRanges, block_range
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -136,12 +136,12 @@ class _Steps:
                 await attempt.replace(before, connection)
                 before = attempt
             way = attempt.counting
-            if way.slicing is Slicing.NONE:
+            if way.cut is None:
                 if (row := await self._whole(attempt)) is not None:
                     return row["orphans"], attempt
                 continue
             # The plan of a cursor over blocks says little: each of its rows is a statement of its own.
-            if way.slicing is Slicing.BLOCKS and way.settings:
+            if isinstance(way.cut, BlockRanges) and way.settings:
                 plan = await plan_of(connection, select(way.whole()))
                 if not way.accepts(plan):
                     continue

@@ -21,7 +21,7 @@ from sqlalchemy.ext.compiler import compiles
 from fkexplorer.orphans.sizes import pages_of
 from fkexplorer.orphans.ways.explain import plan_of
 from fkexplorer.orphans.ways.keys import rows_of
-from fkexplorer.orphans.ways.way import Slicing
+from fkexplorer.orphans.ways.way import BlockRanges, KeyRanges, MarkedRows
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -207,21 +207,23 @@ def _keep_limits(pace: Pace) -> None:
 def _pieces(
     connection: AsyncConnection, counting: Counting, child: Table, parent: Table
 ) -> AsyncGenerator[Piece, None]:
-    match counting.slicing:
-        case Slicing.KEYS:
-            return _by_keys(connection, counting, parent)
-        case Slicing.BLOCKS:
-            return _by_blocks(connection, counting, child)
-        case Slicing.ROWS:
-            return by_rows(connection, child, counting.marked, 1)
-        case Slicing.NONE:
+    match counting.cut:
+        case KeyRanges() as ranges:
+            return _by_keys(connection, counting, ranges, parent)
+        case BlockRanges(count):
+            return _by_blocks(connection, count, child)
+        case MarkedRows(rows):
+            return by_rows(connection, child, rows, 1)
+        case None:
             raise AssertionError("this way can't be cut")
 
 
-async def _by_keys(connection: AsyncConnection, counting: Counting, parent: Table) -> AsyncGenerator[Piece, None]:
+async def _by_keys(
+    connection: AsyncConnection, counting: Counting, cut: KeyRanges, parent: Table
+) -> AsyncGenerator[Piece, None]:
     pages = sum(await pages_of(connection, parent))
     percent = min(100.0, 100 * _BOUNDARY_PAGES / max(1, pages))
-    boundaries = (await connection.execute(counting.boundaries(percent, _BOUNDARIES))).scalars()
+    boundaries = (await connection.execute(cut.boundaries(percent, _BOUNDARIES))).scalars()
     bounds: list[str | None] = [None, *dict.fromkeys(boundaries), None]
     ranges = len(bounds) - 1
     keys = max(ranges, round(rows_of(parent)))
@@ -230,7 +232,7 @@ async def _by_keys(connection: AsyncConnection, counting: Counting, parent: Tabl
     while at < ranges:
         upto = min(ranges, at + size.number)
         whole = upto - at == ranges
-        statement = select(counting.whole() if whole else counting.keys(bounds[at], bounds[upto]))
+        statement = select(counting.whole() if whole else cut.count(bounds[at], bounds[upto]))
         if at == 0 and not counting.accepts(await plan_of(connection, statement)):
             raise Unfit
         size.begin()
@@ -240,9 +242,13 @@ async def _by_keys(connection: AsyncConnection, counting: Counting, parent: Tabl
         yield Piece([found], keys * at // ranges, keys, "keys", at == ranges)
 
 
-def _by_blocks(connection: AsyncConnection, counting: Counting, child: Table) -> AsyncGenerator[Piece, None]:
+def _by_blocks(
+    connection: AsyncConnection,
+    count: Callable[[ColumnElement[int], ColumnElement[int]], ColumnElement[int]],
+    child: Table,
+) -> AsyncGenerator[Piece, None]:
     def counts(numbers: FromClause, low: ColumnElement[int], high: ColumnElement[int]) -> Select[Any]:
-        return select(counting.blocks(low, high)).select_from(numbers)
+        return select(count(low, high)).select_from(numbers)
 
     return by_blocks(connection, child, counts)
 

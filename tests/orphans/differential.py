@@ -27,7 +27,7 @@ from fkexplorer.orphans.ways.bitmap import Bitmap
 from fkexplorer.orphans.ways.choice import counting, lone_counting, missed_counting
 from fkexplorer.orphans.ways.gaps import Gaps
 from fkexplorer.orphans.ways.keys import exact_ways, integers, lone_ways, ordered_pairs
-from fkexplorer.orphans.ways.way import Slicing
+from fkexplorer.orphans.ways.way import BlockRanges, KeyRanges, MarkedRows
 from tests.orphans.connected import opened
 from tests.orphans.forced import compiled, force, number, plan, rows
 from tests.orphans.keykinds import SETTINGS
@@ -264,7 +264,7 @@ class Differential:
             if found is None:
                 return False
             reached = made.accepts(plan(self._reader, way.text))
-            sliced = found if made.slicing is Slicing.NONE else self._in_slices(made)
+            sliced = found if made.cut is None else self._in_slices(made)
         if {found, sliced} != {truth}:
             name = type(made).__name__
             outcome.wrong.append(f"{pair.schema} ({pair.kind.name}): {name}: {found}, {sliced} {what} for {truth}")
@@ -326,7 +326,7 @@ class Differential:
         outcome.reached[made.way] += made.accepts(plan(self._reader, way.text))
         if found != truth:
             outcome.wrong.append(f"{where}: {made.way} counts {found} for {truth}")
-        if made.slicing is Slicing.NONE:
+        if made.cut is None:
             return
         total = self._in_slices(made)
         outcome.sliced[made.way] += 1
@@ -345,26 +345,28 @@ class Differential:
             return True
 
     def _in_slices(self, made: Counting) -> int:
-        match made.slicing:
-            case Slicing.KEYS:
-                return self._by_keys(made)
-            case Slicing.BLOCKS:
-                return self._by_blocks(made)
-            case _:
-                return sum(flag for (flag,) in rows(self._reader, compiled(made.marked(4))))
+        match made.cut:
+            case KeyRanges() as cut:
+                return self._by_keys(cut)
+            case BlockRanges() as cut:
+                return self._by_blocks(cut)
+            case MarkedRows(marked):
+                return sum(flag for (flag,) in rows(self._reader, compiled(marked(4))))
+            case None:
+                raise AssertionError("it can't be cut")
 
-    def _by_keys(self, made: Counting) -> int:
+    def _by_keys(self, made: KeyRanges) -> int:
         statement = made.boundaries(100, self._random.choice((1, 3)))
         cuts = list(dict.fromkeys(row[0] for row in rows(self._reader, compiled(statement))))
         return sum(
-            number(self._reader, compiled(select(made.keys(low, high)))) for low, high in pairwise([None, *cuts, None])
+            number(self._reader, compiled(select(made.count(low, high)))) for low, high in pairwise([None, *cuts, None])
         )
 
-    def _by_blocks(self, made: Counting) -> int:
+    def _by_blocks(self, made: BlockRanges) -> int:
         """Two blocks one by one, then the rest."""
         block = select(func.generate_series(literal_column("0"), literal_column("1")).label("at")).subquery("blocks")
-        some = select(func.sum(made.blocks(block.c.at, block.c.at + literal_column("1"))))
-        return number(self._reader, compiled(some)) + number(self._reader, compiled(select(made.blocks(2, None))))
+        some = select(func.sum(made.count(block.c.at, block.c.at + literal_column("1"))))
+        return number(self._reader, compiled(some)) + number(self._reader, compiled(select(made.count(2, None))))
 
 
 async def _read(conninfo: str) -> Schema:

@@ -12,6 +12,7 @@ from psycopg import errors
 
 from fkexplorer.orphans.model import Way
 from fkexplorer.orphans.predicate import EdgePredicate
+from fkexplorer.orphans.ways.choice import counting
 from fkexplorer.orphans.ways.dense import Range
 from fkexplorer.orphans.ways.gaps import Gaps
 from fkexplorer.orphans.ways.keys import OrderedPair, exact_ways
@@ -255,3 +256,20 @@ async def test_skipping_gives_up_after_so_many_keys(database_url: str) -> None:
             edge = edge_of(schema, "c")
             predicate, ordered = EdgePredicate(schema, edge), _claimed(schema, edge)
             assert [forced(connection, Skip(predicate, ordered, most)) for most in (4, 5, 6, 7)] == [None, None, 20, 20]
+
+
+async def test_parents_whose_keys_are_all_null_in_a_part(make_database: Callable[[str], str]) -> None:
+    """None of them can be referred to, by whichever column their NULL is."""
+    conninfo = make_database(
+        "CREATE TABLE p (a int, b int, UNIQUE (a, b)); CREATE TABLE c (a int, b int); CREATE INDEX ON c (a, b);"
+        "INSERT INTO p VALUES (1, NULL), (NULL, 2), (NULL, NULL); INSERT INTO c VALUES (1, 1), (2, 2), (1, NULL);"
+        "ALTER TABLE c ADD CONSTRAINT fk FOREIGN KEY (a, b) REFERENCES p (a, b) NOT VALID"
+    )
+    async with opened(conninfo) as (database, schema):
+        predicate = EdgePredicate(schema, edge_of(schema, "c"))
+        version = database.facts.version_number
+    with psycopg.connect(conninfo) as connection:
+        for way in exact_ways(schema, predicate.edge):
+            made = counting(way, schema, predicate, version)
+            assert made is not None
+            assert forced(connection, made) == 2, way

@@ -21,7 +21,6 @@ from fkexplorer.orphans.predicate import EdgePredicate
 from fkexplorer.orphans.slices import Pace, Unfit, count_in_slices
 from fkexplorer.orphans.watchdog import Watch
 from fkexplorer.orphans.ways.choice import counting
-from fkexplorer.orphans.ways.way import Slicing
 from tests.orphans.connected import edge_of, opened, run
 from tests.orphans.slow import ORPHANS, SLOW, slowed
 
@@ -131,7 +130,7 @@ async def _sliced(  # noqa: PLR0917 - the first four are those of a count
     """The count in pieces; None where that way is none for the edge or can't be cut."""
     predicate = EdgePredicate(schema, edge)
     made = counting(way, schema, predicate, database.facts.version_number)
-    if made is None or made.slicing is Slicing.NONE:
+    if made is None or made.cut is None:
         return None
     tables = predicate.child_table, predicate.parent_table
     async with database.read(Limits(planner=made.settings), snapshot=True) as connection:

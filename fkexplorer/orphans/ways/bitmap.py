@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from fkexplorer.orphans.model import Way
 from fkexplorer.orphans.ways.holes import bits_of, word_of, words
-from fkexplorer.orphans.ways.way import Scanning, block_range, by_blocks
+from fkexplorer.orphans.ways.way import Scanning, block_range
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -49,7 +49,7 @@ class Bitmap(Scanning):
         self._predicate = predicate
         self._most_words = most_words
         self._bit_number = BigInteger() if server_version >= _LONG_BITS_SINCE else Integer()
-        self.slicing = by_blocks(server_version)
+        self._server_version = server_version
         [key] = predicate.parent_keys
         ends = predicate.from_parent(
             cast(func.min(key), BigInteger).label("least"), cast(func.max(key), BigInteger).label("greatest")

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, ClassVar
 from sqlalchemy import Numeric, case, cast, func, literal_column, or_, select
 
 from fkexplorer.orphans.model import Way
-from fkexplorer.orphans.ways.way import Scanning, Slicing, block_range, by_blocks, scans
+from fkexplorer.orphans.ways.way import Scanning, block_range, scans
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
 
     from fkexplorer.orphans.predicate import EdgePredicate
-    from fkexplorer.orphans.ways.way import Plan
+    from fkexplorer.orphans.ways.way import Cut, Plan
 
 _BY_INDEX = MappingProxyType({"enable_seqscan": "off", "enable_bitmapscan": "off"})
 
@@ -43,7 +43,7 @@ class Range(Scanning):
         self._indexed = indexed
         if indexed:
             self.settings = _BY_INDEX
-        self.slicing = Slicing.NONE if indexed else by_blocks(server_version)
+        self._server_version = server_version
         [key] = predicate.parent_keys
         ends = predicate.from_parent(func.min(key).label("least"), func.max(key).label("greatest")).cte()
         # By itself, since the ends are found at once, and looked for in each key the count takes a third longer.
@@ -54,6 +54,11 @@ class Range(Scanning):
         self._dense = select(dense.c.dense).scalar_subquery()
         self._least = select(ends.c.least).scalar_subquery()
         self._greatest = select(ends.c.greatest).scalar_subquery()
+
+    @property
+    def cut(self) -> Cut:
+        """None where an index is looked into twice, and that is all."""
+        return None if self._indexed else super().cut
 
     @property
     def serves(self) -> ColumnElement[bool]:

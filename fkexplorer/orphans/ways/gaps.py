@@ -18,7 +18,7 @@ from fkexplorer.orphans.predicate import operator
 from fkexplorer.orphans.ways.holes import holes, word_of
 from fkexplorer.orphans.ways.keyed import ByKeys
 from fkexplorer.orphans.ways.keys import integers
-from fkexplorer.orphans.ways.way import nodes, scans
+from fkexplorer.orphans.ways.way import Counting, nodes, scans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +32,31 @@ if TYPE_CHECKING:
 _ONE: ColumnElement[int] = literal_column("1")
 
 
-class Gaps(ByKeys):
+class Between(Counting):
+    """What both ways of counting what lies between the parent's keys have in common."""
+
+    way: ClassVar[Way] = Way.GAPS
+    settings: Mapping[str, str] = MappingProxyType({"enable_seqscan": "off", "enable_bitmapscan": "off"})
+    _predicate: EdgePredicate
+
+    def accepts(self, plan: Plan) -> bool:
+        """Whether the parent comes in order without a sort, and each gap is a range of the child's index."""
+        kinds = {node["Node Type"] for node in nodes(plan)}
+        tables = scans(plan)
+        return (
+            kinds.isdisjoint({"Sort", "Incremental Sort"})
+            and all(scan["Node Type"] in {"Index Scan", "Index Only Scan"} for scan in tables)
+            and any(" AND " in scan.get("Index Cond", "") for scan in tables if scan["Alias"].startswith("c"))
+        )
+
+    def _all_of_no_parent(self, known: ColumnElement[bool]) -> ColumnElement[int]:
+        """All rows that have a key, where the parent has none: no row of which this is so."""
+        any_key = self._predicate.from_parent(_ONE).where(known).exists()
+        rows = self._predicate.from_child(func.count()).where(self._predicate.not_null_condition, ~any_key)
+        return rows.scalar_subquery()
+
+
+class Gaps(Between, ByKeys):
     """Rows between each key of the parent and the next, below the least and above the greatest.
 
     Of an edge with one pair of columns. The order is one in which the keys that the edge calls equal are equal, so that
@@ -45,10 +69,7 @@ class Gaps(ByKeys):
             integers and should have few holes. 0: each key is compared with the one before.
     """
 
-    way: ClassVar[Way] = Way.GAPS
-    settings: Mapping[str, str] = MappingProxyType(
-        {**ByKeys.settings, "enable_seqscan": "off", "enable_bitmapscan": "off"}
-    )
+    settings: Mapping[str, str] = MappingProxyType({**ByKeys.settings, **Between.settings})
 
     def __init__(self, predicate: EdgePredicate, ordered: Sequence[OrderedPair], *, most_words: int = 0) -> None:
         super().__init__(predicate, ordered)
@@ -57,16 +78,6 @@ class Gaps(ByKeys):
     def whole(self) -> ColumnElement[int]:
         """All gaps."""
         return self.keys(None, None)
-
-    def accepts(self, plan: Plan) -> bool:
-        """Whether the parent comes in order without a sort, and each gap is a range of the child's index."""
-        kinds = {node["Node Type"] for node in nodes(plan)}
-        tables = scans(plan)
-        return (
-            kinds.isdisjoint({"Sort", "Incremental Sort"})
-            and all(scan["Node Type"] in {"Index Scan", "Index Only Scan"} for scan in tables)
-            and any(" AND " in scan.get("Index Cond", "") for scan in tables if scan["Alias"].startswith("c"))
-        )
 
     def keys(self, low: str | None, high: str | None) -> ColumnElement[int]:
         """The gaps between the keys from one boundary to the other, both of which are keys."""
@@ -77,7 +88,7 @@ class Gaps(ByKeys):
             few = word_of(greatest) - word_of(least) < literal_column(str(self._most_words))
             found = case((few, self._by_words(least, greatest)), else_=found)
         if low is None and high is None:
-            found += self._all_of_no_parent()
+            found += self._all_of_no_parent(self._parent_key.value.is_not(None))
         if low is None:
             found += self._beyond_all(descending=False)
         if high is None:
@@ -154,10 +165,3 @@ class Gaps(ByKeys):
         )
         by = self._first.order.greater if descending else self._first.order.less
         return operator(self._child_key, by, last)
-
-    def _all_of_no_parent(self) -> ColumnElement[int]:
-        """All rows that have a key, where the parent has none."""
-        key = self._parent_key.value
-        any_key = self._predicate.from_parent(_ONE).where(key.is_not(None)).exists()
-        rows = self._predicate.from_child(func.count()).where(self._predicate.not_null_condition, ~any_key)
-        return rows.scalar_subquery()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from sqlalchemy import func, literal_column, select
 
 from fkexplorer.orphans.keyset import Part, index_ordering, read_as
 from fkexplorer.orphans.predicate import cast_to, only, operator, relation
-from fkexplorer.orphans.ways.way import Counting, Slicing
+from fkexplorer.orphans.ways.way import Counting, KeyRanges
 from fkexplorer.schema.model import Match
 from fkexplorer.schema.secrets import is_secret
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from fkexplorer.orphans.predicate import EdgePredicate
     from fkexplorer.orphans.ways.keys import OrderedPair
+    from fkexplorer.orphans.ways.way import Cut
     from fkexplorer.schema.model import Operator
 
 
@@ -51,7 +53,16 @@ class ByKeys(Counting):
         # With MATCH FULL a key without its first column is an orphan too, and lies in no range. A secret stays where
         # it is: a boundary would bring it here.
         whole = len(ordered) > 1 and predicate.edge.match is Match.FULL
-        self.slicing = Slicing.NONE if whole or is_secret(parent.name) else Slicing.KEYS
+        self._in_one = whole or is_secret(parent.name)
+
+    @property
+    def cut(self) -> Cut:
+        """By keys, where that can be."""
+        return None if self._in_one else KeyRanges(self.keys, self.boundaries)
+
+    @abstractmethod
+    def keys(self, low: str | None, high: str | None) -> ColumnElement[int]:
+        """See `KeyRanges`."""
 
     def boundaries(self, percent: float, most: int) -> Select[Any]:
         """Some of the parent's keys; of several columns, the first one's values."""

@@ -15,7 +15,7 @@ from fkexplorer.orphans.model import Way
 from fkexplorer.orphans.predicate import EdgePredicate
 from fkexplorer.orphans.ways.bitmap import Bitmap
 from fkexplorer.orphans.ways.merge import Merge
-from fkexplorer.orphans.ways.way import Counting, Slicing, block_range, by_blocks, mark, nodes, scans
+from fkexplorer.orphans.ways.way import BlockRanges, Counting, MarkedRows, block_range, mark, nodes, scan_cut, scans
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Select
 
-    from fkexplorer.orphans.ways.way import Plan
+    from fkexplorer.orphans.ways.way import Cut, Plan
 
 
 class LonePlain(Counting):
@@ -33,7 +33,6 @@ class LonePlain(Counting):
 
     def __init__(self, predicate: EdgePredicate) -> None:
         self._predicate = predicate
-        self.slicing = Slicing.NONE
 
     def whole(self) -> ColumnElement[int]:
         """`SELECT count(*)` of the parents without a child."""
@@ -62,7 +61,12 @@ class LoneProbes(LonePlain):
 
     def __init__(self, predicate: EdgePredicate, server_version: int) -> None:
         super().__init__(predicate)
-        self.slicing = by_blocks(server_version)
+        self._server_version = server_version
+
+    @property
+    def cut(self) -> Cut:
+        """By the parent's blocks, where the server reads no others then."""
+        return scan_cut(self._server_version, BlockRanges(self.blocks), MarkedRows(self.marked))
 
     def accepts(self, plan: Plan) -> bool:
         """Whether each look at the child is one into its index."""

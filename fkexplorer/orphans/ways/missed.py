@@ -8,7 +8,7 @@ from sqlalchemy import and_, case, func, literal_column, not_, select
 
 from fkexplorer.orphans.model import Way
 from fkexplorer.orphans.ways.merge import Merge
-from fkexplorer.orphans.ways.way import Counting, Slicing
+from fkexplorer.orphans.ways.way import Counting
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -27,7 +27,6 @@ class MissedPlain(Counting):
 
     def __init__(self, predicate: EdgePredicate) -> None:
         self._predicate = predicate
-        self.slicing = Slicing.NONE
 
     def whole(self) -> ColumnElement[int]:
         """How many different keys there are."""

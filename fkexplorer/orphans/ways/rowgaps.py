@@ -12,9 +12,8 @@ from sqlalchemy import BigInteger, and_, case, cast, false, func, literal_column
 
 from fkexplorer.orphans.keyset import Part, index_ordering
 from fkexplorer.orphans.predicate import operator
-from fkexplorer.orphans.ways.gaps import Gaps
+from fkexplorer.orphans.ways.gaps import Between
 from fkexplorer.orphans.ways.keys import integer_pair
-from fkexplorer.orphans.ways.way import Slicing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 _ONE: ColumnElement[int] = literal_column("1")
 
 
-class RowGaps(Gaps):
+class RowGaps(Between):
     """Rows between each key of the parent and the next, below the least and above the greatest.
 
     Of an edge with MATCH SIMPLE whose columns are all compared by operators of one name: `ROW(a, b) < ROW(x, y)` has
@@ -36,20 +35,17 @@ class RowGaps(Gaps):
     """
 
     def __init__(self, predicate: EdgePredicate, ordered: Sequence[OrderedPair]) -> None:
-        super().__init__(predicate, ordered)
-        self.slicing = Slicing.NONE
+        self._predicate = predicate
         self._ordered = ordered
         at = [predicate.edge.pairs.index(each.pair) for each in ordered]
         self._child_row = tuple_(*(predicate.child_keys[n] for n in at))
         self._parent_keys = [_part(predicate.parent_keys[n], each) for n, each in zip(at, ordered, strict=True)]
         self._known = and_(*(key.value.is_not(None) for key in self._parent_keys))
 
-    def keys(self, low: str | None, high: str | None) -> ColumnElement[int]:
-        """All gaps; there are no boundaries."""
-        if low is not None or high is not None:
-            raise NotImplementedError
+    def whole(self) -> ColumnElement[int]:
+        """All gaps."""
         ends = (self._beyond(descending=descending) for descending in (False, True))
-        return self._all_of_no_parent() + self._gaps() + next(ends) + next(ends)
+        return self._all_of_no_parent(self._known) + self._gaps() + next(ends) + next(ends)
 
     def _gaps(self) -> ColumnElement[int]:
         read = self._predicate.from_parent(*(key.value.label(f"k{n}") for n, key in enumerate(self._parent_keys)))

@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, case, cast, func, literal_column, select
 from fkexplorer.orphans.keyset import Part, index_ordering
 from fkexplorer.orphans.model import Way
 from fkexplorer.orphans.predicate import operator
-from fkexplorer.orphans.ways.way import Counting, Slicing, nodes, scans
+from fkexplorer.orphans.ways.way import Counting, nodes, scans
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +51,6 @@ class Skip(Counting):
     def __init__(self, predicate: EdgePredicate, ordered: OrderedPair, most: int) -> None:
         self._predicate = predicate
         self._most: ColumnElement[int] = literal_column(str(most))
-        self.slicing = Slicing.NONE
         ordering, equals = index_ordering(ordered.child, ordered.pair.child), ordered.pair.equals
         assert ordering is not None  # noqa: S101 - a btree has one
         assert equals is not None  # noqa: S101 - it is of the order

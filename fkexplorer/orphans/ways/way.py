@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from copy import copy
-from enum import Enum
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -17,7 +17,7 @@ from sqlalchemy import and_, case, cast, false, func, literal_column, or_, selec
 from fkexplorer.orphans.predicate import NamedType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Select
 
@@ -28,25 +28,53 @@ if TYPE_CHECKING:
     """A node of `EXPLAIN (FORMAT JSON)`."""
 
 
-class Slicing(Enum):
-    """By what a count can be cut into slices."""
+@dataclass(frozen=True, slots=True)
+class KeyRanges:
+    """A count in ranges of the parent's keys."""
 
-    NONE = "none"
-    KEYS = "keys"
-    """Ranges of the parent's keys."""
-    BLOCKS = "blocks"
-    """Ranges of the child's blocks; where it is partitioned, of each partition's at once."""
-    ROWS = "rows"
+    count: Callable[[str | None, str | None], ColumnElement[int]]
+    """The orphans whose keys lie between two boundaries (None: no bound there), likewise a scalar."""
+    boundaries: Callable[[float, int], Select[Any]]
+    """Rows of one text each: some of the parent's keys, evenly among them and in their order, by a sample.
+
+    Of the parent's pages it looks at so many per cent, and brings so many boundaries at most. They are to be given to
+    `count`, in the same snapshot; some may be the same.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRanges:
+    """A count in ranges of the child's blocks; where it is partitioned, of each partition's at once."""
+
+    count: Callable[[ColumnElement[int] | int, ColumnElement[int] | int | None], ColumnElement[int]]
+    """The orphans in the blocks from the first to before the second (None: to the end), likewise a scalar.
+
+    Both may be columns of a FROM element around it, so that one statement counts many slices.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedRows:
     """Rows of the child, as a scan or a join brings them: not to be cut, but to be told of on the way."""
+
+    rows: Callable[[int], Select[Any]]
+    """Rows of one boolean each: true for each orphan, and false for about one of so many other rows of the child.
+
+    NULL where the way found out that it does not serve.
+    """
+
+
+Cut = KeyRanges | BlockRanges | MarkedRows | None
+"""How a count goes in steps; None where it is one statement."""
 
 
 PLACES_SINCE = 140000
 """The `server_version_num` from which a condition on `ctid` reads no other blocks (TID range scans)."""
 
 
-def by_blocks(server_version: int) -> Slicing:
+def scan_cut(server_version: int, blocks: BlockRanges, rows: MarkedRows) -> Cut:
     """How a way that scans the child is cut."""
-    return Slicing.BLOCKS if server_version >= PLACES_SINCE else Slicing.ROWS
+    return blocks if server_version >= PLACES_SINCE else rows
 
 
 class Counting(ABC):
@@ -55,7 +83,11 @@ class Counting(ABC):
     way: ClassVar[Way]
     settings: Mapping[str, str] = MappingProxyType({})
     """To be set in the count's own transaction, before anything else in it."""
-    slicing: Slicing
+
+    @property
+    def cut(self) -> Cut:
+        """How it can be cut."""
+        return None
 
     @abstractmethod
     def whole(self) -> ColumnElement[int]:
@@ -65,40 +97,21 @@ class Counting(ABC):
     def accepts(self, plan: Plan) -> bool:
         """Whether this plan of a statement with `whole` or a slice is the one that makes the way fast."""
 
-    def blocks(self, low: ColumnElement[int] | int, high: ColumnElement[int] | int | None) -> ColumnElement[int]:
-        """The orphans in the child's blocks from `low` to before `high` (None: to the end), likewise.
-
-        Both may be columns of a FROM element around it, so that one statement counts many slices.
-        """
-        raise NotImplementedError
-
-    def keys(self, low: str | None, high: str | None) -> ColumnElement[int]:
-        """The orphans whose keys lie between two boundaries (None: no bound there), likewise."""
-        raise NotImplementedError
-
-    def boundaries(self, percent: float, most: int) -> Select[Any]:
-        """Rows of one text each: so many of the parent's keys, evenly among them and in their order, by a sample.
-
-        They are to be given to `keys`, in the same snapshot; some may be the same.
-
-        Args:
-            percent: of the parent's pages, those that are looked at.
-            most: the number of boundaries.
-        """
-        raise NotImplementedError
-
-    def marked(self, of: int) -> Select[Any]:
-        """Rows of one boolean each: true for each orphan, and false for about one of so many other rows of the child.
-
-        NULL where this way found out that it does not serve.
-        """
-        raise NotImplementedError
-
 
 class Scanning(Counting):
     """A way that tests each row of the child against what it knows of the parent, without a join."""
 
     _predicate: EdgePredicate
+    _server_version: int
+
+    @property
+    def cut(self) -> Cut:
+        """By blocks, where the server reads no others then."""
+        return scan_cut(self._server_version, BlockRanges(self.blocks), MarkedRows(self.marked))
+
+    @abstractmethod
+    def blocks(self, low: ColumnElement[int] | int, high: ColumnElement[int] | int | None) -> ColumnElement[int]:
+        """See `BlockRanges`."""
 
     @property
     @abstractmethod
@@ -117,12 +130,12 @@ class Scanning(Counting):
         return other
 
     def marked(self, of: int) -> Select[Any]:
-        """One column; see `marked_rows`."""
+        """See `MarkedRows`."""
         return marked_rows(self._predicate, [self], of)
 
 
 def marked_rows(predicate: EdgePredicate, ways: Sequence[Scanning], of: int) -> Select[Any]:
-    """`marked` of several edges of one child, whose predicate that of the first is: a column for each.
+    """`MarkedRows` of several edges of one child, whose predicate that of the first is: a column for each.
 
     There is one row at least, so that a way that does not serve says so of an empty child too.
     """

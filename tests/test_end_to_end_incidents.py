@@ -191,7 +191,7 @@ def test_incident_2_a_parent_deleted_in_between(walk: Walk, tmp_path: Path) -> N
     walk.press("o")
     walk.sees(rf"workspace_members\.\S* {WORKSPACE} +1")
     walk.press("a")
-    walk.sees("delete the 1 orphans")
+    walk.sees("delete the 1 orphan ")
     walk.press("d")
     walk.sees(r"workspace_members: 1 deleted")
     walk.press("<esc>", "<esc>")

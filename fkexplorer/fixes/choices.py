@@ -162,8 +162,8 @@ class _Choosing:
         return Choice(action, title, rule=rule)
 
     def _title(self, action: FixAction) -> str:
-        number = f"{self._orphans:,} " if self._orphans else ""
-        return _TITLES[action].replace("the orphans", f"the {number}orphans")
+        some = f"the {self._orphans:,} orphan{'' if self._orphans == 1 else 's'}" if self._orphans else "the orphans"
+        return _TITLES[action].replace("the orphans", some)
 
     def _anywhere(self) -> None:
         """What keeps every fix from being done."""

@@ -212,7 +212,7 @@ class _Lines:
         if not found:
             return
         yield self._line()
-        yield self._line(Span("noix: no index, so that each row that goes above has the whole table read:", "dim"))
+        yield self._line(Span("noix: no index, so a row that goes above reads the whole table:", "dim"))
         for edge in sorted(found.values(), key=lambda edge: -self._schema.child_of(edge).likely_bytes):
             child = self._schema.child_of(edge)
             label = columns_label(child, [pair.child for pair in edge.pairs])

@@ -103,7 +103,7 @@ class FieldsScreen(ModalScreen["dict[str, str] | None"]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "cancel", id="fields.cancel", tooltip="Give it up."),
-        Binding("ctrl+s", "go_on", "go on", id="fields.go_on", tooltip="On to the preview; what is empty is not told."),
+        Binding("ctrl+s", "go_on", "go on", id="fields.go_on", tooltip="Go on; what is empty is not told."),
     ]
     DEFAULT_CSS = """
     FieldsScreen { align: center middle; }
@@ -137,7 +137,7 @@ class FieldsScreen(ModalScreen["dict[str, str] | None"]):
                 find = self._find if field.parent else None
                 said = self._values.get(field.option, "")
                 yield Input(said, select_on_focus=False) if find is None else ParentField(find)
-            yield Static(Content("Enter: next field, then the preview; Ctrl+S: at once. Esc gives up."))
+            yield Static(Content("Enter: next field, after the last go on; Ctrl+S: at once. Esc gives up."))
 
     def on_mount(self) -> None:
         """Begin with what is not told yet."""

@@ -101,6 +101,7 @@ class Differential:
     def __init__(self, conninfo: str, seed: int, mutations: Iterable[WayMutation] = ()) -> None:
         self._mutations = list(mutations)
         self._random = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
+        self._holes = random.Random(seed + 1)  # noqa: S311 - as above
         self._writer = psycopg.connect(conninfo, autocommit=True)
         self._reader = psycopg.connect(conninfo, autocommit=True)
         self._version = self._writer.info.server_version
@@ -194,7 +195,10 @@ class Differential:
         keys: list[tuple[int | None, ...]] = list(product(*picked))
         some.shuffle(keys)
         if some.random() < 0.2:
-            keys.append((None, *keys[0][1:]) if keys else (None,) * len(picked))
+            # In one part, of one more parent or of all: such a key has no child.
+            at = self._holes.randrange(len(picked))
+            holed = dict.fromkeys((*key[:at], None, *key[at + 1 :]) for key in keys) or {(None,) * len(picked): None}
+            keys = [*holed] if self._holes.random() < 0.3 else [*keys, next(iter(holed))]
         return keys[:80]
 
     def _children(self, pair: _Pair, parents: list[tuple[int | None, ...]]) -> list[tuple[int | None, ...]]:

@@ -300,6 +300,14 @@ class Triggers:
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """Which rows of a child an undeclared edge is about: those whose `column` has this value, as `x_type = 'Post'`."""
+
+    column: Column
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class Relationship:
     """An edge: a foreign-key constraint (`pg_constraint.contype` f, clones on partitions folded into it)."""
 
@@ -326,6 +334,8 @@ class Relationship:
     index: str | None
     """A valid index of the child whose leading columns are the key's, as `schema.name`; None if there is none."""
     comment: str | None = None
+    only: Condition | None = None
+    """None for all rows of the child, as every declared edge is; else those that a polymorphic pair means by it."""
 
     @property
     def state(self) -> EdgeState:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from fkexplorer.database.model import Trouble
 from fkexplorer.diagnosis.model import Diagnosis
-from fkexplorer.diagnosis.reading.reader import Reader
+from fkexplorer.diagnosis.reading.reader import CHUNK, Reader
 from fkexplorer.reports.explain import explain_text, summary
 from fkexplorer.reports.explain_json import explain_json
 from fkexplorer.version import version
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from fkexplorer.schema.model import Schema
 
 MENDED, LIVE, COULD_NOT = 0, 1, 2
-CHUNK = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import psycopg
 from fkexplorer.database.model import Trouble
 from fkexplorer.database.postgresql.reader import read_schema
 from fkexplorer.diagnosis.diagnose import diagnose
+from fkexplorer.diagnosis.reading.reader import CHUNK
 from fkexplorer.named import one_edge
 from fkexplorer.orphans.changes import Watcher
 from fkexplorer.orphans.deletes import Deletes
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from fkexplorer.orphans.events import Wait
     from fkexplorer.schema.model import Schema
 
-CHUNK = 1 << 18
 QUIET = 0.3
 """Seconds without a byte after which an error is taken to be whole: a process prints one in one go."""
 PATIENCE = 1.0
@@ -152,16 +152,16 @@ class Explaining:
     async def _tell(self, reading: Reading) -> None:
         """Print each error that is new, and of one that came again how often."""
         for found in reading.found:
-            before = self._told.get(_identity(found))
+            before = self._told.get(found.error.same)
             if before is None:
                 await self._read_again()
                 diagnosis = await self._diagnose(found)
-                self._told[_identity(found)] = found, diagnosis
+                self._told[found.error.same] = found, diagnosis
                 place, ascii = self._database.facts.place, self._console.ascii
                 lines = explain_text(diagnosis, self.schema, place=place, cells=self._console.width, ascii=ascii)
                 self._print([*lines, ""])
             elif before[0].occurrences != found.occurrences:
-                self._told[_identity(found)] = found, before[1]
+                self._told[found.error.same] = found, before[1]
                 words = f"seen {number(found.occurrences, 'time')}: {title(before[1], self.schema)}"
                 keys = keys_words(found)
                 self._print([inert(f"{words}{f', {keys}' if keys else ''}", ascii=self._console.ascii)])
@@ -279,11 +279,3 @@ class _Incoming:
         """Note it once: told a second time, when it has been read already, it would lead to a read that waits."""
         self._loop.remove_reader(self._descriptor)
         self._ready.set()
-
-
-def _identity(found: Found) -> tuple[object, ...]:
-    """What a finding has in common with itself a moment later, when more of its text has come."""
-    error = found.error
-    if error.constraint is None or error.child_table is None:
-        return error.same
-    return (error.kind, error.topic, error.constraint, error.child_table)

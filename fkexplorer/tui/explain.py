@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding
 from textual.containers import Vertical
 
-from fkexplorer.diagnosis.reading.reader import Reader
-from fkexplorer.explaining import CHUNK, no_error
+from fkexplorer.diagnosis.reading.reader import CHUNK, Reader
+from fkexplorer.explaining import no_error
 from fkexplorer.reports.style import Span
 from fkexplorer.reports.values import exact, inert, number
 from fkexplorer.tui.boxes import Box

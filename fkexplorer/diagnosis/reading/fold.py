@@ -26,7 +26,7 @@ class Fold:
             of_server: whether the server's own log has it; the programs' prints of it in the same stream are not
                 counted again then.
         """
-        key = _key(error)
+        key = error.same
         if key not in self._found:
             self._found[key] = _Counted(error, around)
         self._found[key].add(error, around, of_server=of_server)
@@ -88,13 +88,6 @@ class _Counted:
             keys,
             self.more or len({*self.keys[0], *self.keys[1]}) > KEYS,
         )
-
-
-def _key(error: ParsedError) -> tuple[object, ...]:
-    """What repeats have in common: a constraint of a table says it all, as some prints of it have no DETAIL."""
-    if error.constraint is None or error.child_table is None:
-        return error.same
-    return (error.kind, error.topic, error.constraint, error.child_table)
 
 
 def _says(error: ParsedError, around: Around) -> int:

@@ -117,7 +117,12 @@ class ParsedError:
 
     @property
     def same(self) -> tuple[object, ...]:
-        """What two prints of one problem have in common: repeats are folded by it."""
+        """What two prints of one problem have in common: repeats are folded by it.
+
+        A constraint of a table says it all, since some prints of it have no DETAIL.
+        """
+        if self.constraint is not None and self.child_table is not None:
+            return (self.kind, self.topic, self.constraint, self.child_table)
         return (self.kind, self.topic, self.constraint, self.child_table, self.parent_table, self.columns, self.types)
 
 

@@ -15,6 +15,9 @@ from fkexplorer.diagnosis.reading.model import Reading, Topic
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+CHUNK = 1 << 18
+"""Bytes of a text that are read and fed at a time."""
+
 
 class Reader:
     """Reads a text as it comes, in a memory that does not grow with its length.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from fkexplorer.reports.diagnosis import (
@@ -22,8 +21,9 @@ from fkexplorer.reports.diagnosis import (
     totals_words,
 )
 from fkexplorer.reports.journal import STATE_WORDS, touched_lines
+from fkexplorer.reports.markdown import code, fenced, plain
 from fkexplorer.reports.trace import found_words, rows_words
-from fkexplorer.reports.values import exact, inert, number
+from fkexplorer.reports.values import exact, number
 from fkexplorer.schema.names import edge_label
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from fkexplorer.fixes.entries import Entry
     from fkexplorer.schema.model import Schema
 
-_MARKUP = re.compile(r"([\\`*\[\]<~]|(?<![^\W_])_|_(?![^\W_]))")
 _PLACES = 20
 
 
@@ -62,19 +61,19 @@ def incident_markdown(
     if diagnoses and all(each.live is False for each in diagnoses):
         worst = "mended as far as was looked"
     lines = [
-        f"# Incident report: {_plain(_subject(diagnoses, schema))}",
+        f"# Incident report: {plain(_subject(diagnoses, schema))}",
         "",
-        f"- Database: {_plain(facts.place)} ({_plain(facts.version)}{', a standby' if facts.standby else ''})",
+        f"- Database: {plain(facts.place)} ({plain(facts.version)}{', a standby' if facts.standby else ''})",
         f"- As of: {stamp(now)}, by the server's clock",
         f"- Status: {worst}",
-        f"- Prepared by: {_plain(prepared_by)}, with fkexplorer, from what is told below",
+        f"- Prepared by: {plain(prepared_by)}, with fkexplorer, from what is told below",
         "- Reviewed by:",
         "",
     ]
     several = len(diagnoses) > 1
     for at, each in enumerate(diagnoses, 1):
         if several:
-            lines += [f"# {at}. {_plain(title(each, schema))}", ""]
+            lines += [f"# {at}. {plain(title(each, schema))}", ""]
         lines += _Report(each, schema, facts.place).all(entries)
     return lines
 
@@ -83,7 +82,7 @@ def findings_markdown(diagnoses: Sequence[Diagnosis], schema: Schema | None, *, 
     """The findings alone, without what surrounds a report."""
     lines: list[str] = []
     for each in diagnoses:
-        lines += [f"## {_plain(title(each, schema))}", "", *_Report(each, schema, place).findings()]
+        lines += [f"## {plain(title(each, schema))}", "", *_Report(each, schema, place).findings()]
     return lines
 
 
@@ -144,24 +143,24 @@ class _Report:
     def _summary(self) -> Iterator[str]:
         diagnosis, error = self._diagnosis, self._diagnosis.found.error
         key = key_words(error)
-        yield _plain(_sentence(kind_words(error) + (f": {key}" if key else "")))
+        yield plain(_sentence(kind_words(error) + (f": {key}" if key else "")))
         yield ""
         edge = edge_of(diagnosis, self._schema)
         if edge is not None and self._schema is not None:
-            yield f"- Foreign key: {_plain(rule_words(self._schema, edge))}"
+            yield f"- Foreign key: {plain(rule_words(self._schema, edge))}"
         elif diagnosis.placed is not None and diagnosis.placed.candidates:
             for each in diagnosis.placed.candidates:
-                yield f"- It may be {_code(each.label)}: {_plain('; '.join(each.reasons))}"
+                yield f"- It may be {code(each.label)}: {plain('; '.join(each.reasons))}"
         if diagnosis.side is not None:
             yield f"- The side that is wrong: the {diagnosis.side.value}"
         if diagnosis.at is not None:
             where = f" as {self._place}" if self._place else ""
-            yield f"- {_sentence(live_words(diagnosis), end='')} (looked at {stamp(diagnosis.at)}{_plain(where)})"
+            yield f"- {_sentence(live_words(diagnosis), end='')} (looked at {stamp(diagnosis.at)}{plain(where)})"
 
     def _error(self) -> Iterator[str]:
         error = self._diagnosis.found.error
         if error.excerpt:
-            yield from _fenced(excerpt(error), "text")
+            yield from fenced(excerpt(error), "text")
         if error.sqlstate:
             yield f"- SQLSTATE {error.sqlstate}"
         yield f"- Line {error.line:,} of the text"
@@ -170,15 +169,15 @@ class _Report:
         found = self._diagnosis.found
         yield f"- {_sentence(seen_words(found), end='')}"
         if keys := keys_words(found):
-            yield f"- Affected keys: {_plain(keys)}"
+            yield f"- Affected keys: {plain(keys)}"
         elif found.error.values is not None:
-            yield f"- Affected key: {_plain(key_words(found.error))}"
+            yield f"- Affected key: {plain(key_words(found.error))}"
         for each in self._diagnosis.totals:
             if each.orphans:
-                yield f"- {_plain(self._label(each.edge))}: {number(each.orphans, 'orphan')}"
+                yield f"- {plain(self._label(each.edge))}: {number(each.orphans, 'orphan')}"
         gap, schema = self._diagnosis.gap, self._schema
         if gap is not None and schema is not None:
-            yield from (f"- {_plain(text)}" for text in gap_words(gap, schema))
+            yield from (f"- {plain(text)}" for text in gap_words(gap, schema))
 
     def _state(self) -> Iterator[str]:
         totals, trace = self._diagnosis.totals, self._diagnosis.trace
@@ -186,20 +185,20 @@ class _Report:
             yield f"In one snapshot of {stamp(totals[0].at)}:"
             yield ""
             for each in totals:
-                problem = f" ({_plain(each.problem)})" if each.problem else ""
-                yield f"- {_plain(self._label(each.edge))}: {totals_words(each)}{problem}"
+                problem = f" ({plain(each.problem)})" if each.problem else ""
+                yield f"- {plain(self._label(each.edge))}: {totals_words(each)}{problem}"
         if trace is not None:
             if totals:
                 yield ""
             yield f"The key was {found_words(trace)} ({stamp(trace.at)})" + (":" if trace.holding else ".")
             yield ""
             for sighting in trace.holding[:_PLACES]:
-                role = f" ({_plain(sighting.role)})" if sighting.role else ""
-                yield f"- {rows_words(sighting)} of {_plain(sighting.label)}{role}"
+                role = f" ({plain(sighting.role)})" if sighting.role else ""
+                yield f"- {rows_words(sighting)} of {plain(sighting.label)}{role}"
             if len(trace.holding) > _PLACES:
                 yield f"- and in {exact(len(trace.holding) - _PLACES)} more"
             for sighting in trace.not_searched[:_PLACES]:
-                yield f"- not searched: {_plain(sighting.label)} ({_plain(sighting.not_searched)})"
+                yield f"- not searched: {plain(sighting.label)} ({plain(sighting.not_searched)})"
             if len(trace.not_searched) > _PLACES:
                 yield f"- nor {exact(len(trace.not_searched) - _PLACES)} more"
 
@@ -210,15 +209,15 @@ class _Report:
 
     def _evidence(self, evidence: Iterable[Evidence]) -> Iterator[str]:
         for each in evidence:
-            yield f"- {_plain(each.text)} *[{_plain(looked_words(each))}]*"
+            yield f"- {plain(each.text)} *[{plain(looked_words(each))}]*"
 
     def _options(self, *, approval: bool = False) -> Iterator[str]:
         """The fixes, each as a plan; with `approval` nobody has agreed to them yet."""
         fixing = [each for each in self._diagnosis.suggestions if each.action is not None]
         for at, each in enumerate(fixing, 1):
-            yield f"{at}. {each.action}: {_plain(each.text)}"
+            yield f"{at}. {each.action}: {plain(each.text)}"
             if self._schema and (command := suggestion_command(each, self._diagnosis, self._schema)):
-                yield f"   - Plan: {_code(command)}"
+                yield f"   - Plan: {code(command)}"
             if approval:
                 yield "   - Approved by:"
 
@@ -228,33 +227,33 @@ class _Report:
         for entry in entries:
             if entry.edge not in labels or entry.database != self._place:
                 continue
-            yield f"- {stamp(entry.at)}: {_plain(entry.action)} of {_plain(entry.edge)} by {_plain(entry.person)}"
-            yield f"  ({_plain(entry.id)}): {_plain(STATE_WORDS[entry.state])}"
-            yield from (f"  - {_plain(text)}" for text in touched_lines(entry.touched))
+            yield f"- {stamp(entry.at)}: {plain(entry.action)} of {plain(entry.edge)} by {plain(entry.person)}"
+            yield f"  ({plain(entry.id)}): {plain(STATE_WORDS[entry.state])}"
+            yield from (f"  - {plain(text)}" for text in touched_lines(entry.touched))
             counted = (("orphans", entry.before, entry.after), ("gap", entry.gap_before, entry.gap_after))
             for name, before, after in counted:
                 if before is not None or after is not None:
                     yield f"  - {name} before {_count(before)}, after {_count(after)}"
             if entry.words:
-                yield f"  - {_plain(entry.words)}"
+                yield f"  - {plain(entry.words)}"
 
     def _verification(self) -> Iterator[str]:
         for query, result in self._diagnosis.verification:
-            yield from _fenced(query, "sql")
-            yield f"Gave: {_plain(result)}" + (f" ({stamp(self._diagnosis.at)})" if self._diagnosis.at else "")
+            yield from fenced(query, "sql")
+            yield f"Gave: {plain(result)}" + (f" ({stamp(self._diagnosis.at)})" if self._diagnosis.at else "")
             yield ""
 
     def _prevention(self) -> Iterator[str]:
         for each in self._diagnosis.suggestions:
             if each.action is None:
-                yield f"- {_plain(each.text)}"
+                yield f"- {plain(each.text)}"
                 if each.sql:
                     yield ""
-                    yield from (f"  {line}".rstrip() for line in _fenced(each.sql, "sql"))
+                    yield from (f"  {line}".rstrip() for line in fenced(each.sql, "sql"))
 
     def _problem(self) -> Iterator[str]:
         if self._diagnosis.problem:
-            yield _plain(_sentence(self._diagnosis.problem))
+            yield plain(_sentence(self._diagnosis.problem))
 
 
 def _count(number: int | None) -> str:
@@ -263,25 +262,3 @@ def _count(number: int | None) -> str:
 
 def _sentence(text: str, *, end: str = ".") -> str:
     return f"{text[:1].upper()}{text[1:]}{end}"
-
-
-def _plain(text: str) -> str:
-    """Foreign text that Markdown is to show as it is."""
-    return _MARKUP.sub(r"\\\1", inert(text))
-
-
-def _code(text: str) -> str:
-    """Foreign text as code on one line, behind as many backticks as it needs."""
-    shown = inert(text)
-    most = max((len(found) for found in re.findall("`+", shown)), default=0)
-    fence = "`" * (most + 1)
-    return f"{fence} {shown} {fence}" if most else f"`{shown}`"
-
-
-def _fenced(text: str, language: str) -> Iterator[str]:
-    """A block of code, whatever backticks are in it."""
-    most = max((len(found) for found in re.findall("`{3,}", text)), default=2)
-    fence = "`" * (most + 1)
-    yield f"{fence}{language}"
-    yield from (inert(line) for line in text.rstrip().split("\n"))
-    yield fence

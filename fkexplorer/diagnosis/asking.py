@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import psycopg
 
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from fkexplorer.database.connection import Database
-    from fkexplorer.diagnosis.case import Case
-    from fkexplorer.schema.model import Column, Table
+    from fkexplorer.schema.model import Column, Schema, Table
 
 LIMITS = Limits(
     statement_timeout_ms=2_000,
@@ -37,6 +36,22 @@ _WORDS = {
     Kind.LOCK: ("locked", "somebody holds a lock on the table, as ALTER TABLE takes it"),
     Kind.ROW_SECURITY: ("hidden_by_row_security", "row security hides rows from this role"),
 }
+
+
+class Ground(Protocol):
+    """What a look starts from: in which database, and what it may cost. A case is one, and so is an examination."""
+
+    @property
+    def database(self) -> Database:
+        """Whom to ask."""
+
+    @property
+    def schema(self) -> Schema:
+        """Its catalogue."""
+
+    @property
+    def max_bytes(self) -> int:
+        """Tables up to this size may be read whole; larger ones by an index alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +113,13 @@ class Answer:
         return self.evidence(code, f"{what} is not known: {reason}.", result=code.replace("_", " "), weight=weight)
 
 
-async def ask(case: Case, look: Look, *, ms: int = LIMITS.statement_timeout_ms) -> Answer:
+async def ask(ground: Ground, look: Look, *, ms: int = LIMITS.statement_timeout_ms) -> Answer:
     """Run the statement in a READ ONLY transaction of its own.
 
     Where row security would hide rows from the role, it counts those that the role may see, and `as_role` says so.
 
     Args:
-        case: in which database, and which tables are large.
+        ground: in which database, and which tables are large.
         look: the statement.
         ms: milliseconds that it may take.
 
@@ -114,15 +129,15 @@ async def ask(case: Case, look: Look, *, ms: int = LIMITS.statement_timeout_ms) 
     refused = _refused(look)
     ms = min(ms, LIMITS.statement_timeout_ms)
     limits = replace(LIMITS, statement_timeout_ms=ms, row_security=look.table.row_security_active)
-    if refused is None and look.table.likely_bytes > case.max_bytes:
+    if refused is None and look.table.likely_bytes > ground.max_bytes:
         limits = replace(limits, planner={**limits.planner, "enable_seqscan": "off"})
-        refused = await _too_much(case, look, limits)
+        refused = await _too_much(ground, look, limits)
     if refused is not None:
-        return Answer(look, await clock(case.database), None, *refused)
+        return Answer(look, await clock(ground.database), None, *refused)
     try:
-        [[(seconds,)], rows] = await case.database.glance(CLOCK, look.query, limits=limits)
+        [[(seconds,)], rows] = await ground.database.glance(CLOCK, look.query, limits=limits)
     except psycopg.Error as error:
-        return Answer(look, await clock(case.database), None, *_word(error, look))
+        return Answer(look, await clock(ground.database), None, *_word(error, look))
     return Answer(look, datetime.fromtimestamp(seconds, UTC), rows, as_role=limits.row_security)
 
 
@@ -170,13 +185,13 @@ def _refused(look: Look) -> tuple[str, str] | None:
     return ("denied", f"this role has no SELECT on {table_label(table)} ({', '.join(hidden)})") if hidden else None
 
 
-async def _too_much(case: Case, look: Look, limits: Limits) -> tuple[str, str] | None:
+async def _too_much(ground: Ground, look: Look, limits: Limits) -> tuple[str, str] | None:
     """Why a large table is not asked; None where an index leads to the rows."""
     reason = f"{table_label(look.table)} has about {size_text(look.table.likely_bytes)} and no index for it"
     if not leads(look.table, look.columns):
         return "over_the_limit", reason
     try:
-        [[(explained,)]] = await case.database.glance(f"EXPLAIN (FORMAT JSON) {look.query}", limits=limits)
+        [[(explained,)]] = await ground.database.glance(f"EXPLAIN (FORMAT JSON) {look.query}", limits=limits)
     except psycopg.Error as error:
         return _word(error, look)
     return ("over_the_limit", reason) if reads_all(explained[0]["Plan"]) else None

@@ -21,7 +21,7 @@ from fkexplorer.schema.secrets import is_secret
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fkexplorer.diagnosis.case import Case
+    from fkexplorer.diagnosis.asking import Ground
     from fkexplorer.schema.model import Column, Relationship, Table
 
 LOOK_MS = 800
@@ -62,9 +62,9 @@ class Change:
     of_child: bool
 
     @classmethod
-    def of(cls, case: Case, child: tuple[Table, Column], parent: tuple[Table, Column]) -> Change:
+    def of(cls, ground: Ground, child: tuple[Table, Column], parent: tuple[Table, Column]) -> Change:
         """The child's column follows the parent's, unless foreign keys hang on the child's alone."""
-        of_child, of_parent = _hanging(case, *child), _hanging(case, *parent)
+        of_child, of_parent = _hanging(ground, *child), _hanging(ground, *parent)
         if of_child and not of_parent:
             return cls(*parent, child[1], child[0], of_parent, of_child, of_child=False)
         return cls(*child, parent[1], parent[0], of_child, of_parent, of_child=True)
@@ -74,7 +74,7 @@ class Change:
         """The column with its table."""
         return columns_label(self.table, [self.column])
 
-    def direction(self, case: Case) -> Evidence:
+    def direction(self, ground: Ground) -> Evidence:
         """Which of the two had better change, and why."""
         other = columns_label(self.other, [self.to])
         text = f"{self.label} is the one to change, to {self.to.type_text}: {_hang(self.other_hanging)} on {other}"
@@ -89,18 +89,18 @@ class Change:
             f"\n  OR (conrelid = {self.other.oid} AND {self.to.number} = ANY (conkey))"
             f" OR (confrelid = {self.other.oid} AND {self.to.number} = ANY (confkey)));"
         )
-        return of_catalogue(case, "change_direction", text, weight=85, result=result, query=query)
+        return of_catalogue(ground, "change_direction", text, weight=85, result=result, query=query)
 
-    async def uncastable(self, case: Case) -> Evidence:
+    async def uncastable(self, ground: Ground) -> Evidence:
         """How many values the new type does not read, with examples; `casts` where it reads them all."""
         what = f"{self.label} to {self.to.type_text}"
-        valid = reads(case, self.column, self.to, "c")
+        valid = reads(ground, self.column, self.to, "c")
         if valid is None:
             text = (
                 f"How many values of {self.label} are no {self.to.type_text} can't be counted on this server:"
                 " PostgreSQL 16 is the first that tells without an error."
             )
-            return of_catalogue(case, "uncastable_unknown", text, weight=60)
+            return of_catalogue(ground, "uncastable_unknown", text, weight=60)
         own = f"c.{sql.name(self.column.name)}"
         query = (
             f"SELECT CAST({own} AS pg_catalog.text) AS value, pg_catalog.count(*) AS rows,"
@@ -109,7 +109,7 @@ class Change:
             f"FROM {sql.source(self.table, 'c')} WHERE {own} IS NOT NULL AND NOT {valid}\n"
             f"GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {_EXAMPLES}"
         )
-        answer = await ask(case, Look(query, self.table, (self.column,)), ms=LOOK_MS)
+        answer = await ask(ground, Look(query, self.table, (self.column,)), ms=LOOK_MS)
         if answer.rows is None:
             return answer.unknown(f"How many values of {self.label} are no {self.to.type_text}", weight=60)
         if not answer.rows:
@@ -123,11 +123,11 @@ class Change:
         text += f" {self.to.type_text}{shown}."
         return answer.evidence("uncastable", text, result=f"{every:,} row{s(every)} do not cast", weight=95)
 
-    async def in_the_way(self, case: Case) -> list[Evidence]:
+    async def in_the_way(self, ground: Ground) -> list[Evidence]:
         """The views that use the column: ALTER COLUMN TYPE is refused while there are such."""
         query = _VIEWS.format(table=self.table.oid, column=self.column.number)
         try:
-            [[(at,)], rows] = await case.database.glance(CLOCK, query)
+            [[(at,)], rows] = await ground.database.glance(CLOCK, query)
         except psycopg.Error as error:
             raise trouble_of(error) from error
         if not rows:
@@ -156,11 +156,11 @@ class Change:
         return Suggestion(text, sql="\n".join(steps), weight=90)
 
 
-def _hanging(case: Case, table: Table, column: Column) -> tuple[Relationship, ...]:
+def _hanging(ground: Ground, table: Table, column: Column) -> tuple[Relationship, ...]:
     """The declared foreign keys that a column is a part of, on either side."""
     return tuple(
         edge
-        for edge in case.schema.edges.values()
+        for edge in ground.schema.edges.values()
         if edge.kind is EdgeKind.DECLARED
         and any(
             (edge.child, pair.child.number) == (table.oid, column.number)
@@ -187,7 +187,7 @@ def _do(number: int) -> str:
     return "does" if number == 1 else "do"
 
 
-def reads(case: Case, column: Column, to: Column, alias: str) -> str | None:
+def reads(ground: Ground, column: Column, to: Column, alias: str) -> str | None:
     """A condition: the column's value, as text, is one of the other type. None where no such condition can be written.
 
     It raises nothing whatever the value is.
@@ -196,7 +196,7 @@ def reads(case: Case, column: Column, to: Column, alias: str) -> str | None:
     of = to.base_type or to.type
     if to.category == "S":
         return "true"
-    if case.database.facts.version_number >= _INPUT_IS_VALID:
+    if ground.database.facts.version_number >= _INPUT_IS_VALID:
         return f"pg_catalog.pg_input_is_valid({text}, {sql.literal(sql.type_name(to.type))})"
     if to.base_type is not None or of.schema != "pg_catalog":
         return None  # a domain has a CHECK of its own

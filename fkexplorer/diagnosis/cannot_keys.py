@@ -18,6 +18,7 @@ from fkexplorer.schema.names import columns_label, quote, table_label
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from fkexplorer.diagnosis.asking import Ground
     from fkexplorer.diagnosis.cannot_sides import Sides
     from fkexplorer.diagnosis.case import Case
     from fkexplorer.schema.model import Column, Index, Table
@@ -71,7 +72,7 @@ def _covers(index: Index, numbers: set[int]) -> bool:
     return index.unique and {part.number for part in index.columns} == numbers
 
 
-def _none(case: Case, parent: Table, columns: Iterable[Column], covering: list[Index]) -> Evidence:
+def _none(ground: Ground, parent: Table, columns: Iterable[Column], covering: list[Index]) -> Evidence:
     """That no key serves, and of one that nearly does why not."""
     label = columns_label(parent, list(columns))
     reasons = [f"{quote(each.name)} {_why_not(each)}" for each in covering]
@@ -80,7 +81,7 @@ def _none(case: Case, parent: Table, columns: Iterable[Column], covering: list[I
     if covering:
         text = f"No unique key of {label} can serve: {'; '.join(reasons)}"
         code = "deferrable_key" if any(not each.immediate for each in covering) else "unusable_key"
-    return of_catalogue(case, code, f"{text}.", result="none", weight=100, query=_query(parent))
+    return of_catalogue(ground, code, f"{text}.", result="none", weight=100, query=_query(parent))
 
 
 def _why_not(index: Index) -> str:
@@ -91,7 +92,7 @@ def _why_not(index: Index) -> str:
     return "is not valid: CREATE INDEX CONCURRENTLY failed, or is not done"
 
 
-def _keys_of(case: Case, parent: Table, begin: str) -> Evidence:
+def _keys_of(ground: Ground, parent: Table, begin: str) -> Evidence:
     """The unique keys of a table."""
     names = {column.number: quote(column.name) for column in parent.columns}
     unique = sorted((each for each in parent.indexes if each.unique), key=lambda each: not each.primary)
@@ -101,7 +102,7 @@ def _keys_of(case: Case, parent: Table, begin: str) -> Evidence:
     ]
     more = f" and {len(unique) - _SHOWN} more" if len(unique) > _SHOWN else ""
     text = f"{begin} {', '.join(listed)}{more}." if listed else f"{table_label(parent)} has no unique key at all."
-    return of_catalogue(case, "keys_of_parent", text, result=f"{len(unique)}", weight=80, query=_query(parent))
+    return of_catalogue(ground, "keys_of_parent", text, result=f"{len(unique)}", weight=80, query=_query(parent))
 
 
 def _query(parent: Table) -> str:
@@ -111,7 +112,7 @@ def _query(parent: Table) -> str:
     )
 
 
-async def _repeated(case: Case, parent: Table, columns: tuple[Column, ...]) -> Evidence:
+async def _repeated(ground: Ground, parent: Table, columns: tuple[Column, ...]) -> Evidence:
     """Whether rows repeat the key, so that it can't be made unique."""
     label = columns_label(parent, columns)
     listed = [f"p.{sql.name(column.name)}" for column in columns]
@@ -123,7 +124,7 @@ async def _repeated(case: Case, parent: Table, columns: tuple[Column, ...]) -> E
         f"GROUP BY {', '.join(listed)} HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1 ORDER BY 2 DESC"
         f" LIMIT {_EXAMPLES}"
     )
-    answer = await ask(case, Look(query, parent, columns), ms=LOOK_MS)
+    answer = await ask(ground, Look(query, parent, columns), ms=LOOK_MS)
     if answer.rows is None or (not answer.rows and answer.as_role):
         reason = answer.reason or "row security hides rows from this role"
         text = f"Whether rows of {label} repeat is not known: {reason}."

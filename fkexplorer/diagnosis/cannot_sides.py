@@ -12,6 +12,7 @@ from fkexplorer.schema.names import columns_label, find_column, table_label
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fkexplorer.diagnosis.asking import Ground
     from fkexplorer.diagnosis.case import Case
     from fkexplorer.diagnosis.named_there import Name
     from fkexplorer.schema.model import Column, Table
@@ -116,6 +117,8 @@ def ambiguous(case: Case, name: Name | None) -> Evidence | None:
     return of_catalogue(case, "table_ambiguous", text, result=f"{len(found)} tables", weight=80)
 
 
-def of_catalogue(case: Case, code: str, text: str, *, result: str = "", weight: int = 90, query: str = "") -> Evidence:
+def of_catalogue(
+    ground: Ground, code: str, text: str, *, result: str = "", weight: int = 90, query: str = ""
+) -> Evidence:
     """What the catalogue says, as of its reading."""
-    return Evidence(code, text, case.schema.loaded_at, "the catalogue", query, result, weight=weight)
+    return Evidence(code, text, ground.schema.loaded_at, "the catalogue", query, result, weight=weight)

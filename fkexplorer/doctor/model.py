@@ -80,6 +80,8 @@ class Examination:
     """What could not be looked at, each with the reason: never to be taken for healthy."""
     at: datetime
     seconds: float
+    skipped: tuple[tuple[str, str], ...] = ()
+    """Edges over the cost limit, each with the reason: not looked at either, by choice."""
 
     def of(self, severity: Severity) -> tuple[Finding, ...]:
         """The findings of one severity."""

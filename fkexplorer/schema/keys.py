@@ -1,11 +1,15 @@
-"""What a table's unique indexes say about an edge."""
+"""What a table's indexes say about an edge."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fkexplorer.schema.names import qualified
+
 if TYPE_CHECKING:
-    from fkexplorer.schema.model import Relationship, Table
+    from collections.abc import Sequence
+
+    from fkexplorer.schema.model import ColumnPair, Index, Relationship, Table
 
 
 def is_one_to_one(child: Table, edge: Relationship) -> bool:
@@ -22,3 +26,31 @@ def is_one_to_one(child: Table, edge: Relationship) -> bool:
         and (not index.partial or index.not_null_predicate in own)
         for index in child.indexes
     )
+
+
+def supporting_index(child: Table, pairs: Sequence[ColumnPair]) -> str | None:
+    """The smallest index that finds the rows of a child by a key that no constraint names, as `schema.name`.
+
+    Its leading columns are the key's, and it has the order of what they are compared as: none serves a column that has
+    to be cast to another type first. None where there is no such index, or nothing compares a pair.
+    """
+    found = [index for index in child.indexes if _finds(index, pairs)]
+    best = min(found, key=lambda index: (index.partial, len(index.columns), index.name), default=None)
+    return qualified(child.schema, best.name) if best else None
+
+
+def _finds(index: Index, pairs: Sequence[ColumnPair]) -> bool:
+    wanted = {pair.child.number: pair for pair in pairs}
+    leading = index.columns[: len(wanted)]
+    if not index.valid or {column.number for column in leading} != wanted.keys():
+        return False
+    if index.partial and index.not_null_predicate not in wanted:
+        return False
+    for column in leading:
+        pair = wanted[column.number]
+        if pair.equals is None or column.equal is None or column.equal.right != pair.equals.right:
+            return False
+        mixed = pair.parent.collation is not None and not pair.parent.collation.deterministic
+        if column.collation not in {None, pair.parent.collation if mixed else pair.child.collation}:
+            return False
+    return True

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 
 from fkexplorer.database.model import Trouble
+from fkexplorer.database.postgresql.pairs import read_pairs
 from fkexplorer.named import edge_or_pair
 from fkexplorer.orphans.predicate import EdgePredicate, count_statement
 from fkexplorer.schema.model import EdgeKind, EdgeState
@@ -108,3 +110,42 @@ async def test_a_pair_is_counted(make_database: Callable[[str], str]) -> None:
 @pytest.mark.parametrize("text", ["a.b.c", "a(b)", "a:b", "a(b):c", "a:b(c)", '"a(b):c(d)"', "a():b()", "a(b)x:c(d)"])
 def test_what_is_no_pair(text: str) -> None:
     assert split_pair(text) is None
+
+
+@pytest.mark.matrix
+async def test_an_index_serves_a_pair_as_it_would_serve_the_constraint(make_database: Callable[[str], str]) -> None:
+    columns = ["int", "bigint", "numeric", "text", "varchar(9)", "char(9)", "uuid", "mood", "citext", "date"]
+    conninfo = make_database(
+        "CREATE EXTENSION citext; CREATE TYPE mood AS ENUM ('a', 'b');"
+        "CREATE TABLE c (" + ", ".join(f"c{at} {kind}" for at, kind in enumerate(columns)) + ");"
+        "CREATE TABLE p (" + ", ".join(f"p{at} {kind} UNIQUE" for at, kind in enumerate(columns)) + ");"
+        + "".join(f"CREATE INDEX c{at}_i ON c (c{at}); " for at in range(len(columns)))
+        + "CREATE INDEX wide ON c (c1, c0, c2); CREATE INDEX partial ON c (c0) WHERE c1 > 2;"
+    )  # fmt: skip
+    pairs = [(child, parent) for child in range(len(columns)) for parent in range(len(columns))]
+    with psycopg.connect(conninfo) as connection:
+        for child, parent in pairs:
+            with contextlib.suppress(psycopg.errors.DatatypeMismatch), connection.transaction():
+                connection.execute(
+                    f"ALTER TABLE c ADD CONSTRAINT k{child}_{parent} FOREIGN KEY (c{child}) REFERENCES p (p{parent})"
+                    .encode()
+                )  # fmt: skip
+    async with opened(conninfo) as (_, schema):
+        by_constraint = {edge.name: edge for edge in schema.edges.values()}
+    with psycopg.connect(conninfo) as connection:
+        connection.execute("; ".join(f"ALTER TABLE c DROP CONSTRAINT {name}" for name in by_constraint).encode())
+    async with opened(conninfo) as (database, schema):
+        tables = {table.name: table for table in schema.tables.values()}
+        found = await read_pairs(
+            database,
+            schema,
+            [((tables["c"], [tables["c"].columns[c]]), (tables["p"], [tables["p"].columns[p]])) for c, p in pairs],
+        )
+        wide = await edge_or_pair(database, schema, "c(c0, c1):p(p0, p1)")
+    assert len(by_constraint) > 15
+    for pair, edge in zip(pairs, found, strict=True):
+        declared = by_constraint.get("k{}_{}".format(*pair))
+        assert edge.index == (declared.index if declared else None), pair
+        assert edge.pairs[0].equals == (declared.pairs[0].equals if declared else None), pair
+        assert set(edge.pairs[0].orders) == set(declared.pairs[0].orders if declared else ()), pair
+    assert wide.index == "public.wide"

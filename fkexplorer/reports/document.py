@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fkexplorer.orphans.model import Status
@@ -38,6 +38,16 @@ class Check:
     counts: Mapping[int, Count]
     started: datetime
     seconds: float
+    excused: Mapping[int, str] = field(default_factory=dict)
+    """By OID of an edge why its problem is no failure: it is in the baseline, or ignored for a reason."""
+
+    def excuse(self, edge: Relationship) -> str:
+        """Why a problem of this edge is no failure, in a few words; empty where it is one, or has none."""
+        return self.excused.get(edge.oid, "")
+
+    def failing(self, *statuses: Status) -> list[Relationship]:
+        """The edges whose count ended in one of these, but for the excused."""
+        return [edge for edge in self.with_status(*statuses) if not self.excuse(edge)]
 
     def count(self, edge: Relationship) -> Count:
         """The outcome of one edge; KeyError if it was never counted."""
@@ -83,8 +93,12 @@ def check_document(check: Check) -> dict[str, object]:
             "failed": len(check.with_status(*UNCOUNTED)),
             "edges_with_orphans": len(check.with_status(Status.ORPHANS)),
             "orphans": check.orphans,
+            "excused": len(check.excused),
         },
-        "edges": [_edge(check.schema, edge, check.count(edge)) for edge in check.edges],
+        "edges": [
+            _edge(check.schema, edge, check.count(edge)) | {"excused": check.excuse(edge) or None}
+            for edge in check.edges
+        ],
     }
 
 

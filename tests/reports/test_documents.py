@@ -34,10 +34,10 @@ FACTS = ServerFacts(
 )
 
 SUMMARY = {"tables", "edges", "declared", "inferred", "configured", "checked", "skipped", "failed"}
-SUMMARY |= {"edges_with_orphans", "orphans"}
+SUMMARY |= {"edges_with_orphans", "orphans", "excused"}
 EDGE = {"id", "kind", "constraint", "child", "parent", "match", "on_delete", "on_update", "deferrable", "state"}
 EDGE |= {"validated", "index", "status", "orphans", "bound", "missing_keys", "rows", "nulls", "unchecked"}
-EDGE |= {"childless", "as_of", "seconds", "error", "score", "reasons"}
+EDGE |= {"childless", "as_of", "seconds", "error", "score", "reasons", "excused"}
 
 
 def a_check() -> tuple[Builder, dict[int, Count], Check]:
@@ -91,6 +91,7 @@ def test_the_document_has_the_contract_s_shape() -> None:
         "failed": 5,
         "edges_with_orphans": 1,
         "orphans": 3,
+        "excused": 0,
     }
     assert summary["checked"] + summary["skipped"] + summary["failed"] == summary["edges"]
     for edge in document["edges"]:
@@ -110,7 +111,8 @@ def test_one_edge_in_full() -> None:
     full = replace(
         counts[edge.oid], rows=500, nulls=4, missing_keys=2, unchecked=0, childless=7, bound=Bound.LOWER, seconds=0.01
     )
-    check = replace(check, edges=[edge], counts={edge.oid: full})
+    excused = {edge.oid: "in the baseline with 3 orphans"}
+    check = replace(check, edges=[edge], counts={edge.oid: full}, excused=excused)
     document: Any = check_document(check)
     assert document["edges"] == [
         {
@@ -139,6 +141,7 @@ def test_one_edge_in_full() -> None:
             "error": None,
             "score": None,
             "reasons": [],
+            "excused": "in the baseline with 3 orphans",
         }
     ]
 

@@ -97,10 +97,19 @@ class Answer:
         """The first value of the first row."""
         return self.rows[0][0] if self.rows else None
 
-    def evidence(self, code: str, text: str, *, result: str = "", weight: int = 0, edge: int | None = None) -> Evidence:
+    def evidence(
+        self,
+        code: str,
+        text: str,
+        *,
+        result: str = "",
+        weight: int = 0,
+        edge: int | None = None,
+        number: int | None = None,
+    ) -> Evidence:
         """What it shows, of the table that was asked."""
         label = table_label(self.look.table)
-        return Evidence(code, text, self.at, label, self.look.shown, result, edge, weight)
+        return Evidence(code, text, self.at, label, self.look.shown, result, edge, weight, number)
 
     def unknown(self, what: str, *, weight: int = 50) -> Evidence:
         """That it shows nothing, or that row security may have hidden what was looked for.

@@ -115,13 +115,14 @@ class Change:
         if not answer.rows:
             seen = " of those that this role may see" if answer.as_role else ""
             text = f"Every value{seen} casts from {what}."
-            return answer.evidence("casts", text, result="0 rows do not cast", weight=50)
+            return answer.evidence("casts", text, result="0 rows do not cast", weight=50, number=0)
         _, _, every, values = answer.rows[0]
         examples = ", ".join(value_text(self.column, value) for value, *_ in answer.rows)
         shown = "" if is_secret(self.column.name) else f": {examples}{', …' if values > len(answer.rows) else ''}"
         text = f"{values:,} value{s(values)} of {self.label} ({every:,} row{s(every)}) {_do(values)} not cast to"
         text += f" {self.to.type_text}{shown}."
-        return answer.evidence("uncastable", text, result=f"{every:,} row{s(every)} do not cast", weight=95)
+        result = f"{every:,} row{s(every)} do not cast"
+        return answer.evidence("uncastable", text, result=result, weight=95, number=every)
 
     async def in_the_way(self, ground: Ground) -> list[Evidence]:
         """The views that use the column: ALTER COLUMN TYPE is refused while there are such."""

@@ -46,20 +46,34 @@ async def keys(case: Case, sides: Sides) -> Part:
     if not columns:
         told = "The text does not tell the columns that it refers to."
         return Part((_keys_of(case, parent, f"{told} The keys of {table_label(parent)} are"),))
-    label = columns_label(parent, columns)
-    numbers = {column.number for column in columns}
-    covering = [each for each in parent.indexes if _covers(each, numbers)]
-    if serving := next((each for each in covering if serves(each)), None):
-        text = f"{label} has a unique key now: {quote(serving.name)}. It was made after the error, or it is of another"
-        text += " database."
+    if serving := serving_key(parent, columns):
+        text = f"{columns_label(parent, columns)} has a unique key now: {quote(serving.name)}. It was made after the"
+        text += " error, or it is of another database."
         found = of_catalogue(case, "unique_key_exists", text, result=serving.name, weight=100, query=_query(parent))
         return Part((found,), live=False)
-    findings = [_none(case, parent, columns, covering)]
-    findings.append(_keys_of(case, parent, f"The keys of {table_label(parent)} are"))
+    return await no_key(case, parent, columns)
+
+
+async def no_key(ground: Ground, parent: Table, columns: tuple[Column, ...]) -> Part:
+    """Of columns that no key serves: why not, what keys there are, what keeps one from being made, how it is made.
+
+    Raises:
+        Trouble: the connection is lost.
+    """
+    numbers = {column.number for column in columns}
+    covering = [each for each in parent.indexes if _covers(each, numbers)]
+    findings = [_none(ground, parent, columns, covering)]
+    findings.append(_keys_of(ground, parent, f"The keys of {table_label(parent)} are"))
     ruled_out: list[Evidence] = []
-    repeated = await _repeated(case, parent, columns)
+    repeated = await _repeated(ground, parent, columns)
     (ruled_out if repeated.code == "no_repeats" else findings).append(repeated)
     return Part(tuple(findings), tuple(ruled_out), _make(parent, columns, covering), live=True)
+
+
+def serving_key(parent: Table, columns: Iterable[Column]) -> Index | None:
+    """The unique index that a foreign key to these columns may refer to; None where there is none."""
+    numbers = {column.number for column in columns}
+    return next((each for each in parent.indexes if _covers(each, numbers) and serves(each)), None)
 
 
 def serves(index: Index) -> bool:
@@ -131,14 +145,14 @@ async def _repeated(ground: Ground, parent: Table, columns: tuple[Column, ...]) 
         return answer.evidence("repeats_unknown", text, result=answer.code.replace("_", " ") or "hidden", weight=60)
     if not answer.rows:
         text = f"No key of {label} is there twice: it can be made unique."
-        return answer.evidence("no_repeats", text, result="0 repeated keys", weight=50)
+        return answer.evidence("no_repeats", text, result="0 repeated keys", weight=50, number=0)
     number = answer.rows[0][0]
     examples = "; ".join(f"{key_text(columns, tuple(values))} {rows} times" for _, rows, *values in answer.rows)
     more = "; …" if number > len(answer.rows) else ""
     text = f"{number:,} key{'' if number == 1 else 's'} of {label} are there more than once: {examples}{more}."
     if number == 1:
         text = text.replace(" are there more", " is there more", 1)
-    return answer.evidence("repeated_keys", text, result=f"{number:,} repeated", weight=95)
+    return answer.evidence("repeated_keys", text, result=f"{number:,} repeated", weight=95, number=number)
 
 
 def _make(parent: Table, columns: tuple[Column, ...], covering: list[Index]) -> tuple[Suggestion, ...]:

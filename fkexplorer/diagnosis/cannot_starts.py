@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from fkexplorer.schema.names import qualified, quote, table_label
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fkexplorer.diagnosis.asking import Ground
     from fkexplorer.diagnosis.case import Case
     from fkexplorer.diagnosis.named_there import Seen
     from fkexplorer.schema.model import Table
@@ -134,35 +135,60 @@ async def permission(case: Case) -> Part:
     tables = list({each.oid: each for each in (child, parent, named) if each is not None}.values())
     if not tables:
         return Part()
-    rights = await _rights(case, tables)
+    lacks = await lacking(case, tables, child, parent)
     user = quote(case.database.facts.user)
-    lacking: list[tuple[str, str]] = []
-    for table in tables:
-        lacking += _lacking(rights[table.oid], table, user, child=table is child, parent=table is parent)
-    at = datetime.fromtimestamp(next(iter(rights.values()))["at"], UTC)
-    query = f"{_RIGHTS.format(tables=', '.join(str(each.oid) for each in tables))};"
     needs = (
         "A foreign key wants the child's owner, REFERENCES on the parent's columns, and USAGE on both schemas; its"
         " check then reads the parent as the parent's owner."
     )
     findings = [
-        Evidence("privilege_missing", text, at, "the catalogue", query, grant.rstrip(";"), weight=100)
-        for text, grant in lacking
+        Evidence("privilege_missing", text, lacks.at, "the catalogue", lacks.query, grant.rstrip(";"), weight=100)
+        for text, grant in lacks.missing
     ]
-    findings.append(Evidence("privileges_needed", needs, at, "the manual", weight=50))
-    if not lacking:
+    findings.append(Evidence("privileges_needed", needs, lacks.at, "the manual", weight=50))
+    if not lacks.missing:
         labels = ", ".join(table_label(each) for each in tables)
         text = f"{user} lacks nothing for it on {labels}: the role that was refused is another one."
-        ruled_out = Evidence("privilege_missing", text, at, "the catalogue", query, "nothing missing", weight=60)
+        ruled_out = Evidence(
+            "privilege_missing", text, lacks.at, "the catalogue", lacks.query, "nothing missing", weight=60
+        )
         return Part(tuple(findings), (ruled_out,))
-    suggestions = tuple(Suggestion("Grant what is missing.", sql=grant, weight=90) for _, grant in lacking if grant)
+    suggestions = tuple(Suggestion("Grant what is missing.", sql=grant, weight=90) for _, grant in lacks.missing)
     return Part(tuple(findings), (), suggestions, live=True)
 
 
-async def _rights(case: Case, tables: Sequence[Table]) -> dict[int, dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class Lacks:
+    """What a role lacks to make a foreign key."""
+
+    missing: tuple[tuple[str, str], ...]
+    """Each in a sentence, with the GRANT that gives it."""
+    at: datetime
+    """The server's clock, UTC."""
+    query: str
+    """What was asked, to be run again by hand."""
+
+
+async def lacking(ground: Ground, tables: Sequence[Table], child: Table | None, parent: Table | None) -> Lacks:
+    """What the role that is connected lacks on these tables to make a foreign key between child and parent.
+
+    Raises:
+        Trouble: the server refused, or the connection is lost.
+    """
+    rights = await _rights(ground, tables)
+    user = quote(ground.database.facts.user)
+    missing: list[tuple[str, str]] = []
+    for table in tables:
+        missing += _lacking(rights[table.oid], table, user, child=table is child, parent=table is parent)
+    at = datetime.fromtimestamp(next(iter(rights.values()))["at"], UTC)
+    query = f"{_RIGHTS.format(tables=', '.join(str(each.oid) for each in tables))};"
+    return Lacks(tuple(dict.fromkeys(missing)), at, query)
+
+
+async def _rights(ground: Ground, tables: Sequence[Table]) -> dict[int, dict[str, Any]]:
     names = ("at", "oid", "owner", "schema", "usage", "refers", "owns", "owner_usage", "owner_reads")
     try:
-        [rows] = await case.database.glance(_RIGHTS.format(tables=", ".join(str(each.oid) for each in tables)))
+        [rows] = await ground.database.glance(_RIGHTS.format(tables=", ".join(str(each.oid) for each in tables)))
     except psycopg.Error as error:
         raise trouble_of(error) from error
     found = [dict(zip(names, row, strict=True)) for row in rows]

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fkexplorer.database.errors import Kind
-from fkexplorer.database.model import Trouble
-from fkexplorer.database.postgresql.pairs import read_pair
+from fkexplorer.database.postgresql.pairs import read_pairs
 from fkexplorer.diagnosis.asking import Answer, Look, ask
 from fkexplorer.diagnosis.cannot_change import LOOK_MS, Change, reads, s
 from fkexplorer.diagnosis.cannot_sides import Sides, of_catalogue
@@ -19,6 +17,7 @@ from fkexplorer.schema.names import columns_label, quote, table_label
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fkexplorer.diagnosis.asking import Ground
     from fkexplorer.diagnosis.case import Case
     from fkexplorer.schema.model import Column, Table
 
@@ -40,32 +39,45 @@ async def types(case: Case, sides: Sides) -> Part:
     child, parent = sides.child, sides.parent
     if child is None or parent is None or not sides.whole:
         return _candidates(case) or _untold(case, sides)
-    off = [
-        (one, other)
-        for one, other in zip(sides.columns, sides.parent_columns, strict=True)
-        if not await _comparable(case, (child, one), (parent, other))
-    ]
-    if not off:
+    part = await conflict(case, sides)
+    if part is None:
         text = f"The types agree now: {_typed(child, sides.columns)} and {_typed(parent, sides.parent_columns)}."
         text += " They were changed after the error, or it is of another database."
         return Part((of_catalogue(case, "types_agree", text, weight=100, query=_query(sides)),), live=False)
-    findings = [_differ(case, sides, off)]
-    suggestions: list[Suggestion] = []
-    changes = []
-    for one, other in off:
-        change = Change.of(case, (child, one), (parent, other))
-        changes.append(change)
-        findings.append(change.direction(case))
-        findings.append(await change.uncastable(case))
-        findings += await change.in_the_way(case)
-        suggestions.append(change.suggestion())
+    return replace(part, suggestions=(*part.suggestions, *_constraint(case, sides)))
+
+
+async def conflict(ground: Ground, sides: Sides) -> Part | None:
+    """Which columns no operator compares, which had better change, and what that would meet.
+
+    Args:
+        ground: where to look.
+        sides: both of them, whole.
+
+    Returns:
+        None where all can be compared.
+
+    Raises:
+        Trouble: the connection is lost.
+    """
+    child, parent = _tables(sides)
+    own, other = (child, sides.columns), (parent, sides.parent_columns)
+    [edge] = await read_pairs(ground.database, ground.schema, [(own, other)])
+    off = [(pair.child, pair.parent) for pair in edge.pairs if pair.equals is None]
+    if not off:
+        return None
+    changes = [Change.of(ground, (child, one), (parent, other)) for one, other in off]
+    findings = [_differ(ground, sides, off)]
+    for change in changes:
+        findings.append(change.direction(ground))
+        findings.append(await change.uncastable(ground))
+        findings += await change.in_the_way(ground)
     if all(change.of_child for change in changes):
-        findings += await _orphans(case, sides, {one.number for one, _ in off})
-    suggestions += _constraint(case, sides)
+        findings += await _orphans(ground, sides, {one.number for one, _ in off})
     return Part(
         tuple(each for each in findings if each.code not in _GOOD),
         tuple(each for each in findings if each.code in _GOOD),
-        tuple(suggestions),
+        tuple(change.suggestion() for change in changes),
         live=True,
     )
 
@@ -104,15 +116,9 @@ def _untold(case: Case, sides: Sides) -> Part:
     return Part(tuple(findings))
 
 
-async def _comparable(case: Case, child: tuple[Table, Column], parent: tuple[Table, Column]) -> bool:
-    """Whether a foreign key could compare the two: as ATAddForeignKeyConstraint looks for an operator."""
-    try:
-        await read_pair(case.database, case.schema, (child[0], [child[1]]), (parent[0], [parent[1]]))
-    except Trouble as trouble:
-        if trouble.code != Kind.INCOMPARABLE.value:
-            raise
-        return False
-    return True
+def _tables(sides: Sides) -> tuple[Table, Table]:
+    assert sides.child is not None and sides.parent is not None  # noqa: S101, PT018 - both sides are whole
+    return sides.child, sides.parent
 
 
 def _typed(table: Table, columns: Sequence[Column]) -> str:
@@ -134,42 +140,59 @@ def _query(sides: Sides) -> str:
     )
 
 
-def _differ(case: Case, sides: Sides, off: Sequence[tuple[Column, Column]]) -> Evidence:
+def _differ(ground: Ground, sides: Sides, off: Sequence[tuple[Column, Column]]) -> Evidence:
     """Which columns no operator compares."""
-    child, parent = sides.child, sides.parent
-    assert child is not None and parent is not None  # noqa: S101, PT018 - both sides are whole
+    child, parent = _tables(sides)
     said = "; ".join(f"{_typed(child, [one])}, {_typed(parent, [other])}" for one, other in off)
     text = f"{said}: no operator compares the two (42804)."
     result = ", ".join(f"{one.type_text} and {other.type_text}" for one, other in off)
-    return of_catalogue(case, "types_differ", text, weight=100, result=result, query=_query(sides))
+    return of_catalogue(ground, "types_differ", text, weight=100, result=result, query=_query(sides))
 
 
-async def _orphans(case: Case, sides: Sides, off: set[int]) -> list[Evidence]:
-    """The rows that would have no parent after the change: the next error, 23503."""
-    child, parent = sides.child, sides.parent
-    assert child is not None and parent is not None  # noqa: S101, PT018 - both sides are whole
+def unbound(ground: Ground, sides: Sides, off: set[int], *, uncastable: bool) -> str | None:
+    """A condition over the child's row as `c`: its key, read as the parent's types, is in no row of the parent.
+
+    Args:
+        ground: where it is to be asked.
+        sides: both of them, whole.
+        off: numbers of the child's columns that are to be read as another type.
+        uncastable: what it says of a row whose key can't be read so.
+
+    Returns:
+        None where no such condition can be written.
+    """
+    _, parent = _tables(sides)
     read, compared, present = [], [], []
     for one, other in zip(sides.columns, sides.parent_columns, strict=True):
         own = f"c.{sql.name(one.name)}"
         present.append(f"{own} IS NOT NULL")
         if one.number in off:
-            valid = reads(case, one, other, "c")
+            valid = reads(ground, one, other, "c")
             if valid is None:
-                return []
+                return None
             read.append(valid)
             own = f"CAST({own} AS pg_catalog.text)"
         value = f"CAST({own} AS {sql.type_name(other.type)})"
         compared.append(sql.compared(f"p.{sql.name(other.name)}", equality(parent, other), value))
     # CASE keeps the cast away from values that would make it fail.
-    query = (
-        f"SELECT pg_catalog.count(*) FROM {sql.source(child, 'c')} WHERE {' AND '.join(present)} AND"
-        f" CASE WHEN {' AND '.join(read)} THEN NOT EXISTS (SELECT 1 FROM {sql.source(parent, 'p')}\n"
-        f" WHERE {' AND '.join(compared)}) ELSE false END"
+    return (
+        f"{' AND '.join(present)} AND CASE WHEN {' AND '.join(read)}"
+        f" THEN NOT EXISTS (SELECT 1 FROM {sql.source(parent, 'p')}\n"
+        f" WHERE {' AND '.join(compared)}) ELSE {str(uncastable).lower()} END"
     )
+
+
+async def _orphans(ground: Ground, sides: Sides, off: set[int]) -> list[Evidence]:
+    """The rows that would have no parent after the change: the next error, 23503."""
+    child, parent = _tables(sides)
+    where = unbound(ground, sides, off, uncastable=False)
+    if where is None:
+        return []
+    query = f"SELECT pg_catalog.count(*) FROM {sql.source(child, 'c')} WHERE {where}"
     # Both tables are read: the larger one is what it costs.
     large = max((child, parent), key=lambda table: table.likely_bytes)
     columns = sides.columns if large is child else sides.parent_columns
-    answer = await ask(case, Look(query, large, columns), ms=LOOK_MS)
+    answer = await ask(ground, Look(query, large, columns), ms=LOOK_MS)
     answer = _of_child(answer, child)
     number = answer.number
     if number is None:
@@ -178,13 +201,13 @@ async def _orphans(case: Case, sides: Sides, off: set[int]) -> list[Evidence]:
         if answer.as_role:
             return []
         text = f"Of the values that cast, every one has its row in {table_label(parent)}."
-        return [answer.evidence("no_orphans_after_cast", text, result="0 orphans", weight=50)]
+        return [answer.evidence("no_orphans_after_cast", text, result="0 orphans", weight=50, number=0)]
     rows = f"{number:,} row{s(number)}"
     text = (
         f"After the change {rows} of {table_label(child)} would still name no row of {table_label(parent)}: the next"
         " error would be 23503."
     )
-    return [answer.evidence("orphans_after_cast", text, result=rows, weight=88)]
+    return [answer.evidence("orphans_after_cast", text, result=rows, weight=88, number=number)]
 
 
 def _of_child(answer: Answer, child: Table) -> Answer:
@@ -194,8 +217,7 @@ def _of_child(answer: Answer, child: Table) -> Answer:
 
 def _constraint(case: Case, sides: Sides) -> list[Suggestion]:
     """The statements that make the constraint once the types agree."""
-    child, parent = sides.child, sides.parent
-    assert child is not None and parent is not None  # noqa: S101, PT018 - both sides are whole
+    child, parent = _tables(sides)
     name = case.error.constraint or "_".join((child.name, *(each.name for each in sides.columns), "fkey"))
     columns = ", ".join(quote(each.name) for each in sides.columns)
     key = ", ".join(quote(each.name) for each in sides.parent_columns)

@@ -45,6 +45,8 @@ class Evidence:
     """OID of the edge that it is about, where that is not the diagnosis's own."""
     weight: int = 0
     """The heavier, the earlier it is told."""
+    number: int | None = None
+    """The rows that it counts, where it counts some."""
 
 
 @dataclass(frozen=True, slots=True)

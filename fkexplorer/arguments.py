@@ -143,7 +143,9 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
 
     check = _parser("check", "Count orphans on every foreign key. Exit code 1 if there are any.")
     check.add_argument("url", nargs="?", metavar="URL", help="the database")
-    check.add_argument("--format", choices=["text", "json"], default="text", help="what to print (text)")
+    forms = ["text", "json", "markdown", "junit"]
+    check.add_argument("--format", choices=forms, default="text", help="what to print (text)")
+    _add_baseline(check)
     check.add_argument(
         "--table",
         action=Each,
@@ -180,6 +182,11 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     rows.add_argument("--reveal", action="store_true", help="show the values of columns named like secrets")
     rows.add_argument("--ascii", action="store_true", help="draw with ASCII only")
     return {"": app, "check": check, "show": show, "rows": rows, **_causes(), **_fixes()}
+
+
+def _add_baseline(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--baseline", metavar="FILE", help="what is in this file is known: only what is new fails")
+    parser.add_argument("--write-baseline", metavar="FILE", help="write what there is now to this file, as known")
 
 
 def _causes() -> dict[str, argparse.ArgumentParser]:

@@ -30,8 +30,19 @@ def load_baseline(path: str) -> Baseline:
         ) from None
     except Malformed as error:
         raise Trouble(
-            f"{path} is not read as a baseline: {error}", "--write-baseline writes one", code="bad_baseline"
+            f"{path} is not read as a baseline: {error}",
+            "name another file: --write-baseline makes one",
+            code="bad_baseline",
         ) from None
+
+
+def baseline_before(path: str) -> Baseline:
+    """The baseline that is to be written anew: an empty one where there is no such file yet.
+
+    Raises:
+        Trouble: as of `load_baseline`.
+    """
+    return load_baseline(path) if Path(path).exists() else Baseline()
 
 
 def save_baseline(path: str, change: Callable[[Baseline], Baseline]) -> Baseline:
@@ -44,11 +55,10 @@ def save_baseline(path: str, change: Callable[[Baseline], Baseline]) -> Baseline
     Raises:
         Trouble: the file there is no baseline, or it cannot be written (`no_file`).
     """
-    there = Path(path).exists()
-    made = change(load_baseline(path) if there else Baseline())
+    made = change(baseline_before(path))
     target = Path(os.path.realpath(path))
     try:
-        mode = target.stat().st_mode & 0o777 if there else 0o644
+        mode = target.stat().st_mode & 0o777 if target.exists() else 0o644
         descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -77,6 +77,8 @@ def _reading(command: str, options: argparse.Namespace, console: Console) -> Cal
             deep=options.deep,
             eager=options.eager,
             jobs=options.jobs,
+            baseline=options.baseline,
+            write_baseline=options.write_baseline,
         )
         from fkexplorer.watch import watch  # noqa: PLC0415
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from fkexplorer.baselines import baseline_before, load_baseline, save_baseline
 from fkexplorer.database.model import Trouble
 from fkexplorer.database.postgresql.reader import read_schema
 from fkexplorer.named import one_edge, one_table
@@ -17,10 +18,11 @@ from fkexplorer.orphans.queue import CountQueue
 from fkexplorer.orphans.rows import childless_parents, missing_keys, orphan_rows
 from fkexplorer.reports import pages as page_reports
 from fkexplorer.reports.badges import cycle_lengths
+from fkexplorer.reports.baseline import Baseline
 from fkexplorer.reports.document import UNCOUNTED, Check, check_json, worst_first
 from fkexplorer.reports.lens import build_lens
 from fkexplorer.reports.text import check_text, uncounted
-from fkexplorer.reports.values import inert, number
+from fkexplorer.reports.values import exact, inert, number
 from fkexplorer.schema.names import edge_label, qualified, table_label
 from fkexplorer.version import version
 
@@ -51,6 +53,10 @@ class CheckOptions:
     eager: bool = False
     """Long counts never rest."""
     jobs: int = 2
+    baseline: str | None = None
+    """A file of known problems."""
+    write_baseline: str | None = None
+    """A file to write those to that there are now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,9 @@ async def check(database: Database, console: Console, options: CheckOptions) -> 
     Raises:
         Trouble: a table or schema is not there, or the connection was lost.
     """
+    known = load_baseline(options.baseline) if options.baseline else Baseline()
+    if options.write_baseline:
+        baseline_before(options.write_baseline)  # what is no baseline is told before anything is counted
     started, clock = datetime.now(UTC), time.monotonic()
     console.progress("reading the catalogue")
     schema = await read_schema(database)
@@ -85,17 +94,52 @@ async def check(database: Database, console: Console, options: CheckOptions) -> 
         started=started,
         seconds=time.monotonic() - clock,
     )
-    if options.format == "json":
-        console.data(check_json(result) + "\n")
-    else:
-        console.lines(check_text(result, full=options.full, ascii=console.ascii))
+    excused = {edge.oid: words for edge in result.edges if (words := known.knows(result, edge))}
+    result = replace(result, excused=excused)
+    _print(result, console, options)
+    if gone := known.gone(result):
+        shown = ", ".join(gone[:_NAMED]) + (", …" if len(gone) > _NAMED else "")
+        console.say(f"fewer orphans than in the baseline: {shown}; --write-baseline writes it anew")
+    if options.write_baseline is not None:
+        return _written(result, console, options.write_baseline)
     return _verdict(result, console, options)
 
 
+_NAMED = 5
+"""Foreign keys that one line names at most."""
+
+
+def _print(result: Check, console: Console, options: CheckOptions) -> None:
+    match options.format:
+        case "json":
+            console.data(check_json(result) + "\n")
+        case "junit":
+            from fkexplorer.reports.check_junit import check_junit  # noqa: PLC0415 - few ask for it
+
+            console.data(check_junit(result))
+        case "markdown":
+            from fkexplorer.reports.check_markdown import check_markdown  # noqa: PLC0415 - as above
+
+            console.lines(check_markdown(result))
+        case _:
+            console.lines(check_text(result, full=options.full, ascii=console.ascii))
+
+
+def _written(result: Check, console: Console, path: str) -> int:
+    """Write the problems of a run as known ones; they are none then, but for what may well be counted next time."""
+    made = save_baseline(path, lambda before: before.with_check(result, now=datetime.now(UTC)))
+    orphans, uncounted = len(made.orphans or {}), len(made.uncounted)
+    console.say(
+        f"{path}: {number(orphans, 'foreign key')} with orphans"
+        + (f", {exact(uncounted)} that can't be counted" if uncounted else "")
+    )
+    return CLEAN
+
+
 def _verdict(result: Check, console: Console, options: CheckOptions) -> int:
-    if result.with_status(Status.ORPHANS):
+    if result.failing(Status.ORPHANS):
         return FOUND
-    failed, skipped = result.with_status(*UNCOUNTED), result.with_status(Status.SKIPPED)
+    failed, skipped = result.failing(*UNCOUNTED), result.failing(Status.SKIPPED)
     if not failed and not (skipped and options.fail_on_skipped):
         return CLEAN
     missing = len(failed) + (len(skipped) if options.fail_on_skipped else 0)

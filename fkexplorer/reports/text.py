@@ -30,8 +30,9 @@ def check_text(check: Check, *, full: bool = False, ascii: bool = False) -> list
     loose = [edge for edge in clean if edge.state not in (EdgeState.ENFORCED, EdgeState.UNDECLARED)]
     held = [edge for edge in clean if edge not in loose] if full else []
     sections = (
-        ("", check.with_status(Status.ORPHANS)),
-        ("not counted", check.with_status(*UNCOUNTED, Status.SKIPPED)),
+        ("", check.failing(Status.ORPHANS)),
+        ("not counted", check.failing(*UNCOUNTED, Status.SKIPPED)),
+        ("known or ignored", [edge for edge in check.edges if check.excuse(edge)]),
         ("clean now, but PostgreSQL does not vouch for it", loose),
         ("clean", held),
     )
@@ -78,6 +79,8 @@ def _listed(check: Check, title: str, edges: Sequence[Relationship], *, full: bo
         count = check.count(edge)
         badge = edge_badge(check.schema, edge, count).text
         words = count_words(check.schema, edge, count) if count.known else count.error or STATUS_WORDS[count.status]
+        if excuse := check.excuse(edge):
+            words += f" ({excuse})"
         if count.missing_keys:
             words += f", {number(count.missing_keys, 'missing key')}"
         marks = "".join(f"  {span.text}" for span in tags(edge))

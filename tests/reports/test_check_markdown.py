@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from fkexplorer.orphans.model import Status
 from fkexplorer.reports.check_markdown import check_markdown
+from fkexplorer.reports.document import Check
 from tests.reports.build import NOW, Builder, counted
-from tests.reports.test_documents import FACTS, Check, a_check
+from tests.reports.test_documents import FACTS, a_check
 
 
 def test_what_fails_comes_first_and_what_is_excused_apart() -> None:

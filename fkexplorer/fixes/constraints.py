@@ -44,9 +44,19 @@ def add(schema: Schema, request: Request, server_version: int) -> tuple[Step, ..
     if existing is not None:
         return _existing(schema, existing)
     key_to_point_at(schema, edge)
+    allowed(schema, edge, rule_of(request.rule) if request.rule else edge.on_delete)
+    return adding(schema, request, server_version)
+
+
+def adding(schema: Schema, request: Request, server_version: int) -> tuple[Step, ...]:
+    """The steps that add a constraint and validate it, whatever stands in their way as yet.
+
+    Raises:
+        Trouble: the request names a rule that there is not.
+    """
+    edge = request.edge
     child, parent = schema.child_of(edge), schema.parent_of(edge)
     rule = rule_of(request.rule) if request.rule else edge.on_delete
-    allowed(schema, edge, rule)
     name = request.name or constraint_name(schema, edge)
     scanned = _scanned(child, server_version)
     definition = f"CONSTRAINT {sql.name(name)} {definition_of(schema, edge, rule)}"

@@ -7,7 +7,6 @@ the twins has not run for a while. The rows without one are the parents without 
 from __future__ import annotations
 
 import contextlib
-import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,7 @@ from fkexplorer.diagnosis.model import Gap
 from fkexplorer.diagnosis.reading.model import ErrorKind
 from fkexplorer.diagnosis.trace import trace_case
 from fkexplorer.diagnosis.trace_targets import condition
-from fkexplorer.fixes import sql
+from fkexplorer.fixes import sql, twins
 from fkexplorer.orphans.childless import creation_column
 from fkexplorer.orphans.predicate import EdgePredicate
 from fkexplorer.orphans.turns import size_text
@@ -51,18 +50,6 @@ _TWINS = 20
 """Rows of the target that are looked up in a table that no edge leads to: each has its twin there, or it is another."""
 _INTEGERS = frozenset({"int2", "int4", "int8"})
 
-# tgtype has 4 for INSERT. A function is searched for what it says, and what those say that it names.
-_TRIGGERS = """
-SELECT coalesce(json_agg(json_build_array(t.tgname, p.proname, p.prosrc, t.tgenabled IN ('O', 'A')) ORDER BY t.tgname),
- '[]') AS triggers
-FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
-WHERE t.tgrelid = {table} AND NOT t.tgisinternal AND (t.tgtype & 4) <> 0
-"""
-_FUNCTIONS = """
-SELECT coalesce(json_agg(json_build_array(p.proname, p.prosrc)), '[]') AS functions
-FROM pg_catalog.pg_proc p
-WHERE p.pronamespace <> 'pg_catalog'::regnamespace AND strpos(lower(p.prosrc), {name}) > 0
-"""
 _CLOCK = "extract(epoch FROM statement_timestamp())::float8"
 
 
@@ -172,10 +159,7 @@ async def _measured(case: Case, pair: Relationship) -> Gap:
     clock: Label[float] = literal_column(_CLOCK).label("at")
     # What is over the limit is not counted; the clock is asked for all the same.
     totals = select(clock) if large else select(rows, *lost.c, clock).select_from(lost)
-    name = sql.literal(target.name.lower())
-    counted, triggers, functions = await _asked(
-        case, [sql.written(totals), _TRIGGERS.format(table=source.oid), _FUNCTIONS.format(name=name)]
-    )
+    counted, triggers, functions = await _asked(case, [sql.written(totals), *twins.statements(source, target)])
     problem = f"the tables are larger than {size_text(case.max_bytes)}" if large else ""
     answer: Mapping[str, Any] = {}
     if isinstance(counted, psycopg.Error):
@@ -184,7 +168,7 @@ async def _measured(case: Case, pair: Relationship) -> Gap:
         problem = f"counting took longer than {COUNT_MS / 1000:g} s" if late else failure.reason
     else:
         answer = counted
-    on, off = _writers(triggers, functions, target)
+    makers = _keepers(triggers, functions, target)
     listed: Select[Any] = without.with_only_columns(literal_column("p.*"))
     if newest is not None:
         listed = listed.order_by(predicate.parent.c[newest.name].desc().nulls_last())
@@ -199,8 +183,8 @@ async def _measured(case: Case, pair: Relationship) -> Gap:
         at=_moment(answer.get("at")) or datetime.now(UTC),
         query=f"{sql.written(listed)};",
         problem=problem,
-        trigger=on,
-        trigger_off=off,
+        trigger=next((each.trigger for each in makers if each.fires), ""),
+        trigger_off=next((each.trigger for each in makers if not each.fires), ""),
     )
 
 
@@ -220,28 +204,11 @@ def _moment(seconds: float | None) -> datetime | None:
     return None
 
 
-def _writers(triggers: Answer, functions: Answer, target: Table) -> tuple[str, str]:
-    """The triggers of INSERT whose function writes the target, or names one that does: one that fires, and one off."""
+def _keepers(triggers: Answer, functions: Answer, target: Table) -> list[twins.Keeper]:
+    """The triggers that make the twins; none where the server would not say."""
     if isinstance(triggers, psycopg.Error) or isinstance(functions, psycopg.Error):
-        return "", ""
-    writing = {name for name, body in functions["functions"] if _writes(body, target)}
-    found = {True: "", False: ""}
-    for trigger, function, body, fires in triggers["triggers"]:
-        if function in writing or any(re.search(rf"\b{re.escape(name)}\b", _code(body)) for name in writing):
-            found[fires] = found[fires] or trigger
-    return found[True], found[False]
-
-
-def _writes(body: str, target: Table) -> bool:
-    """Whether a function's body has a statement that puts rows into the table."""
-    names = [rf'"?{re.escape(part)}"?' for part in (target.schema, target.name)]
-    written = rf"\b(?:insert\s+into|merge\s+into)\s+(?:only\s+)?(?:{names[0]}\s*\.\s*)?{names[1]}(?![\w.$])"
-    return re.search(written, _code(body), re.IGNORECASE) is not None
-
-
-def _code(body: str) -> str:
-    """A body without its comments."""
-    return re.sub(r"--[^\n]*|/\*.*?\*/", " ", body, flags=re.DOTALL)
+        return []
+    return twins.keepers(triggers["triggers"], functions["functions"], target)
 
 
 async def _asked(case: Case, statements: Sequence[str]) -> list[Answer]:

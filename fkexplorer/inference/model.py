@@ -103,6 +103,10 @@ class CatalogueEvidence:
     joins: tuple[Join, ...] = ()
     kinds: Mapping[tuple[int, int], tuple[str, ...]] = field(default_factory=dict)
     """Of a polymorphic pair's type column, by table and number, the values that it has; none that was not read."""
+    content_types: Mapping[str, str] = field(default_factory=dict)
+    """Of Django's `django_content_type`, by the `id` as text, what it stands for: `app_label.model`."""
+    problems: tuple[str, ...] = ()
+    """What could not be read, a sentence each."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,12 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def literal(text: str) -> str:
+    r"""A string literal. With a backslash it is `E'…'`: what `'\'` means depends on standard_conforming_strings."""
+    quoted = text.replace("'", "''")
+    return "E'" + quoted.replace("\\", "\\\\") + "'" if "\\" in text else f"'{quoted}'"
+
+
 def qualified(*parts: str) -> str:
     """`schema.table`, `schema.table.constraint`, …: each part quoted where it must be."""
     return ".".join(quote(part) for part in parts)

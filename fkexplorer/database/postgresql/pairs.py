@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -10,24 +9,15 @@ import psycopg
 from fkexplorer.database.errors import trouble_of
 from fkexplorer.database.model import Trouble
 from fkexplorer.schema.keys import supporting_index
-from fkexplorer.schema.model import (
-    Action,
-    ColumnPair,
-    EdgeKind,
-    Match,
-    Operator,
-    PairOrder,
-    Relationship,
-    Triggers,
-    TypeName,
-)
-from fkexplorer.schema.names import table_label
+from fkexplorer.schema.model import ColumnPair, EdgeKind, Operator, PairOrder, TypeName
+from fkexplorer.schema.names import literal, table_label
+from fkexplorer.schema.undeclared import undeclared_edge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from fkexplorer.database.connection import Database
-    from fkexplorer.schema.model import Column, Condition, Schema, Table
+    from fkexplorer.schema.model import Column, Condition, Relationship, Schema, Table
 
     Side = tuple[Table, Sequence[Column]]
     """A table and columns of it, in the order of the pair."""
@@ -39,9 +29,14 @@ if TYPE_CHECKING:
 # ATAddForeignKeyConstraint (tablecmds.c), with the default operator class of the parent's type (GetDefaultOpClass) in
 # place of the one of its unique index: the family's equality of the two types as they are, else the one of the
 # operator class's own type, where the child's is cast to it implicitly. A polymorphic one compares like with like.
+# Types are found by their names: `regtype` refuses those of a schema without USAGE, and all others with them.
 _OPERATORS = """
-WITH asked AS (SELECT a.n, p.oid AS parent, p.typtype AS kind, p.typcategory AS category, c.oid AS child
- FROM (VALUES {asked}) a(n, child, parent) JOIN pg_type c ON c.oid = a.child JOIN pg_type p ON p.oid = a.parent),
+WITH types AS (SELECT t.oid, t.typtype, t.typcategory, n.nspname, t.typname
+ FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace),
+asked AS (SELECT a.n, p.oid AS parent, p.typtype AS kind, p.typcategory AS category, c.oid AS child
+ FROM (VALUES {asked}) a(n, child_schema, child, parent_schema, parent)
+ JOIN types c ON (c.nspname, c.typname) = (a.child_schema, a.child)
+ JOIN types p ON (p.nspname, p.typname) = (a.parent_schema, a.parent)),
 found AS (SELECT a.n, f.amopopr FROM asked a, LATERAL (
  SELECT oc.opcfamily AS family, oc.opcintype AS type, it.typtype = 'p' AS polymorphic
  FROM pg_opclass oc JOIN pg_type it ON it.oid = oc.opcintype
@@ -71,18 +66,34 @@ FROM found f JOIN pg_operator o ON o.oid = f.amopopr JOIN pg_namespace n ON n.oi
 """
 
 
-async def read_pair(database: Database, schema: Schema, child: Side, parent: Side) -> Relationship:
-    """The edge between these columns: the declared one where there is one, else one of kind `configured`.
+async def read_pair(
+    database: Database,
+    schema: Schema,
+    child: Side,
+    parent: Side,
+    *,
+    only: Condition | None = None,
+    incomparable: bool = False,
+) -> Relationship:
+    """The edge between these columns: the one that the schema has, else one of kind `configured`.
 
     The OID of the latter is below 0, and the same for the same columns.
+
+    Args:
+        database: where to ask.
+        schema: what the columns are of.
+        child: the referencing side.
+        parent: the referenced side.
+        only: which rows of the child it is about.
+        incomparable: whether columns that can't be compared make an edge too, whose `equals` is None.
 
     Raises:
         Trouble: the two sides have not as many columns (`bad_pair`), or a pair of them cannot be compared
             (`incomparable`); the server refused, or the connection is lost.
     """
-    [edge] = await read_pairs(database, schema, [(child, parent)])
+    [edge] = await _read(database, schema, [(child, parent, only)])
     for pair in edge.pairs:
-        if pair.equals is None:
+        if pair.equals is None and not incomparable:
             raise Trouble(
                 f"{table_label(child[0])}.{pair.child.name} is {pair.child.type_text} and {table_label(parent[0])}."
                 f"{pair.parent.name} is {pair.parent.type_text}: no foreign key compares them",
@@ -98,7 +109,13 @@ async def read_pairs(database: Database, schema: Schema, pairs: Sequence[tuple[S
     Raises:
         Trouble: two sides have not as many columns (`bad_pair`); the server refused, or the connection is lost.
     """
-    for child, parent in pairs:
+    return await _read(database, schema, [(*pair, None) for pair in pairs])
+
+
+async def _read(
+    database: Database, schema: Schema, pairs: Sequence[tuple[Side, Side, Condition | None]]
+) -> list[Relationship]:
+    for child, parent, _ in pairs:
         if len(child[1]) != len(parent[1]):
             raise Trouble(
                 f"{table_label(child[0])} is named with {len(child[1])} columns and {table_label(parent[0])} with"
@@ -106,16 +123,20 @@ async def read_pairs(database: Database, schema: Schema, pairs: Sequence[tuple[S
                 "a pair has as many on either side: table(a, b):other(x, y)",
                 code="bad_pair",
             )
-    declared = {
-        (edge.child, edge.parent, frozenset((pair.child.number, pair.parent.number) for pair in edge.pairs)): edge
+    known = {
+        (edge.child, edge.parent, frozenset((pair.child.number, pair.parent.number) for pair in edge.pairs), edge.only):
+        edge
         for edge in reversed(list(schema.edges.values()))  # the first of several
-    }
-    known = [declared.get((one[0].oid, other[0].oid, frozenset(_numbers(one, other)))) for one, other in pairs]
-    unknown = [pair for pair, edge in zip(pairs, known, strict=True) if edge is None]
+    }  # fmt: skip
+    edges = [known.get((one[0].oid, other[0].oid, frozenset(_numbers(one, other)), only)) for one, other, only in pairs]
+    unknown = [pair for pair, edge in zip(pairs, edges, strict=True) if edge is None]
     compared = await read_comparisons(
-        database, (types_of(*each) for one, other in unknown for each in zip(one[1], other[1], strict=True))
+        database, (types_of(*each) for one, other, _ in unknown for each in zip(one[1], other[1], strict=True))
     )
-    return [edge or undeclared(*pair, compared) for pair, edge in zip(pairs, known, strict=True)]
+    return [
+        edge or undeclared(child, parent, compared, only=only)
+        for (child, parent, only), edge in zip(pairs, edges, strict=True)
+    ]
 
 
 async def read_comparisons(database: Database, types: Iterable[Types]) -> dict[Types, Comparison | None]:
@@ -127,7 +148,7 @@ async def read_comparisons(database: Database, types: Iterable[Types]) -> dict[T
     asked = list(dict.fromkeys(types))
     if not asked:
         return {}
-    values = ", ".join(f"({at}, {_regtype(child)}, {_regtype(parent)})" for at, (child, parent) in enumerate(asked))
+    values = ", ".join(f"({at}, {_written(child)}, {_written(parent)})" for at, (child, parent) in enumerate(asked))
     try:
         [rows] = await database.glance(_OPERATORS.format(asked=values))
     except psycopg.Error as error:
@@ -157,32 +178,9 @@ def undeclared(
     for one, other in zip(child[1], parent[1], strict=True):
         equals, orders = compared.get(types_of(one, other)) or (None, ())
         pairs.append(ColumnPair(one, other, equals, orders))
-    return Relationship(
-        oid=pair_oid(child, parent, only),
-        name="",
-        kind=kind,
-        child=child[0].oid,
-        parent=parent[0].oid,
-        pairs=tuple(pairs),
-        match=Match.SIMPLE,
-        on_delete=Action.NO_ACTION,
-        on_update=Action.NO_ACTION,
-        set_columns=(),
-        deferrable=False,
-        deferred=False,
-        validated=False,
-        enforced=False,
-        period=False,
-        triggers=Triggers(),
-        index=supporting_index(child[0], pairs),
-        only=only,
+    return undeclared_edge(
+        child[0].oid, parent[0].oid, pairs, kind=kind, only=only, index=supporting_index(child[0], pairs)
     )
-
-
-def pair_oid(child: Side, parent: Side, only: Condition | None = None) -> int:
-    """The OID of an undeclared edge: below 0, the same for the same columns in any order, and the same rows."""
-    told: tuple[object, ...] = (child[0].oid, parent[0].oid, sorted(_numbers(child, parent)))
-    return -1 - zlib.crc32(repr((*told, only.column.number, only.value) if only else told).encode())
 
 
 def types_of(child: Column, parent: Column) -> Types:
@@ -194,10 +192,8 @@ def _numbers(child: Side, parent: Side) -> set[tuple[int, int]]:
     return {(one.number, other.number) for one, other in zip(child[1], parent[1], strict=True)}
 
 
-def _regtype(of: TypeName) -> str:
-    """The type as `regtype` reads it; a name may hold quotes of both kinds."""
-    quoted = ".".join('"' + part.replace('"', '""') + '"' for part in (of.schema, of.name))
-    return "'" + quoted.replace("'", "''") + "'::regtype"
+def _written(of: TypeName) -> str:
+    return f"{literal(of.schema)}, {literal(of.name)}"
 
 
 def _comparison(row: tuple[Any, ...]) -> Comparison:

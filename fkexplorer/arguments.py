@@ -9,7 +9,8 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from fkexplorer.config import nearest, size
+from fkexplorer.config import size
+from fkexplorer.config_lines import nearest
 from fkexplorer.database.model import Trouble
 from fkexplorer.schema.actions import FixAction
 

@@ -1,4 +1,4 @@
-"""What two files configure: hosts and whether they may be written to, limits, switches of the app; mistakes by line.
+"""What two files configure: hosts and whether they may be written to, limits, switches of the app, relationships.
 
 `./.fkexplorer.toml` goes over `$XDG_CONFIG_HOME/fkexplorer/config.toml`.
 """
@@ -6,18 +6,20 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import re
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fkexplorer.config_known import SECTIONS, ignored_in, rejected_in, relationships_in, sources_in
+from fkexplorer.config_lines import Lines, nearest, wrong
 from fkexplorer.database.model import Trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
+    from fkexplorer.config_known import Ignored, LinkedPair, RejectedPair, SourceFiles
     from fkexplorer.database.model import ServerFacts
 
 PROJECT_FILE = ".fkexplorer.toml"
@@ -60,6 +62,11 @@ class Settings:
     """Values by the name of the option that they stand for, as `max_bytes`."""
     app: Mapping[str, bool] = field(default_factory=dict)
     """Switches of the app, by the name of the option that they stand for, as `no_bell`."""
+    relationships: tuple[LinkedPair, ...] = ()
+    """The project's before the user's, as of all that follow."""
+    rejected: tuple[RejectedPair, ...] = ()
+    ignored: tuple[Ignored, ...] = ()
+    sources: tuple[SourceFiles, ...] = ()
 
     def environments_of(self, facts: ServerFacts) -> list[Environment]:
         """The environments that the server belongs to."""
@@ -126,7 +133,13 @@ def load_settings(given: str | None, environ: Mapping[str, str], folder: Path) -
     project, *others = [each for each in found if each is not None] or [Settings()]
     for each in others:
         project = Settings(
-            project.environments + each.environments, {**each.limits, **project.limits}, {**each.app, **project.app}
+            project.environments + each.environments,
+            {**each.limits, **project.limits},
+            {**each.app, **project.app},
+            project.relationships + each.relationships,
+            project.rejected + each.rejected,
+            project.ignored + each.ignored,
+            project.sources + each.sources,
         )
     return project
 
@@ -141,13 +154,6 @@ def size(text: str) -> int:
     if found is None:
         raise ValueError(f"{text!r} is no size")
     return int(float(found[1]) * _UNITS[found[2]])
-
-
-def nearest(text: str, names: Iterable[str]) -> str:
-    """A hint: the name that was meant, or else all that there are."""
-    known = list(names)
-    near = difflib.get_close_matches(text, known, n=1)
-    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
 
 
 def _user_file(environ: Mapping[str, str]) -> Path | None:
@@ -173,114 +179,76 @@ def _read(path: Path, name: str) -> Settings:
     text = ""
     try:
         text = path.read_text(encoding="utf-8").replace("\r\n", "\n")
-        return _File(name, text).settings(tomllib.loads(text))
+        return _settings(Lines(name, text), tomllib.loads(text), path.parent)
     except OSError as error:
         raise Trouble(
             f"the configuration {name} cannot be read: {error.strerror}", "name another with --config", code="no_config"
         ) from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise _wrong(f"{name}:{line}", "is not UTF-8", "write the file in UTF-8, as TOML has to be") from None
+        raise wrong(f"{name}:{line}", "is not UTF-8", "write the file in UTF-8, as TOML has to be") from None
     except tomllib.TOMLDecodeError as error:
         found = _AT_LINE.search(str(error))
         line = int(found[1]) if found and found[1] else text.count("\n") + 1
         said = _AT_LINE.sub("", str(error))
-        raise _wrong(f"{name}:{line}", f"is not TOML: {said}", 'a line is [table], or key = "text", true, 1') from None
+        raise wrong(f"{name}:{line}", f"is not TOML: {said}", 'a line is [table], or key = "text", true, 1') from None
 
 
-def _wrong(place: str, what: str, hint: str) -> Trouble:
-    return Trouble(f"{place} {what}", hint, code="bad_config")
+def _settings(lines: Lines, document: dict[str, Any], folder: Path) -> Settings:
+    """What a file says."""
+    tables: dict[str, Any] = {"environments": {}, "limits": {}, "app": {}}
+    lines.known((), document, (*tables, *SECTIONS))
+    tables |= {key: value for key, value in document.items() if key in tables}
+    for key, value in tables.items():
+        lines.check((key,), value, dict, f"tables: [{key}.NAME]" if key == "environments" else f"a table: [{key}]")
+    lines.known(("limits",), tables["limits"], _LIMITS)
+    limits = {}
+    for key, value in tables["limits"].items():
+        try:
+            limits[key] = _LIMITS[key](value)
+        except ValueError as error:
+            raise lines.wrong(
+                ("limits", key), f"{key}: {error}", 'a size is "500M", "2G", or a number of bytes'
+            ) from None
+    lines.known(("app",), tables["app"], ("bell",))
+    for key, value in tables["app"].items():
+        lines.check(("app", key), value, bool, "true or false")
+    return Settings(
+        environments=tuple(_environment(lines, name, table) for name, table in tables["environments"].items()),
+        limits=limits,
+        app={f"no_{key}": not value for key, value in tables["app"].items()},
+        relationships=relationships_in(lines, document),
+        rejected=rejected_in(lines, document),
+        ignored=ignored_in(lines, document),
+        sources=sources_in(lines, document, folder),
+    )
 
 
-class _File:
-    """One file: its text, to tell the line of what is wrong."""
-
-    def __init__(self, name: str, text: str) -> None:
-        self._name = name
-        self._lines = text.split("\n")
-
-    def settings(self, document: dict[str, Any]) -> Settings:
-        """What the file says."""
-        tables: dict[str, Any] = {"environments": {}, "limits": {}, "app": {}}
-        self._known((), document, tables)
-        tables |= document
-        for key, value in tables.items():
-            self._is((key,), value, dict, f"tables: [{key}.NAME]" if key == "environments" else f"a table: [{key}]")
-        self._known(("limits",), tables["limits"], _LIMITS)
-        limits = {}
-        for key, value in tables["limits"].items():
-            try:
-                limits[key] = _LIMITS[key](value)
-            except ValueError as error:
-                raise self._wrong(
-                    ("limits", key), f"{key}: {error}", 'a size is "500M", "2G", or a number of bytes'
-                ) from None
-        self._known(("app",), tables["app"], ("bell",))
-        for key, value in tables["app"].items():
-            self._is(("app", key), value, bool, "true or false")
-        switches = {f"no_{key}": not value for key, value in tables["app"].items()}
-        environments = tuple(self._environment(name, table) for name, table in tables["environments"].items())
-        return Settings(environments, limits, switches)
-
-    def _environment(self, name: str, table: Any) -> Environment:  # noqa: ANN401 - as TOML has it
-        path = ("environments", name)
-        self._is(path, table, dict, f"a table: [environments.{name}]")
-        self._known(path, table, ("hosts", "read_only", "allow_writes", "colour"))
-        hosts = table.get("hosts", [])
-        if not isinstance(hosts, list) or not hosts or not all(isinstance(each, str) and each for each in hosts):
-            at = (*path, "hosts") if "hosts" in table else path
-            raise self._wrong(
-                at, f"hosts of {name} are no list of patterns", 'write hosts = ["db1.example.com", "*prod*"]'
-            )
-        for key in ("read_only", "allow_writes"):
-            self._is((*path, key), table.get(key, False), bool, "true or false")
-        if table.get("read_only") and table.get("allow_writes"):
-            raise self._wrong(
-                (*path, "allow_writes"), f"{name} is read_only and allow_writes at once", "keep one of the two"
-            )
-        colour = table.get("colour", "")
-        if "colour" in table and colour not in COLOURS:
-            raise self._wrong((*path, "colour"), f"{colour!r} is no colour", nearest(str(colour), COLOURS))
-        return Environment(
-            name=name,
-            hosts=tuple(hosts),
-            origin=f"{self._name}:{self._line(path)}",
-            read_only=table.get("read_only", False),
-            allow_writes=table.get("allow_writes", False),
-            colour=colour,
+def _environment(lines: Lines, name: str, table: Any) -> Environment:  # noqa: ANN401 - as TOML has it
+    path = ("environments", name)
+    lines.check(path, table, dict, f"a table: [environments.{name}]")
+    lines.known(path, table, ("hosts", "read_only", "allow_writes", "colour"))
+    hosts = table.get("hosts", [])
+    if not isinstance(hosts, list) or not hosts or not all(isinstance(each, str) and each for each in hosts):
+        at = (*path, "hosts") if "hosts" in table else path
+        raise lines.wrong(at, f"hosts of {name} are no list of patterns", 'write hosts = ["db1.example.com", "*prod*"]')
+    for key in ("read_only", "allow_writes"):
+        lines.check((*path, key), table.get(key, False), bool, "true or false")
+    if table.get("read_only") and table.get("allow_writes"):
+        raise lines.wrong(
+            (*path, "allow_writes"), f"{name} is read_only and allow_writes at once", "keep one of the two"
         )
-
-    def _known(self, path: tuple[str, ...], table: Mapping[str, Any], names: Iterable[str]) -> None:
-        for key in table:
-            if key not in names:
-                raise self._wrong((*path, key), f"{key} is not known", nearest(key, names))
-
-    def _is(self, path: tuple[str, ...], value: object, kind: type, what: str) -> None:
-        if not isinstance(value, kind):
-            raise self._wrong(path, f"{path[-1]} is not {what}", f"write {path[-1]} as {what}")
-
-    def _wrong(self, path: tuple[str, ...], what: str, hint: str) -> Trouble:
-        return _wrong(f"{self._name}:{self._line(path)}:", what, hint)
-
-    def _line(self, path: tuple[str, ...]) -> int:
-        """The line on which the value at that path begins: the file up to there has it, up to before has it not.
-
-        tomllib tells no lines; a file cut off amid a value does not parse, so that what parses ends with a whole line.
-        """
-        import tomllib  # noqa: PLC0415
-
-        whole = 0
-        for count in range(1, len(self._lines) + 1):
-            try:
-                value: Any = tomllib.loads("\n".join(self._lines[:count]))
-            except tomllib.TOMLDecodeError:
-                continue
-            for key in path:
-                value = value.get(key) if isinstance(value, dict) else None
-            if value is not None:
-                return whole + 1
-            whole = count
-        raise AssertionError("what was read from the file is in it")
+    colour = table.get("colour", "")
+    if "colour" in table and colour not in COLOURS:
+        raise lines.wrong((*path, "colour"), f"{colour!r} is no colour", nearest(str(colour), COLOURS))
+    return Environment(
+        name=name,
+        hosts=tuple(hosts),
+        origin=lines.place(path),
+        read_only=table.get("read_only", False),
+        allow_writes=table.get("allow_writes", False),
+        colour=colour,
+    )
 
 
 def _size(value: object) -> int:

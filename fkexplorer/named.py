@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fkexplorer.config import nearest
+from fkexplorer.config_lines import nearest
 from fkexplorer.database.model import Trouble
 from fkexplorer.schema.names import (
     edge_label,

@@ -1,0 +1,158 @@
+"""Binds relationships that people have written down to the catalogue: names become tables and columns of this database.
+
+What is written and not there is told and stops nothing: a project is often ahead of a database, or behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fkexplorer.database.postgresql.pairs import read_pairs
+from fkexplorer.database.postgresql.reader import read_schema
+from fkexplorer.known.model import Known, WrittenRelation
+from fkexplorer.known.sources import read_sources
+from fkexplorer.schema.model import ColumnPair, Condition, EdgeKind
+from fkexplorer.schema.names import find_column, find_tables, quote, similar_tables, split_pair, table_label
+from fkexplorer.schema.undeclared import undeclared_oid
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fkexplorer.config import Settings
+    from fkexplorer.config_known import LinkedPair, RejectedPair
+    from fkexplorer.database.connection import Database
+    from fkexplorer.database.postgresql.pairs import Side
+    from fkexplorer.schema.model import Relationship, Schema
+
+
+async def read_known(database: Database, settings: Settings, folder: Path = Path()) -> Known:
+    """The catalogue with all that is known beside it: what is configured, and what the files tell that it names.
+
+    Args:
+        database: whose catalogue is read.
+        settings: what is configured.
+        folder: files below it are told relative to it.
+
+    Raises:
+        Trouble: the server refused a statement, or the connection is lost. Files that can't be read are problems.
+    """
+    schema, (written, problems) = await asyncio.gather(
+        read_schema(database), asyncio.to_thread(read_sources, settings.sources, folder)
+    )
+    return await bind(database, schema, settings, written, problems)
+
+
+async def bind(
+    database: Database,
+    schema: Schema,
+    settings: Settings,
+    written: Sequence[WrittenRelation] = (),
+    problems: Sequence[str] = (),
+) -> Known:
+    """The same for a catalogue that has been read.
+
+    Args:
+        database: what compares the columns is asked of it, in one round trip.
+        schema: the catalogue, without configured edges.
+        settings: what is configured.
+        written: what other files tell. One of it that is rejected in the settings is left out.
+        problems: what has been found wrong with those.
+
+    Raises:
+        Trouble: the server refused a statement, or the connection is lost.
+    """
+    found = list(problems)
+    bound: list[tuple[WrittenRelation, _Bound]] = []
+    for relation in map(relation_of, settings.relationships):
+        _add(schema, relation, bound, found)
+    own = {each.key for _, each in bound}
+    refused = rejected_oids(schema, settings.rejected) - own
+    for relation in written:
+        _add(schema, relation, bound, found)
+    made = await read_pairs(database, schema, [each.sides for _, each in bound])
+    edges: dict[int, Relationship] = {}
+    origins: dict[int, str] = {}
+    for (relation, each), edge in zip(bound, made, strict=True):
+        if edge.kind is not EdgeKind.CONFIGURED or each.key in edges or refused & {each.key, each.of_all}:
+            continue
+        edges[each.key] = replace(edge, oid=each.key, only=each.only) if each.only else edge
+        origins[each.key] = relation.origin
+    return Known(replace(schema, edges={**schema.edges, **edges}), origins, tuple(dict.fromkeys(found)))
+
+
+def rejected_oids(schema: Schema, rejected: Sequence[RejectedPair]) -> set[int]:
+    """The OIDs of the edges that guesses between those columns have; what is not in this database has none."""
+    found: list[tuple[WrittenRelation, _Bound]] = []
+    for each in rejected:
+        _add(schema, relation_of(each), found, [])
+    return {each.key for _, each in found}
+
+
+def relation_of(pair: LinkedPair | RejectedPair) -> WrittenRelation:
+    """A pair of the configuration by its parts; the configuration has made sure that it is one."""
+    sides = split_pair(pair.pair)
+    assert sides is not None  # noqa: S101 - as above
+    (child, columns), (parent, parent_columns) = sides
+    only = getattr(pair, "only", None)
+    return WrittenRelation(
+        child=child,
+        columns=tuple(columns),
+        parent=parent,
+        parent_columns=tuple(parent_columns),
+        origin=pair.origin,
+        only=(quote(only[0]), only[1]) if only else None,
+        reason=pair.reason,
+    )
+
+
+class _Bound:
+    """A relation whose names were found."""
+
+    __slots__ = ("key", "of_all", "only", "sides")
+
+    def __init__(self, child: Side, parent: Side, only: Condition | None) -> None:
+        pairs = [ColumnPair(one, other, None) for one, other in zip(child[1], parent[1], strict=True)]
+        self.sides = (child, parent)
+        self.only = only
+        self.key = undeclared_oid(child[0].oid, parent[0].oid, pairs, only)
+        """The OID of its edge."""
+        self.of_all = undeclared_oid(child[0].oid, parent[0].oid, pairs)
+        """The one that it would have if it were about all rows."""
+
+
+def _add(
+    schema: Schema, relation: WrittenRelation, bound: list[tuple[WrittenRelation, _Bound]], problems: list[str]
+) -> None:
+    """Find a relation's names, or say which is not there."""
+    try:
+        child = _side(schema, relation.child, relation.columns)
+        parent = _side(schema, relation.parent, relation.parent_columns)
+        only = None
+        if relation.only is not None:
+            [column] = _side(schema, relation.child, relation.only[:1])[1]
+            only = Condition(column, relation.only[1])
+    except LookupError as error:
+        problems.append(f"{relation.origin}: {error}")
+        return
+    if len(child[1]) == len(parent[1]):
+        bound.append((relation, _Bound(child, parent, only)))
+    else:
+        problems.append(f"{relation.origin}: {relation.child} and {relation.parent} are not named with as many columns")
+
+
+def _side(schema: Schema, name: str, columns: Sequence[str]) -> Side:
+    """The table and the columns of these names; LookupError, which says so, where one is none or several."""
+    tables = find_tables(schema, name)
+    if not tables:
+        near = similar_tables(schema, name, 1)
+        raise LookupError(f"there is no table {name}" + (f"; did you mean {near[0]}?" if near else ""))
+    if len(tables) > 1:
+        raise LookupError(f"{name} may be {' or '.join(table_label(table) for table in tables[:3])}")
+    found = [find_column(tables[0], column) for column in columns]
+    missing = [column for column, there in zip(columns, found, strict=True) if there is None]
+    if missing:
+        raise LookupError(f"{table_label(tables[0])} has no column {missing[0]}")
+    return tables[0], [column for column in found if column is not None]

@@ -95,6 +95,9 @@ def _none(ground: Ground, parent: Table, columns: Iterable[Column], covering: li
     if covering:
         text = f"No unique key of {label} can serve: {'; '.join(reasons)}"
         code = "deferrable_key" if any(not each.immediate for each in covering) else "unusable_key"
+    elif computed := [quote(each.name) for each in parent.indexes if each.unique and each.has_expressions]:
+        text += f"; {', '.join(computed[:_SHOWN])} {'is' if len(computed) == 1 else 'are'} of an expression, which no"
+        text += " foreign key refers to"
     return of_catalogue(ground, code, f"{text}.", result="none", weight=100, query=_query(parent))
 
 

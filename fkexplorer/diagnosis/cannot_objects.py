@@ -17,10 +17,16 @@ from fkexplorer.schema.model import EdgeKind
 from fkexplorer.schema.names import edge_label, find_column, qualified, quote, table_label
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from fkexplorer.diagnosis.asking import Ground
     from fkexplorer.diagnosis.cannot_sides import Sides
     from fkexplorer.diagnosis.case import Case
+    from fkexplorer.diagnosis.named_there import Relation
+    from fkexplorer.schema.model import Table
 
-_KINDS = {"v": "a view", "m": "a materialized view", "S": "a sequence", "f": "a foreign table"}
+NO_TABLES = {"v": "a view", "m": "a materialized view", "S": "a sequence", "f": "a foreign table"}
+"""The kinds of relations (`pg_class.relkind`) that no foreign key refers to."""
 _PERSISTENCE = {"p": "permanent", "u": "UNLOGGED", "t": "temporary"}
 _SHOWN = 5
 """Names in one sentence."""
@@ -157,25 +163,34 @@ async def no_table(case: Case) -> Part:
         return Part()
     query = f"SELECT relkind FROM pg_catalog.pg_class WHERE oid = {found[0].oid};"
     label = qualified(found[0].schema, found[0].name)
-    odd = next((each for each in found if each.kind in _KINDS), None)
+    odd = next((each for each in found if each.kind in NO_TABLES), None)
     if odd is None:
         text = f"{label} is a table now."
         return Part((Evidence("is_a_table", text, seen.at, "pg_class", query, "table", weight=100),), live=False)
+    return await not_a_table(case, odd, seen.at)
+
+
+async def not_a_table(ground: Ground, odd: Relation, at: datetime) -> Part:
+    """What a relation is that no foreign key can refer to, and the tables behind a view.
+
+    Raises:
+        Trouble: the server refused, or the connection is lost.
+    """
     label = qualified(odd.schema, odd.name)
     query = f"SELECT relkind FROM pg_catalog.pg_class WHERE oid = {odd.oid};"
-    text = f"{label} is {_KINDS[odd.kind]}, and a foreign key refers to a table alone."
-    findings = [Evidence("not_a_table", text, seen.at, "pg_class", query, _KINDS[odd.kind], weight=100)]
+    text = f"{label} is {NO_TABLES[odd.kind]}, and a foreign key refers to a table alone."
+    findings = [Evidence("not_a_table", text, at, "pg_class", query, NO_TABLES[odd.kind], weight=100)]
     suggestions = []
     if odd.kind in {"v", "m"}:
         try:
-            [rows] = await case.database.glance(_BEHIND.format(odd.oid))
+            [rows] = await ground.database.glance(_BEHIND.format(odd.oid))
         except psycopg.Error as error:
             raise trouble_of(error) from error
         behind = [qualified(*row) for row in rows[:_SHOWN]]
         if behind:
             text = f"{label} reads {', '.join(behind)}."
             query = f"{_BEHIND.format(odd.oid)};"
-            findings.append(Evidence("tables_behind", text, seen.at, "pg_depend", query, f"{len(rows)}", weight=80))
+            findings.append(Evidence("tables_behind", text, at, "pg_depend", query, f"{len(rows)}", weight=80))
             suggestions.append(Suggestion(f"Refer to the table behind it: {' or '.join(behind)}.", weight=90))
     if odd.kind == "f":
         text = (
@@ -194,21 +209,37 @@ def persistence(case: Case, sides: Sides) -> Part:
             " to a temporary one, a temporary one to those of its own session."
         )
         return Part((of_catalogue(case, "persistence", text, weight=90),))
-    said = f"{table_label(child)} is {_PERSISTENCE[child.persistence]}, {table_label(parent)} is"
-    said = f"{said} {_PERSISTENCE[parent.persistence]}"
-    query = f"SELECT oid::regclass, relpersistence FROM pg_catalog.pg_class WHERE oid IN ({child.oid}, {parent.oid});"
+    part = outlived(case, child, parent)
+    if part is not None:
+        return part
+    text = f"{_lasting(child, parent)} now: that is allowed. It was changed after the error."
+    agrees = of_catalogue(case, "persistence_agrees", text, weight=100, query=_persistences(child, parent))
+    return Part((agrees,), live=False)
+
+
+def outlived(ground: Ground, child: Table, parent: Table) -> Part | None:
+    """That rows of the child would outlive those that they refer to, and what mends it; None where that is not so."""
     # ATAddForeignKeyConstraint (tablecmds.c): what each kind may refer to.
     allowed = {"p": "p", "u": "pu", "t": "t"}[child.persistence]
     if parent.persistence in allowed:
-        text = f"{said} now: that is allowed. It was changed after the error."
-        return Part((of_catalogue(case, "persistence_agrees", text, weight=100, query=query),), live=False)
-    text = f"{said}: rows of the one would outlive those that they refer to."
+        return None
+    text = f"{_lasting(child, parent)}: rows of the one would outlive those that they refer to."
     suggestions = []
     if parent.persistence == "u":
         statement = f"ALTER TABLE {table_label(parent)} SET LOGGED;"
         text_of = f"Make {table_label(parent)} permanent: it is written anew under an ACCESS EXCLUSIVE lock."
         suggestions.append(Suggestion(text_of, sql=statement, weight=90))
-    return Part((of_catalogue(case, "persistence", text, weight=100, query=query),), (), tuple(suggestions), live=True)
+    found = of_catalogue(ground, "persistence", text, weight=100, query=_persistences(child, parent))
+    return Part((found,), (), tuple(suggestions), live=True)
+
+
+def _lasting(child: Table, parent: Table) -> str:
+    said = f"{table_label(child)} is {_PERSISTENCE[child.persistence]}, {table_label(parent)} is"
+    return f"{said} {_PERSISTENCE[parent.persistence]}"
+
+
+def _persistences(child: Table, parent: Table) -> str:
+    return f"SELECT oid::regclass, relpersistence FROM pg_catalog.pg_class WHERE oid IN ({child.oid}, {parent.oid});"
 
 
 def dependent(case: Case) -> Part:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fkexplorer.config_known import LinkedPair, RejectedPair
     from fkexplorer.database.connection import Database
     from fkexplorer.database.postgresql.pairs import Side
-    from fkexplorer.schema.model import Relationship, Schema
+    from fkexplorer.schema.model import Column, Relationship, Schema, Table
 
 
 async def read_known(database: Database, settings: Settings, folder: Path = Path()) -> Known:
@@ -66,12 +66,11 @@ async def bind(
     """
     found = list(problems)
     bound: list[tuple[WrittenRelation, _Bound]] = []
-    for relation in map(relation_of, settings.relationships):
-        _add(schema, relation, bound, found)
+    configured = map(relation_of, settings.relationships)
+    unbound = [relation for relation in configured if not _add(schema, relation, bound, found)]
     own = {each.key for _, each in bound}
     refused = rejected_oids(schema, settings.rejected) - own
-    for relation in written:
-        _add(schema, relation, bound, found)
+    unbound += [relation for relation in written if not _add(schema, relation, bound, found)]
     made = await read_pairs(database, schema, [each.sides for _, each in bound])
     edges: dict[int, Relationship] = {}
     origins: dict[int, str] = {}
@@ -80,7 +79,7 @@ async def bind(
             continue
         edges[each.key] = replace(edge, oid=each.key, only=each.only) if each.only else edge
         origins[each.key] = relation.origin
-    return Known(replace(schema, edges={**schema.edges, **edges}), origins, tuple(dict.fromkeys(found)))
+    return Known(replace(schema, edges={**schema.edges, **edges}), origins, tuple(dict.fromkeys(found)), tuple(unbound))
 
 
 def rejected_oids(schema: Schema, rejected: Sequence[RejectedPair]) -> set[int]:
@@ -125,34 +124,40 @@ class _Bound:
 
 def _add(
     schema: Schema, relation: WrittenRelation, bound: list[tuple[WrittenRelation, _Bound]], problems: list[str]
-) -> None:
-    """Find a relation's names, or say which is not there."""
+) -> bool:
+    """Find a relation's names, or say which is not there; whether they were found."""
     try:
-        child = _side(schema, relation.child, relation.columns)
-        parent = _side(schema, relation.parent, relation.parent_columns)
+        child = _side(schema, relation.child, relation.columns, relation.home)
+        parent = _side(schema, relation.parent, relation.parent_columns, relation.home)
         only = None
         if relation.only is not None:
-            [column] = _side(schema, relation.child, relation.only[:1])[1]
+            column = _column(child[0], relation.only[0])
             only = Condition(column, relation.only[1])
     except LookupError as error:
         problems.append(f"{relation.origin}: {error}")
-        return
+        return False
     if len(child[1]) == len(parent[1]):
         bound.append((relation, _Bound(child, parent, only)))
-    else:
-        problems.append(f"{relation.origin}: {relation.child} and {relation.parent} are not named with as many columns")
+        return True
+    problems.append(f"{relation.origin}: {relation.child} and {relation.parent} are not named with as many columns")
+    return False
 
 
-def _side(schema: Schema, name: str, columns: Sequence[str]) -> Side:
+def _side(schema: Schema, name: str, columns: Sequence[str], home: str) -> Side:
     """The table and the columns of these names; LookupError, which says so, where one is none or several."""
     tables = find_tables(schema, name)
     if not tables:
         near = similar_tables(schema, name, 1)
         raise LookupError(f"there is no table {name}" + (f"; did you mean {near[0]}?" if near else ""))
     if len(tables) > 1:
+        tables = [table for table in tables if table.schema == home] or tables
+    if len(tables) > 1:
         raise LookupError(f"{name} may be {' or '.join(table_label(table) for table in tables[:3])}")
-    found = [find_column(tables[0], column) for column in columns]
-    missing = [column for column, there in zip(columns, found, strict=True) if there is None]
-    if missing:
-        raise LookupError(f"{table_label(tables[0])} has no column {missing[0]}")
-    return tables[0], [column for column in found if column is not None]
+    return tables[0], [_column(tables[0], column) for column in columns]
+
+
+def _column(table: Table, name: str) -> Column:
+    found = find_column(table, name)
+    if found is None:
+        raise LookupError(f"{table_label(table)} has no column {name}")
+    return found

@@ -26,6 +26,8 @@ class WrittenRelation:
     """Column and value of the rows that it is about, where it is not about all."""
     reason: str = ""
     """What somebody wrote of it."""
+    home: str = ""
+    """The schema that a table's name without one means where several have such a table; "" for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +41,5 @@ class Known:
     problems: tuple[str, ...]
     """What is written and could not be bound (no such table, no such column, a file that can't be read), a sentence
     each with its file and line."""
+    unbound: tuple[WrittenRelation, ...] = ()
+    """Those of which a table or a column is not in the catalogue; each has its problem too."""

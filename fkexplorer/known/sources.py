@@ -7,6 +7,8 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fkexplorer.schema.names import quote
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -41,6 +43,11 @@ def read_sources(sources: Sequence[SourceFiles], folder: Path) -> Reading:
         relations += found
         problems += wrong
     return relations, problems
+
+
+def as_typed(*parts: str) -> str:
+    """A name as somebody would type it: what need not be quoted is folded as SQL folds it, or else taken as it is."""
+    return ".".join(part if part.isidentifier() else quote(part) for part in parts)
 
 
 def _texts(source: SourceFiles, folder: Path, problems: list[str]) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from fkexplorer.database.model import Trouble
 from fkexplorer.database.postgresql.reader import read_schema
 from fkexplorer.fixes.model import Request, Scope
+from fkexplorer.fixes.plans import OF_CONSTRAINT, OF_TABLE
 from fkexplorer.fixes.preview import preview
 from fkexplorer.fixes.script import script
 from fkexplorer.named import edge_or_pair, one_column, one_table
@@ -35,7 +36,7 @@ _FOR = {
     "scope": (FixAction.BACKFILL,),
     "set": (FixAction.INSERT_PARENTS, FixAction.BACKFILL),
     "rule": (FixAction.ADD_CONSTRAINT, FixAction.CHANGE_ON_DELETE),
-    "name": (FixAction.ADD_CONSTRAINT, FixAction.QUARANTINE),
+    "name": (FixAction.ADD_CONSTRAINT, FixAction.QUARANTINE, FixAction.CREATE_INDEX, FixAction.ADD_UNIQUE),
 }
 """Which actions an option is for."""
 _WANTED = {
@@ -45,7 +46,6 @@ _WANTED = {
     FixAction.CHANGE_ON_DELETE: "--rule RULE",
 }
 """The options that give what a request may lack."""
-_OF_CONSTRAINT = (FixAction.ADD_CONSTRAINT, FixAction.VALIDATE, FixAction.REVALIDATE, FixAction.CHANGE_ON_DELETE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ async def plan(database: Database, console: Console, options: PlanOptions) -> in
         raise
     if seen.blockers:
         first = seen.blockers[0]
-        own = first.edge == request.edge.oid and options.action in _OF_CONSTRAINT
+        own = first.edge == request.edge.oid and options.action in OF_CONSTRAINT
         hint = "they are its orphans" if own else "they refer to rows that would go, and nothing is done to them then"
         raise Trouble(
             f"{number(first.rows, 'row')} would keep the server from it, by {edge_label(schema, _edge(schema, seen))}",
@@ -143,9 +143,10 @@ def _check(options: PlanOptions) -> None:
             "--repeatable and --max-rows belong together",
             "write --repeatable --max-rows N: with more rows than N the script changes nothing",
         )
-    if options.strict_lock and options.action in _OF_CONSTRAINT:
+    no_rows = OF_CONSTRAINT | OF_TABLE
+    if options.strict_lock and options.action in no_rows:
         raise _usage(f"{options.action} locks the parent as it needs to", "leave out --strict-lock")
-    if options.repeatable and options.action in _OF_CONSTRAINT:
+    if options.repeatable and options.action in no_rows:
         raise _usage(f"{options.action} changes no rows, so that there is no most of them", "leave out --repeatable")
 
 

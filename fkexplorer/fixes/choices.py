@@ -13,11 +13,11 @@ import psycopg
 
 from fkexplorer.database.errors import trouble_of
 from fkexplorer.database.model import Trouble
-from fkexplorer.fixes import constraints, rows
+from fkexplorer.fixes import constraints, indexes, rows
 from fkexplorer.fixes.model import Choice
 from fkexplorer.fixes.reach import Reach
 from fkexplorer.schema.actions import FixAction
-from fkexplorer.schema.model import EdgeKind
+from fkexplorer.schema.model import EdgeKind, TableKind
 from fkexplorer.schema.names import quote, table_label
 
 if TYPE_CHECKING:
@@ -49,6 +49,9 @@ _TITLES = {
     FixAction.ADD_CONSTRAINT: "add the constraint",
     FixAction.VALIDATE: "validate the constraint",
     FixAction.REVALIDATE: "make the constraint really checked",
+    FixAction.ENFORCE: "enforce the constraint",
+    FixAction.CREATE_INDEX: "build an index on the key",
+    FixAction.ADD_UNIQUE: "give the parent's columns a unique key",
 }
 
 
@@ -138,6 +141,9 @@ class _Choosing:
             FixAction.ADD_CONSTRAINT: self._add,
             FixAction.VALIDATE: self._validate,
             FixAction.REVALIDATE: self._revalidate,
+            FixAction.ENFORCE: self._enforce,
+            FixAction.CREATE_INDEX: self._index,
+            FixAction.ADD_UNIQUE: self._unique,
         }
         found = [self._choice(action, self._title(action), check) for action, check in checks.items()]
         for rule, action in constraints.RULES.items():
@@ -265,9 +271,7 @@ class _Choosing:
 
     def _quarantine(self) -> None:
         self._delete()
-        if not self._may[self._child.oid].create:
-            name = quote(self._child.schema)
-            raise _No(f"no CREATE on the schema {name}", f"GRANT CREATE ON SCHEMA {name} TO {self._role}")
+        self._creates(self._child)
 
     def _add(self) -> None:
         existing = constraints.same_columns(self._schema, self._edge)
@@ -285,10 +289,7 @@ class _Choosing:
         if self._edge.kind is not EdgeKind.DECLARED:
             raise _No("these columns have no constraint", "add one first")
         if not self._edge.enforced:
-            raise _No(
-                "the constraint is NOT ENFORCED",
-                f"ALTER TABLE {table_label(self._child)} ALTER CONSTRAINT {quote(self._edge.name)} ENFORCED",
-            )
+            raise _No("the constraint is NOT ENFORCED", "enforce it")
 
     def _mended(self) -> None:
         if self._orphans:
@@ -309,6 +310,37 @@ class _Choosing:
         self._mended()
         self._owns(self._child)
         self._refers()
+
+    def _enforce(self) -> None:
+        if self._edge.kind is not EdgeKind.DECLARED:
+            raise _No("these columns have no constraint", "add one first")
+        if self._edge.enforced:
+            raise _No("it is enforced")
+        self._mended()
+        self._owns(self._child)
+        self._refers()
+
+    def _index(self) -> None:
+        if name := indexes.supporting(self._schema, self._edge):
+            raise _No(f"the index {name} begins with the key")
+        self._builds(self._child)
+
+    def _unique(self) -> None:
+        columns = [pair.parent for pair in self._edge.pairs]
+        if index := indexes.unique_key(self._parent, columns):
+            raise _No(f"the index {quote(index.name)} keeps {rows.named(columns)} unique")
+        self._builds(self._parent)
+
+    def _builds(self, table: Table) -> None:
+        if table.kind is TableKind.FOREIGN:
+            raise _No(f"{table_label(table)} is a foreign table")
+        self._owns(table)
+        self._creates(table)
+
+    def _creates(self, table: Table) -> None:
+        if not self._may[table.oid].create:
+            name = quote(table.schema)
+            raise _No(f"no CREATE on the schema {name}", f"GRANT CREATE ON SCHEMA {name} TO {self._role}")
 
     def _change(self, rule: str) -> None:
         if self._edge.kind is not EdgeKind.DECLARED:

@@ -110,6 +110,27 @@ def change_on_delete(schema: Schema, request: Request, server_version: int) -> t
     return _anew(schema, edge, rule, server_version, title)
 
 
+def enforce(schema: Schema, edge: Relationship) -> tuple[Step, ...]:
+    """Let the server enforce a constraint that is NOT ENFORCED, which looks through all rows; no step where it does.
+
+    Raises:
+        Trouble: the constraint is not there.
+    """
+    _declared(edge)
+    if edge.enforced:
+        return ()
+    child, parent = schema.child_of(edge), schema.parent_of(edge)
+    # A partitioned table takes no ONLY here, as its partitions are enforced with it.
+    statement = f"ALTER TABLE {_only(child)}{sql.table_name(child)} ALTER CONSTRAINT {sql.name(edge.name)} ENFORCED"
+    step = DdlStep(
+        f"enforce the constraint {quote(edge.name)}",
+        (statement,),
+        locks([(child.oid, ACCESS_EXCLUSIVE), (parent.oid, SHARE_ROW_EXCLUSIVE)], while_scanned=True),
+        f"ALTER TABLE … ALTER CONSTRAINT {quote(edge.name)} NOT ENFORCED takes it back",
+    )
+    return (step,)
+
+
 def rule_of(text: str) -> Action:
     """The rule of that name.
 

@@ -6,6 +6,9 @@ of an entry. The transactions of an entry are its parts, numbered from 0: a batc
     begun        `person`, `machine`, `database`, `system` (which database), `action`, `edge`, `titles` (of the steps),
                  `sql`, `undo`, `lasting`, `gap` (the query that counts it), `ticket`, `approver`; of an undo `undoes`
     backed_up    `part`, `folder`: the rows that this part changes are in it
+    made         `part`, `source`, `trigger`, `function`, `definitions`: what it made of the schema, and can take back
+    building     `part`, `query`, `done`: a statement that can't be in a transaction begins; by a word, one of `done` if
+                 it has come to its end, the query says later what became of it
     committing   `part`, `xid` (`txid_current`), `touched`; of an undo `undone` (the part that it takes back)
     committed    `part`; from whoever asked the server about it `xid`
     rolled_back  `part`, `reason`: this part changed nothing; `xid` likewise
@@ -45,6 +48,10 @@ class Pending:
     xid: int
     system: str
     """Which database it was sent to."""
+    query: str = ""
+    """Of a statement that was in no transaction: what tells by a word what became of it; `xid` is 0 then."""
+    done: tuple[str, ...] = ()
+    """The words that say that it is done."""
 
 
 class Journal:
@@ -123,7 +130,7 @@ class Journal:
         return next((each for each in self.entries() if each.id == entry), None)
 
     def parts_to_undo(self, entry: str) -> list[int]:
-        """The parts of an entry that are committed and have a backup; the last one first.
+        """The parts of an entry that are committed and can be taken back; the last one first.
 
         Not those that are taken back, or of whose undo the journal does not know what came of it.
         """
@@ -135,7 +142,11 @@ class Journal:
             for part in other.committed | other.open
         }
         story = stories[entry]
-        return sorted((story.committed & story.backed_up) - taken_back, reverse=True)
+        return sorted((story.committed & (story.backed_up | story.made.keys())) - taken_back, reverse=True)
+
+    def made(self, entry: str, part: int) -> Event | None:
+        """What a part of an entry made of the schema, if it is one that did."""
+        return self._stories()[entry].made.get(part)
 
     def system_of(self, entry: str) -> str:
         """Which database an entry was made in, see `system_of` in `parts`."""
@@ -148,7 +159,14 @@ class Journal:
     def pending(self) -> list[Pending]:
         """The parts of which the journal does not know what came of their COMMIT."""
         return [
-            Pending(story.id, part, story.parts[part]["xid"], story.begun["system"])
+            Pending(
+                story.id,
+                part,
+                story.parts[part].get("xid", 0),
+                story.begun["system"],
+                story.parts[part].get("query", ""),
+                tuple(story.parts[part].get("done", ())),
+            )
             for story in self._stories().values()
             for part in sorted(story.open)
         ]
@@ -170,8 +188,10 @@ class _Story:
         self.id: str = begun["entry"]
         self.begun = begun
         self.parts: dict[int, Event] = {}
-        """The last `committing` of each part."""
+        """The last `committing` or `building` of each part."""
         self.backed_up: set[int] = set()
+        self.made: dict[int, Event] = {}
+        """The last `made` of each part."""
         self.committed: set[int] = set()
         self.open: set[int] = set()
         self.ended: Event | None = None
@@ -186,12 +206,14 @@ class _Story:
     def take(self, event: Event) -> None:
         """Go on with the next event."""
         part = event.get("part", -1)
-        if "xid" in event and event["event"] != "committing" and event["xid"] != self.parts[part]["xid"]:
+        if "xid" in event and event["event"] != "committing" and event["xid"] != self.parts[part].get("xid", 0):
             return  # Somebody asked about a try that was over, while the next one went on.
         match event["event"]:
             case "backed_up":
                 self.backed_up.add(part)
-            case "committing":
+            case "made":
+                self.made[part] = event
+            case "committing" | "building":
                 self.parts[part] = event
                 self.open.add(part)
             case "committed":
@@ -234,7 +256,7 @@ class _Story:
             return State.UNKNOWN
         if not self.committed:
             return State.NOTHING
-        if undone and undone >= self.committed & self.backed_up:
+        if undone and undone >= self.committed & (self.backed_up | self.made.keys()):
             return State.UNDONE
         whole = self.ended is not None and self.ended["ending"] in ("done", "remaining")
         return State.ALL if whole and not undone else State.PART

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
+    from fkexplorer.fixes.standing import Standing
     from fkexplorer.orphans.model import Count, Page
     from fkexplorer.schema.actions import FixAction
     from fkexplorer.schema.model import Relationship, TypeName
@@ -199,13 +200,19 @@ class DataStep:
 
 @dataclass(frozen=True, slots=True)
 class DdlStep:
-    """A change of the schema, in a transaction of its own."""
+    """A change of the schema, in a transaction of its own unless it is alone."""
 
     title: str
     statements: tuple[str, ...]
     locks: tuple[Lock, ...]
     undo: str
     """How it is taken back, in a sentence; that it cannot be, where it cannot."""
+    standing: Standing | None = None
+    """By what it is told whether it has to be done; the table of its first lock is the one that it alters."""
+    alone: bool = False
+    """Its statement cannot be in a transaction (CONCURRENTLY)."""
+    clean: str = ""
+    """Of one that is alone: the statement that takes away what a failed try leaves."""
 
 
 Step = DataStep | DdlStep

@@ -39,7 +39,7 @@ def privilege(schema: Schema, facts: ServerFacts, plan: Plan) -> str:
     if facts.superuser:
         return "superuser"
     step = plan.steps[0]
-    table = schema.tables[step.change.table] if isinstance(step, DataStep) else schema.child_of(plan.request.edge)
+    table = schema.tables[step.change.table if isinstance(step, DataStep) else step.locks[0].table]
     verb = VERBS[step.change.verb] if isinstance(step, DataStep) else "ownership"
     said = f"owner of {table_label(table)}" if table.privileges.owner else f"{verb} on {table_label(table)}"
     parent = schema.parent_of(plan.request.edge)
@@ -102,7 +102,7 @@ async def event_triggers(ask: Ask, steps: Iterable[Step]) -> list[str]:
 
 def _tag(statement: str) -> str:
     """The command tag of a statement of a plan, as `evttags` has it."""
-    first, second, *_ = statement.split(None, 2)
+    first, second, *_ = statement.replace(" UNIQUE ", " ", 1).split(None, 2)
     return first if first == "COMMENT" else f"{first} {second}"
 
 

@@ -23,6 +23,7 @@ from fkexplorer.fixes.backup import Backup
 from fkexplorer.fixes.evidence import contradicted
 from fkexplorer.fixes.guard import Numbers
 from fkexplorer.fixes.model import BATCH_ROWS, Ending
+from fkexplorer.fixes.standing import BUSY
 from fkexplorer.fixes.writer import CommitUnknown, Fate, WriteLimits, fate_of, writing
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from fkexplorer.database.connection import Database
     from fkexplorer.fixes.guard import Names, Tally
-    from fkexplorer.fixes.journal import Journal
+    from fkexplorer.fixes.journal import Journal, Pending
     from fkexplorer.fixes.writer import Transaction
 
 _LONGEST_PAUSE = 5.0
@@ -292,6 +293,9 @@ async def resolve(database: Database, journal: Journal) -> int:
     for each in pending:
         if each.system != system:
             continue
+        if each.query:
+            unknown += await _built(database, journal, each)
+            continue
         match await _confirmed(database, journal.backup_folder(each.entry, each.part), each.xid, 0):
             case Fate.COMMITTED:
                 journal.append(each.entry, "committed", part=each.part, xid=each.xid)
@@ -301,3 +305,18 @@ async def resolve(database: Database, journal: Journal) -> int:
             case Fate.UNKNOWN:
                 unknown += 1
     return unknown
+
+
+async def _built(database: Database, journal: Journal, each: Pending) -> int:
+    """Write down what became of a statement that was in no transaction; 1 where that is not known yet."""
+    try:
+        [[(word,)]] = await database.glance(each.query)
+    except psycopg.Error:
+        return 1
+    if word == BUSY:
+        return 1
+    if word in each.done:
+        journal.append(each.entry, "committed", part=each.part, xid=each.xid)
+    else:
+        journal.append(each.entry, "rolled_back", part=each.part, xid=each.xid, reason=f"it is {word}")
+    return 0

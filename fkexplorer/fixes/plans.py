@@ -7,22 +7,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fkexplorer.fixes import constraints, parents, rows, sql
+from fkexplorer.fixes import constraints, indexes, parents, rows, sql
+from fkexplorer.fixes.beside import NOTHING
 from fkexplorer.fixes.model import Plan
+from fkexplorer.fixes.standing import regclass
 from fkexplorer.orphans.predicate import EdgePredicate
 from fkexplorer.schema.actions import FixAction
 
 if TYPE_CHECKING:
     from fkexplorer.database.model import ServerFacts
+    from fkexplorer.fixes.beside import Beside
     from fkexplorer.fixes.model import Request, Step
     from fkexplorer.schema.model import Index, Relationship, Schema
 
-_OF_CONSTRAINT = frozenset(
-    {FixAction.ADD_CONSTRAINT, FixAction.VALIDATE, FixAction.REVALIDATE, FixAction.CHANGE_ON_DELETE}
+OF_CONSTRAINT = frozenset(
+    {
+        FixAction.ADD_CONSTRAINT,
+        FixAction.VALIDATE,
+        FixAction.REVALIDATE,
+        FixAction.CHANGE_ON_DELETE,
+        FixAction.ENFORCE,
+    }
 )
+"""The fixes that change the constraint itself."""
+OF_TABLE = frozenset({FixAction.CREATE_INDEX, FixAction.ADD_UNIQUE})
+"""Those that change what the constraint rests on: an index, a key. Their steps have a standing."""
 
 
-def make_plan(schema: Schema, facts: ServerFacts, request: Request, index: Index | None = None) -> Plan:
+def make_plan(
+    schema: Schema, facts: ServerFacts, request: Request, index: Index | None = None, beside: Beside = NOTHING
+) -> Plan:
     """The plan of a fix; one without steps where its goal stands already.
 
     Args:
@@ -30,13 +44,16 @@ def make_plan(schema: Schema, facts: ServerFacts, request: Request, index: Index
         facts: the server; what a statement may say depends on its version.
         request: what is asked for.
         index: the index by which marked rows are told (`orphans.paging.key_index`); None for their place.
+        beside: what `read_beside` tells of the request.
 
     Raises:
         Trouble: the request lacks something (`incomplete`), cannot be met (`impossible`), holds a wrong expression
             (`expression`), the edge's columns have no operator (`incomparable`), or marked rows are of another key
             (`changed`). Reason and hint name the columns.
     """
-    if request.action in _OF_CONSTRAINT:
+    if request.action in OF_TABLE:
+        return Plan(request, _table_steps(schema, request, beside), (_indexes(schema, request),))
+    if request.action in OF_CONSTRAINT:
         steps = _constraint_steps(schema, facts.version_number, request)
         return Plan(request, steps, (*_orphans(schema, request.edge), _state(schema, request)))
     orphans = rows.Orphans(schema, request, index)
@@ -61,6 +78,14 @@ def make_plan(schema: Schema, facts: ServerFacts, request: Request, index: Index
     return Plan(request, (step,), (*_orphans(schema, request.edge), *([gap] if gap else [])), gap, keys)
 
 
+def _table_steps(schema: Schema, request: Request, beside: Beside) -> tuple[Step, ...]:
+    match request.action:
+        case FixAction.CREATE_INDEX:
+            return indexes.create_index(schema, request, beside)
+        case _:
+            return indexes.add_unique(schema, request, beside)
+
+
 def _constraint_steps(schema: Schema, server_version: int, request: Request) -> tuple[Step, ...]:
     match request.action:
         case FixAction.ADD_CONSTRAINT:
@@ -69,6 +94,8 @@ def _constraint_steps(schema: Schema, server_version: int, request: Request) -> 
             return constraints.validate(schema, request.edge)
         case FixAction.REVALIDATE:
             return constraints.revalidate(schema, request.edge, server_version)
+        case FixAction.ENFORCE:
+            return constraints.enforce(schema, request.edge)
         case _:
             return constraints.change_on_delete(schema, request, server_version)
 
@@ -89,4 +116,14 @@ def _state(schema: Schema, request: Request) -> str:
     return (
         "SELECT conname, convalidated, pg_catalog.pg_get_constraintdef(oid) AS definition FROM pg_catalog.pg_constraint"
         f" WHERE conrelid = {sql.literal(sql.table_name(child))}::pg_catalog.regclass AND conname = {sql.literal(name)}"
+    )
+
+
+def _indexes(schema: Schema, request: Request) -> str:
+    """What the catalogue says of the indexes."""
+    edge = request.edge
+    table = schema.parent_of(edge) if request.action is FixAction.ADD_UNIQUE else schema.child_of(edge)
+    return (
+        "SELECT indexrelid::pg_catalog.regclass AS index, indisvalid, pg_catalog.pg_get_indexdef(indexrelid) AS"
+        f" definition FROM pg_catalog.pg_index WHERE indrelid = {regclass(table)}"
     )

@@ -13,14 +13,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from fkexplorer.database.errors import trouble_of
 from fkexplorer.database.limits import Limits
 from fkexplorer.fixes import constraints, goals, parents, sql
+from fkexplorer.fixes.beside import read_beside
 from fkexplorer.fixes.closure import defaults, follow
 from fkexplorer.fixes.collisions import incoming
+from fkexplorer.fixes.examined import examined
 from fkexplorer.fixes.guard import Names, user_triggers
 from fkexplorer.fixes.holders import holders
 from fkexplorer.fixes.locks import data_locks, held, looks
 from fkexplorer.fixes.model import BATCH_ROWS, Blocker, Consequences, DataStep, Effect, Preview, Trigger, Verb
 from fkexplorer.fixes.notes import event_triggers, lasting, privilege, stays_invalid
-from fkexplorer.fixes.plans import make_plan
+from fkexplorer.fixes.plans import OF_TABLE, make_plan
 from fkexplorer.fixes.rows import Orphans
 from fkexplorer.fixes.samples import changed_rows, new_rows
 from fkexplorer.fixes.verdicts import DEFAULT
@@ -63,12 +65,19 @@ async def preview(database: Database, schema: Schema, request: Request) -> Previ
     """
     try:
         index = await _row_key(database, schema, request) if request.rows else None
-        plan = make_plan(schema, database.facts, request, index)
         clock, path = await _session(database)
-        looking = _Looking(database, schema, plan, index, _limits(request, path), clock)
+        limits = _limits(request, path)
+
+        async def ask(statement: str) -> list[tuple[Any, ...]]:
+            return (await database.glance(statement, limits=limits))[0]
+
+        plan = make_plan(schema, database.facts, request, index, await read_beside(ask, schema, request))
+        looking = _Looking(database, schema, plan, index, limits, clock)
         if not plan.steps:
             return looking.seen(confirm="", seconds=0.0)
         step = plan.steps[0]
+        if request.action in OF_TABLE:
+            return await looking.table()
         if not isinstance(step, DataStep):
             return await looking.constraint()
         return await (looking.insert(step) if step.change.verb is Verb.INSERT else looking.change(step))
@@ -226,6 +235,16 @@ class _Looking:
             blockers=(Blocker(edge.oid, orphans),) if orphans else (),
             lasting=(*seen.lasting, *await event_triggers(self.ask, steps), *notes),
             holders=await holders(self.ask, self.schema, locks),
+        )
+
+    async def table(self) -> Preview:
+        """Of what a constraint rests on: an index, a key, a type."""
+        found = await examined(self.ask, self.schema, self.plan)
+        seen = self.seen(confirm=found.confirm, seconds=found.seconds)
+        return replace(
+            seen,
+            lasting=(*seen.lasting, *await event_triggers(self.ask, self.plan.steps), *found.notes),
+            holders=await holders(self.ask, self.schema, [lock for step in self.plan.steps for lock in step.locks]),
         )
 
     async def triggers(self, effects: Iterable[Effect]) -> tuple[Trigger, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from fkexplorer.database.model import Trouble
+from fkexplorer.fixes.alone import Alone
 from fkexplorer.fixes.apply import Part, Task
 from fkexplorer.fixes.batches import cut
 from fkexplorer.fixes.guard import Names, Numbers, moved
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from fkexplorer.fixes.backup import Backup
     from fkexplorer.fixes.guard import Tally
     from fkexplorer.fixes.journal import Journal
-    from fkexplorer.fixes.model import Preview, Step, Trigger
+    from fkexplorer.fixes.model import Lock, Preview, Step, Trigger
     from fkexplorer.fixes.writer import Transaction
     from fkexplorer.schema.model import Relationship, Schema
 
@@ -195,6 +196,9 @@ class _Run:
         stop_if_asked(self._stop)
         if isinstance(step, DataStep):
             await self._data(step)
+        elif step.alone:
+            alone = Alone(self._database, self._ledger, step, self._parts, self._stop, self._waiting)
+            self._parts += await alone.run()
         else:
             first = not any(isinstance(each, DdlStep) for each in self._plan.steps[: number - 1])
             await self._ddl(step, first=first)
@@ -212,7 +216,11 @@ class _Run:
 
     async def _ddl(self, step: DdlStep, *, first: bool) -> None:
         async def work(tx: Transaction, _: Backup) -> Done:
-            if self._edge.kind is EdgeKind.DECLARED and first:
+            if step.standing is not None:
+                await self._hold(tx, step.locks[0])
+                if not await step.standing.wanted(tx, step.title):
+                    return Done({}, Names([]))
+            elif self._edge.kind is EdgeKind.DECLARED and first:
                 await self._hold_constraint(tx, step)
             for statement in step.statements:
                 await tx.run(statement)
@@ -222,11 +230,10 @@ class _Run:
 
     async def _hold_constraint(self, tx: Transaction, step: DdlStep) -> None:
         """Lock the child as the step will, and make sure that the constraint is the one that was previewed."""
-        edge, child = self._edge, self._schema.child_of(self._edge)
-        mode = next((lock.mode for lock in step.locks if lock.table == edge.child), None)
-        if mode is not None:
-            only = source(child, "").removesuffix(" AS ")
-            await tx.run(f"LOCK TABLE {only} IN {spelled(mode)} MODE")
+        edge = self._edge
+        lock = next((lock for lock in step.locks if lock.table == edge.child), None)
+        if lock is not None:
+            await self._hold(tx, lock)
         found = await tx.rows(_CONSTRAINT.format(edge.oid))
         same = (
             edge.name,
@@ -242,6 +249,10 @@ class _Run:
             raise moved(
                 f"the constraint {edge.name} is another now" if found else f"the constraint {edge.name} is gone"
             )
+
+    async def _hold(self, tx: Transaction, lock: Lock) -> None:
+        only = source(self._schema.tables[lock.table], "").removesuffix(" AS ")
+        await tx.run(f"LOCK TABLE {only} IN {spelled(lock.mode)} MODE")
 
     async def _commit(self, work: Callable[[Transaction, Backup], Any]) -> None:
         usual = self._ledger.limits.transaction

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from fkexplorer.fixes import psql
 from fkexplorer.fixes.journal import who
 from fkexplorer.fixes.material import material
-from fkexplorer.fixes.model import DataStep
+from fkexplorer.fixes.model import DataStep, DdlStep
 from fkexplorer.fixes.run import SLOWER
-from fkexplorer.fixes.scriptddl import DdlScript
+from fkexplorer.fixes.scriptddl import DdlScript, alone_lines, standing_lines
 from fkexplorer.fixes.scriptmacros import MACROS
 from fkexplorer.fixes.scriptstep import StepScript
 from fkexplorer.fixes.writer import WriteLimits
@@ -69,9 +69,16 @@ async def script(database: Database, schema: Schema, preview: Preview, *, max_ro
         if isinstance(step, DataStep):
             known = await material(database, schema, preview, step)
             body = StepScript(schema, preview, step, known, number=number, max_rows=max_rows).lines()
-        else:
+        elif step.standing is None:
             body = DdlScript(schema, preview.plan).lines(number, step)
-        lines += ["", *_step(f"step {number} of {len(steps)}", step.title, number, preview, body)]
+        else:
+            body = alone_lines(step) if step.alone else standing_lines(schema, step)
+        name = f"step {number} of {len(steps)}"
+        alone = isinstance(step, DdlStep) and step.alone
+        lines += [
+            "",
+            *(_alone(name, step.title, number, body) if alone else _step(name, step.title, number, preview, body)),
+        ]
     lines += ["", "\\if :fk_done", psql.echo("fkexplorer: done; what is left now:"), "\\else"]
     lines += [psql.echo("fkexplorer: nothing to do"), "\\endif"]
     lines += [f"{query};" for query in preview.plan.verification]
@@ -126,13 +133,10 @@ def _head(database: Database, schema: Schema, preview: Preview, max_rows: int | 
 
 
 def _step(name: str, title: str, number: int, preview: Preview, body: list[str]) -> list[str]:
-    stays = "nothing was changed" if number == 1 else "it changed nothing, and the steps before it are committed"
     limits = WriteLimits()
     longest = max(limits.statement_timeout_ms, round(preview.seconds * 1000 * SLOWER))
     return [
-        *psql.comment(f"{name[0].upper()}{name[1:]}: {title}"),
-        psql.echo(f"fkexplorer: {name}, {title}; should it stop here, {stays}"),
-        f"\\set fk_stays {psql.quoted(f'; {stays}: look at how things are now, and make the plan again')}",
+        *_announced(name, title, number),
         "BEGIN ISOLATION LEVEL READ COMMITTED;",
         f"SET LOCAL lock_timeout = '{limits.lock_timeout_ms}ms';",
         f"SET LOCAL statement_timeout = '{longest}ms';",
@@ -146,6 +150,31 @@ def _step(name: str, title: str, number: int, preview: Preview, body: list[str])
         "  \\set fk_done 1",
         f"  {psql.echo(f'fkexplorer: {name} is committed')}",
         "\\endif",
+    ]
+
+
+def _alone(name: str, title: str, number: int, body: list[str]) -> list[str]:
+    return [
+        *_announced(name, title, number),
+        *psql.comment(
+            "It can't be in a transaction, and has no time limit: it waits for those that are older than it."
+        ),
+        *body,
+        "\\if :fk_none",
+        f"  {psql.echo(f'fkexplorer: {name}: nothing to do')}",
+        "\\else",
+        "  \\set fk_done 1",
+        f"  {psql.echo(f'fkexplorer: {name} is done')}",
+        "\\endif",
+    ]
+
+
+def _announced(name: str, title: str, number: int) -> list[str]:
+    stays = "nothing was changed" if number == 1 else "it changed nothing, and the steps before it are committed"
+    return [
+        *psql.comment(f"{name[0].upper()}{name[1:]}: {title}"),
+        psql.echo(f"fkexplorer: {name}, {title}; should it stop here, {stays}"),
+        f"\\set fk_stays {psql.quoted(f'; {stays}: look at how things are now, and make the plan again')}",
     ]
 
 

@@ -13,6 +13,7 @@ from fkexplorer.fixes.constraints import RULES, constraint_name, same_columns
 from fkexplorer.fixes.locks import spelled
 from fkexplorer.fixes.model import DdlStep
 from fkexplorer.fixes.run import ACTIONS
+from fkexplorer.fixes.standing import INVALID
 from fkexplorer.schema.actions import FixAction
 from fkexplorer.schema.model import EdgeKind, Match
 
@@ -43,6 +44,7 @@ class DdlScript:
         first = f"{old} {_word(valid=self._edge.validated)}" if self._declared else "absent"
         between = [f"{new} false"] if len(self._steps) == 2 else []
         enforced = self._edge.enforced or not self._declared
+        enforced = enforced or request.action is FixAction.ENFORCE
         valid = enforced and not self._steps[-1].statements[0].endswith("NOT VALID")
         self._states = [first, *between, f"{new} {_word(valid=valid)}"]
 
@@ -112,6 +114,79 @@ class DdlScript:
             f" FROM pg_constraint k WHERE k.contype = 'f' AND k.conrelid = {child} AND {where}",
             " ORDER BY k.convalidated DESC LIMIT 1), 'absent') AS fk_state \\gset",
         ]
+
+
+def standing_lines(schema: Schema, step: DdlStep) -> list[str]:
+    """All between BEGIN and COMMIT of a step that has a standing; `fk_none` is on where it is done already.
+
+    Args:
+        schema: the schema that the plan was made with.
+        step: the step.
+    """
+    table = sql.source(schema.tables[step.locks[0].table], "").removesuffix(" AS ")
+    return [
+        f"LOCK TABLE {table} IN {spelled(step.locks[0].mode)} MODE;",
+        ":fk_settings \\gset",
+        ":fk_images \\gset",
+        *_standing(step),
+        *psql.guard(
+            f"NOT :fk_none AND :'fk_state' NOT IN ({_listed(step, done=False)})",
+            f"{psql.percent(step.title)}: it is %s now",
+            ":'fk_state'",
+        ),
+        ":fk_restore \\gset",
+        "\\if :fk_none",
+        "\\else",
+        *(f"{statement};" for statement in step.statements),
+        "\\endif",
+    ]
+
+
+def alone_lines(step: DdlStep) -> list[str]:
+    """All of a step that can't be in a transaction; `fk_none` is on where it was done already.
+
+    A statement that fails does not end the script by itself: first what it left is taken away. Two scripts that run at
+    once wait for each other, and the second finds that the name is taken, by what it wanted.
+    """
+    clean = [
+        f"SELECT :'fk_state' = {sql.literal(INVALID)} AS fk_clean \\gset",
+        "\\if :fk_clean",
+        psql.echo("fkexplorer: an invalid index of a try that failed is taken away"),
+        f"{step.clean};",
+        "\\endif",
+    ]
+    state = ["BEGIN READ ONLY;", ":fk_images \\gset", *_standing(step), "COMMIT;"]
+    return [
+        *state,
+        "\\if :fk_none",
+        "\\else",
+        *clean,
+        "\\set ON_ERROR_STOP off",
+        *(f"{statement};" for statement in step.statements),
+        "\\set ON_ERROR_STOP on",
+        *state,
+        *clean,
+        "BEGIN READ ONLY;",
+        ":fk_images \\gset",
+        *psql.guard("NOT :fk_none", f"{psql.percent(step.title)}: it is %s, and not done", ":'fk_state'"),
+        "COMMIT;",
+        "\\set fk_none off",
+        "\\endif",
+    ]
+
+
+def _standing(step: DdlStep) -> list[str]:
+    """Reads how it stands into `fk_state`, and whether the step is done into `fk_none`."""
+    assert step.standing is not None  # noqa: S101 - asked for by those that have one
+    return [
+        f"SELECT ({step.standing.query}) AS fk_state \\gset",
+        f"SELECT :'fk_state' IN ({_listed(step, done=True)}) AS fk_none \\gset",
+    ]
+
+
+def _listed(step: DdlStep, *, done: bool) -> str:
+    assert step.standing is not None  # noqa: S101 - as above
+    return ", ".join(map(sql.literal, step.standing.done if done else step.standing.before))
 
 
 def _word(*, valid: bool) -> str:

@@ -74,6 +74,8 @@ def fields_for(schema: Schema, edge: Relationship, action: FixAction) -> list[Fi
             ]
         case FixAction.QUARANTINE:
             return [Field("name", "the name of the side table; empty: one is made up")]
+        case FixAction.CREATE_INDEX | FixAction.ADD_UNIQUE:
+            return [Field("name", "the name of the index; empty: one is made up")]
         case FixAction.ADD_CONSTRAINT:
             return [
                 Field("name", "the name of the constraint; empty: one is made up"),

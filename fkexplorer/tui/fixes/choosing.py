@@ -54,6 +54,11 @@ _LETTERS = {
     FixAction.ADD_CONSTRAINT: "c",
     FixAction.VALIDATE: "v",
     FixAction.REVALIDATE: "r",
+    FixAction.ENFORCE: "e",
+    FixAction.CREATE_INDEX: "x",
+    FixAction.CHANGE_TYPE: "y",
+    FixAction.ADD_UNIQUE: "u",
+    FixAction.ENABLE_TRIGGERS: "w",
 }
 """No letter that moves a cursor, nor `q`."""
 

@@ -235,12 +235,18 @@ def _fixes() -> dict[str, argparse.ArgumentParser]:
         action=Each,
         default=[],
         metavar="COLUMN=SQL",
-        help="insert-parents, backfill: a column's value as an SQL expression (over the source's row as s); repeatable",
+        help="insert-parents, backfill, sync-trigger: a column's value as an SQL expression (over the source's row as s);"
+        " repeatable",
     )
     plan.add_argument("--rule", choices=RULES, help="add-constraint, change-on-delete: ON DELETE")
     plan.add_argument("--name", metavar="NAME", help="of the constraint to add, of quarantine's side table")
     plan.add_argument(
         "--strict-lock", action="store_true", help="keep others from writing the parent meanwhile: no race at all"
+    )
+    plan.add_argument(
+        "--strict-trigger",
+        action="store_true",
+        help="sync-trigger: refuse a new row whose twin can't be made, in place of a warning in the server's log",
     )
     plan.add_argument("--repeatable", action="store_true", help="for cron: whatever rows there are, up to --max-rows")
     plan.add_argument(

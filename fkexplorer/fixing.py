@@ -104,7 +104,9 @@ async def take_back(
     if preview.conflicts:
         raise Trouble(
             f"{entry} cannot be taken back: {number(len(preview.conflicts), 'conflict')}",
-            "rows have changed since; the backup is in " + preview.entry.backup,
+            f"rows have changed since; the backup is in {preview.entry.backup}"
+            if preview.entry.backup
+            else "see above; what is in the way is left as it is",
             code="conflicts",
         )
     await _confirm(console, preview, database.facts.place)
@@ -134,7 +136,8 @@ async def _confirm(console: Console, preview: UndoPreview, place: str) -> None:
     asked = [(f"to arm writing, type {place}", place)]
     if preview.triggers:
         asked.append(("to agree to whatever the triggers may change, type triggers", "triggers"))
-    asked.append((f"to take it back, type the number of rows, {preview.confirm}", preview.confirm))
+    what = "number of rows" if preview.touched else "trigger's name"
+    asked.append((f"to take it back, type the {what}, {preview.confirm}", preview.confirm))
     for question, answer in asked:
         console.say(question)
         if await _typed() != answer:

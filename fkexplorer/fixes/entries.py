@@ -109,7 +109,7 @@ class UndoPreview:
     lasting: tuple[str, ...]
     """What it does not bring back, a sentence each."""
     confirm: str
-    """What has to be typed: the number of rows."""
+    """What has to be typed: the number of rows, or the name of the trigger that goes."""
     as_of: datetime
 
     @property

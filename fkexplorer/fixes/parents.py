@@ -118,7 +118,7 @@ def stubs(orphans: Orphans, request: Request) -> NewRows:
         )
         reads = (edge.child,)
     given = _given(parent, request.columns, key)
-    _complete(parent, {*key, *given})
+    complete(parent, {*key, *given})
     columns = (*key, *given)
     values = [f"s.{sql.name(column.name)}" for column in key] + list(given.values())
     select = f"SELECT {_as(zip(values, columns, strict=True))} FROM ({keys}) AS s"
@@ -139,7 +139,7 @@ def sourced(orphans: Orphans, request: Request) -> NewRows:
             f"nothing in {table_label(source)} is {named(without)} of {table_label(parent)}",
             "say which column or expression it comes from, as s.id",
         )
-    _complete(parent, values)
+    complete(parent, values)
     wanted = [_no_twin(orphans)]
     if request.scope is Scope.ORPHANS:
         named_by = predicate.from_child(literal_column("1")).where(sql.same_key(predicate))
@@ -241,7 +241,12 @@ def needed(parent: Table, given: Iterable[Column]) -> list[Column]:
     ]
 
 
-def _complete(parent: Table, given: Iterable[Column]) -> None:
+def complete(parent: Table, given: Iterable[Column]) -> None:
+    """Make sure that a new row has a value wherever it needs one.
+
+    Raises:
+        Trouble: a column has none (`incomplete`).
+    """
     if lacking := needed(parent, given):
         raise incomplete(
             f"{table_label(parent)} needs a value for {named(lacking)}",

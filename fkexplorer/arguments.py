@@ -17,7 +17,7 @@ from fkexplorer.schema.actions import FixAction
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = ("check", "show", "rows", "explain", "report", "trace", "impact", "plan", "journal", "undo")
+COMMANDS = ("check", "show", "rows", "explain", "report", "trace", "impact", "doctor", "plan", "journal", "undo")
 RULES = ("cascade", "set-null", "set-default", "restrict", "no-action")
 
 _ABOUT = """\
@@ -45,6 +45,18 @@ that could hold the same value, each with some of the rows. What is not searched
 _IMPACT = """\
 Print what deleting rows would do by foreign keys, without doing it: which rows of which tables would go or change, what
 would refuse it, also far below, and where an index is missing that would make it slow."""
+
+_DOCTOR = """\
+Print what keeps a constraint from being made, what is made and yet not sure, and what will hurt one day: each with what
+was seen in the catalogue, why it matters, and the SQL that mends it with its locks and what will come of it. Without an
+argument it looks at every foreign key, and at every pair of columns that is configured."""
+
+_DOCTOR_EPILOG = """\
+EDGE is schema.table.constraint, or a pair of columns: "table(column, ...):table(column, ...)". The name of a constraint
+that is not there is taken apart, and what it may have meant is called a guess.
+
+exit codes: 0 nothing that can't be made; 1 there is; 2 something could not be looked at
+"""
 
 _PLAN = """\
 Print the guarded SQL script of a fix, to be read and then run with: psql -X -f FILE
@@ -75,6 +87,7 @@ commands (each has --help):
                  everywhere that a key lives
   impact TABLE KEY
                  what deleting that row would do, by table, without doing it
+  doctor [EDGE]  what keeps a constraint from being made, is not sure or will hurt, and what mends it
   plan EDGE ACTION
                  the guarded SQL script of a fix, to be run by hand
   journal        the fixes that were done from this machine
@@ -213,7 +226,13 @@ def _causes() -> dict[str, argparse.ArgumentParser]:
     impact.add_argument("--format", choices=["text", "json"], default="text", help="what to print (text)")
     impact.add_argument("--ascii", action="store_true", help="draw with ASCII only")
     _add_max_bytes(impact, "do not read a table without an index for it that is larger, as 500M or 2G (1G)")
-    return {"explain": explain, "report": report, "trace": trace, "impact": impact}
+    doctor = _parser("doctor", _DOCTOR, _DOCTOR_EPILOG)
+    doctor.add_argument("edge", nargs="?", metavar="EDGE", help="only this foreign key, or pair of columns")
+    forms = ["text", "json", "markdown", "junit"]
+    doctor.add_argument("--format", choices=forms, default="text", help="what to print (text)")
+    doctor.add_argument("--ascii", action="store_true", help="draw with ASCII only")
+    _add_max_bytes(doctor, "do not count or read tables that are larger, as 500M or 2G (1G)")
+    return {"explain": explain, "report": report, "trace": trace, "impact": impact, "doctor": doctor}
 
 
 def _fixes() -> dict[str, argparse.ArgumentParser]:

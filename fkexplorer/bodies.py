@@ -28,6 +28,11 @@ def body_of(
         return _reading(command, options, console)
     if command in ("explain", "report", "trace", "impact"):
         return _causes(command, options, console)
+    if command == "doctor":
+        from fkexplorer import examining  # noqa: PLC0415
+
+        examined = examining.DoctorOptions(options.edge, options.format, options.max_bytes)
+        return lambda database: examining.doctor(database, console, settings, examined)
     if command == "plan":
         from fkexplorer import planning  # noqa: PLC0415
 

@@ -1,0 +1,302 @@
+"""What stands between two lists of columns and a constraint: the same looks that explain an error of a definition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from fkexplorer.database.errors import trouble_of
+from fkexplorer.diagnosis.cannot_change import Change
+from fkexplorer.diagnosis.cannot_keys import no_key, serving_key
+from fkexplorer.diagnosis.cannot_objects import outlived
+from fkexplorer.diagnosis.cannot_sides import Sides
+from fkexplorer.diagnosis.cannot_starts import lacking
+from fkexplorer.diagnosis.cannot_types import conflict, unbound
+from fkexplorer.doctor.model import Finding, Severity, Treatment
+from fkexplorer.fixes import sql
+from fkexplorer.fixes.locks import ACCESS_EXCLUSIVE, SHARE, SHARE_UPDATE_EXCLUSIVE, locks
+from fkexplorer.orphans.turns import size_text
+from fkexplorer.schema.actions import FixAction
+from fkexplorer.schema.model import TableKind
+from fkexplorer.schema.names import columns_label, edge_label, quote, table_label
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
+
+    from fkexplorer.diagnosis.model import Evidence, Part
+    from fkexplorer.doctor.exam import Exam
+    from fkexplorer.schema.model import Column, Relationship, Table
+
+_SAME_COLLATION = 180000
+"""From PostgreSQL 18 on both sides have one collation where either is nondeterministic (ATAddForeignKeyConstraint)."""
+_VIRTUAL = 180000
+"""The first that knows virtual generated columns."""
+_UNKNOWN = frozenset({"uncastable_unknown", "repeats_unknown"})
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """One thing that is in the way of a constraint, and what mends it."""
+
+    code: str
+    text: str
+    seen: str
+    why: str
+    at: datetime
+    statements: tuple[str, ...] = ()
+    modes: tuple[tuple[int, str], ...] = ()
+    """The locks of the statements: a table's OID and a mode."""
+    forecast: str = ""
+    action: FixAction | None = None
+    options: tuple[tuple[str, str], ...] = ()
+    mends: bool = True
+    """Whether the constraint could be made after it."""
+
+    def then(self, statements: Iterable[str], modes: Iterable[tuple[int, str]], forecast: str) -> Obstacle:
+        """With what follows, once it is mended."""
+        return replace(
+            self,
+            statements=(*self.statements, *statements),
+            modes=(*self.modes, *modes),
+            forecast=f"{self.forecast} {forecast}".lstrip(),
+        )
+
+    def finding(self, label: str, edge: Relationship) -> Finding:
+        """As a finding on that edge."""
+        treatment = Treatment(self.statements, locks(self.modes), self.forecast, self.action, self.options)
+        return Finding(
+            self.code, Severity.ERROR, label, edge.oid, edge.child, self.text, self.seen, self.why, self.at, treatment
+        )
+
+
+async def in_the_way(exam: Exam, edge: Relationship) -> list[Obstacle]:
+    """All that is in the way of a constraint for a pair, but its orphans, in the order in which it is to be mended.
+
+    Raises:
+        Trouble: the connection is lost.
+    """
+    found = [*_standing(exam, edge), *await _virtual(exam, edge)]
+    if any(not each.mends for each in found):
+        return found
+    child, parent = exam.schema.child_of(edge), exam.schema.parent_of(edge)
+    sides = Sides(child, tuple(pair.child for pair in edge.pairs), parent, tuple(pair.parent for pair in edge.pairs))
+    found += await _privileges(exam, child, parent)
+    if serving_key(parent, sides.parent_columns) is None:
+        found.append(_key(exam, parent, sides, await no_key(exam, parent, sides.parent_columns)))
+    if any(pair.equals is None for pair in edge.pairs):
+        found.append(_swapped(exam, edge, sides) or await _types(exam, edge, sides))
+    return found
+
+
+def _standing(exam: Exam, edge: Relationship) -> Iterator[Obstacle]:
+    """What the two tables are, whatever is in them."""
+    child, parent = exam.schema.child_of(edge), exam.schema.parent_of(edge)
+    at = exam.schema.loaded_at
+    for table in dict.fromkeys(each.oid for each in (child, parent) if each.kind is TableKind.FOREIGN):
+        label = table_label(exam.schema.tables[table])
+        yield Obstacle(
+            "foreign_table",
+            f"{label} is a foreign table, and a foreign key has ordinary tables on both sides.",
+            "pg_class.relkind = 'f'",
+            "Its rows are on another server, which this one can't keep from changing.",
+            at,
+            (f"-- Keep a copy of the keys of {label} in a table here, and refer to that",),
+            mends=False,
+        )
+    if part := outlived(exam, child, parent):
+        statements = tuple(_without_end(each.sql) for each in part.suggestions)
+        yield Obstacle(
+            "persistence",
+            part.findings[0].text,
+            f"pg_class.relpersistence is '{child.persistence}' and '{parent.persistence}'",
+            "After a crash, or at the end of a session, the parent would be empty and the child would not (42P16).",
+            at,
+            statements,
+            ((parent.oid, ACCESS_EXCLUSIVE),) if statements else (),
+            f"{table_label(parent)} ({size_text(parent.likely_bytes)}) is written anew." if statements else "",
+            mends=bool(statements),
+        )
+    for pair in edge.pairs:
+        one, other = pair.child.collation, pair.parent.collation
+        sure = all(each is None or each.deterministic for each in (one, other))
+        if one != other and not sure and exam.database.facts.version_number >= _SAME_COLLATION:
+            yield Obstacle(
+                "collations_differ",
+                f"{columns_label(child, [pair.child])} and {columns_label(parent, [pair.parent])} have other"
+                " collations, one of which is nondeterministic.",
+                "pg_attribute.attcollation differs, pg_collation.collisdeterministic = false",
+                "The two would not agree which keys are equal, so that the server refuses the constraint (42P21).",
+                at,
+                (f"-- Give both columns one collation: ALTER TABLE {table_label(child)} ALTER COLUMN … COLLATE …",),
+                ((child.oid, ACCESS_EXCLUSIVE),),
+            )
+
+
+async def _virtual(exam: Exam, edge: Relationship) -> list[Obstacle]:
+    """A column whose values are stored nowhere."""
+    computed = [pair.child for pair in edge.pairs if pair.child.generated]
+    if not computed or exam.database.facts.version_number < _VIRTUAL:
+        return []
+    numbers = ", ".join(str(each.number) for each in computed)
+    own = f"attrelid = {edge.child} AND attnum IN ({numbers})"
+    query = f"SELECT attnum FROM pg_catalog.pg_attribute WHERE {own} AND attgenerated = 'v'"  # noqa: S608 - numbers
+    try:
+        [rows] = await exam.database.glance(query)
+    except psycopg.Error as error:
+        raise trouble_of(error) from error
+    found = {number for (number,) in rows}
+    return [
+        Obstacle(
+            "virtual_column",
+            f"{label} is a virtual generated column, and no foreign key can be made of one.",
+            "pg_attribute.attgenerated = 'v'",
+            "Its values are nowhere stored, so that no index and no trigger has them (0A000).",
+            exam.at,
+            (f"-- Make {label} anew as GENERATED ALWAYS AS (…) STORED",),
+            mends=False,
+        )
+        for column in computed
+        if column.number in found
+        for label in [columns_label(exam.schema.child_of(edge), [column])]
+    ]
+
+
+async def _privileges(exam: Exam, child: Table, parent: Table) -> list[Obstacle]:
+    """What this role lacks; of a role that owns neither table, and came to read all of it, nothing is said."""
+    if exam.whole and not (child.privileges.owner or parent.privileges.owner):
+        return []
+    tables = list({each.oid: each for each in (child, parent)}.values())
+    lacks = await lacking(exam, tables, child, parent)
+    if not lacks.missing:
+        return []
+    return [
+        Obstacle(
+            "privilege_missing",
+            " ".join(text for text, _ in lacks.missing),
+            "has_schema_privilege, has_any_column_privilege, pg_has_role: false",
+            "A foreign key wants the child's owner, REFERENCES on the parent's columns, and USAGE on both schemas; its"
+            " check then reads the parent as the parent's owner (42501).",
+            lacks.at,
+            tuple(dict.fromkeys(_without_end(grant) for _, grant in lacks.missing)),
+            (),
+            "It is for the owner, or a superuser, to grant it.",
+        )
+    ]
+
+
+def _key(exam: Exam, parent: Table, sides: Sides, part: Part) -> Obstacle:
+    """No unique key covers the parent's columns, or none that a foreign key may refer to."""
+    told = sorted(part.findings, key=lambda each: -each.weight)
+    _note(exam, sides.parent_label, told)
+    statements = part.suggestions[0].sql.split(";\n") if part.suggestions else []
+    repeated = next((each for each in told if each.code == "repeated_keys"), None)
+    first = (f"-- First decide which rows keep their key: {repeated.text}",) if repeated else ()
+    partitioned = parent.kind is TableKind.PARTITIONED
+    modes = [SHARE if partitioned else SHARE_UPDATE_EXCLUSIVE, ACCESS_EXCLUSIVE]
+    return Obstacle(
+        part.findings[0].code,
+        " ".join(each.text for each in told),
+        "no row of pg_index for just these columns that is unique, valid, immediate, whole and without an expression",
+        "A foreign key refers to one row, and only a unique key keeps it one (42830).",
+        max(each.at for each in told),
+        (*first, *(_without_end(each) for each in statements)),
+        tuple((parent.oid, mode) for mode in modes),
+        "The index is built while writes wait." if partitioned else "The index is built while reads and writes go on.",
+        FixAction.ADD_UNIQUE,
+    )
+
+
+def _swapped(exam: Exam, edge: Relationship, sides: Sides) -> Obstacle | None:
+    """The columns are named in another order than that in which their types agree; None where that is not so."""
+    child, parent = exam.schema.child_of(edge), exam.schema.parent_of(edge)
+    left = list(sides.parent_columns)
+    ordered = []
+    for own in sides.columns:
+        alike = [each for each in left if (each.base_type or each.type) == (own.base_type or own.type)]
+        if not alike:
+            return None
+        # Of several of its type the one that is called the same.
+        best = next((each for each in alike if each.name == own.name), alike[0])
+        ordered.append(best)
+        left.remove(best)
+    pair = f"{table_label(child)}({_names(sides.columns)}):{table_label(parent)}({_names(ordered)})"
+    return Obstacle(
+        "columns_swapped",
+        f"The columns of {edge_label(exam.schema, edge)} are in an order in which their types differ; in this one they"
+        f" agree: {pair}.",
+        f"pg_attribute: {', '.join(f'{p.child.type_text} and {p.parent.type_text}' for p in edge.pairs)}",
+        "Columns are compared in the order in which they are named (42804).",
+        exam.schema.loaded_at,
+        (f"-- Name it as {pair}",),
+        mends=False,
+    )
+
+
+async def _types(exam: Exam, edge: Relationship, sides: Sides) -> Obstacle:
+    """Types that no operator compares: which side is to change, what does not cast, what would be an orphan then."""
+    part = await conflict(exam, sides)
+    off = [pair for pair in edge.pairs if pair.equals is None]
+    child, parent = exam.schema.child_of(edge), exam.schema.parent_of(edge)
+    changes = [Change.of(exam, (child, pair.child), (parent, pair.parent)) for pair in off]
+    findings = sorted(part.findings, key=lambda each: -each.weight) if part else []
+    _note(exam, edge_label(exam.schema, edge), findings)
+    statements: list[str] = []
+    rows = sum(each.number or 0 for each in findings if each.code in {"uncastable", "orphans_after_cast"})
+    of_child = all(each.of_child for each in changes)
+    if rows:
+        statements += _clean(exam, sides, {pair.child.number for pair in off} if of_child else None, rows)
+    statements += [f"-- {each.text}" for each in findings if each.code == "views_in_the_way"]
+    for suggestion in part.suggestions if part else ():
+        statements += [_without_end(each) for each in suggestion.sql.split("\n")]
+    anew = " and ".join(f"{table_label(each.table)} ({size_text(each.table.likely_bytes)})" for each in changes[:1])
+    clean = f"{rows:,} row{'' if rows == 1 else 's'} to clean first. " if rows else ""
+    return Obstacle(
+        "types_differ",
+        " ".join(each.text for each in findings),
+        "pg_amop has no = for "
+        + ", ".join(f"({pair.parent.type_text}, {pair.child.type_text})" for pair in off)
+        + " in the operator family of the parent's key",
+        "The server refuses such a constraint (42804), and a join of the two needs a cast, which no index serves.",
+        max((each.at for each in findings), default=exam.at),
+        tuple(statements),
+        tuple((each.table.oid, ACCESS_EXCLUSIVE) for each in changes),
+        f"{clean}The change of the type writes {anew} anew, and nobody reads or writes it meanwhile.",
+        FixAction.CHANGE_TYPE,
+        () if of_child else (("side", "parent"),),
+    )
+
+
+def _clean(exam: Exam, sides: Sides, off: set[int] | None, rows: int) -> list[str]:
+    """Comments: the rows that are in the way of a change of the child's type, for somebody to decide about."""
+    where = unbound(exam, sides, off, uncastable=True) if off else None
+    these = f"{rows:,} row{'' if rows == 1 else 's'} of {sides.child_label}"
+    if where is None or sides.child is None:
+        return [f"-- First clean {these}"]
+    table = sql.source(sides.child, "c")
+    flat = " ".join(where.split("\n"))
+    found = [
+        f"-- First clean {these}; decide what is to become of {'it' if rows == 1 else 'them'}:",
+        f"-- DELETE FROM {table} WHERE {flat}",  # noqa: S608 - its names are quoted, and it is shown alone
+    ]
+    if not any(column.not_null for column in sides.columns):
+        sets = ", ".join(f"{sql.name(column.name)} = NULL" for column in sides.columns if column.number in (off or ()))
+        found.append(f"-- or: UPDATE {table} SET {sets} WHERE {flat}")  # noqa: S608 - as above
+    return found
+
+
+def _note(exam: Exam, what: str, findings: Sequence[Evidence]) -> None:
+    """Note what could not be looked at."""
+    for each in findings:
+        if each.code in _UNKNOWN or each.result in {"over the limit", "timed out", "denied", "locked", "failed"}:
+            exam.miss(what, each.text)
+
+
+def _names(columns: Iterable[Column]) -> str:
+    return ", ".join(quote(column.name) for column in columns)
+
+
+def _without_end(statement: str) -> str:
+    return statement.strip().removesuffix(";")

@@ -1,0 +1,192 @@
+"""The command `doctor`: why a constraint can't be made, is not sure or will hurt, each with what mends it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fkexplorer.database.model import Trouble
+from fkexplorer.database.postgresql.pairs import read_pairs
+from fkexplorer.diagnosis.guessing import guesses
+from fkexplorer.diagnosis.named_there import Name, Told, spellings
+from fkexplorer.doctor.examine import examine
+from fkexplorer.doctor.model import Severity
+from fkexplorer.known.bind import read_known
+from fkexplorer.known.model import WrittenRelation
+from fkexplorer.named import one_column, one_edge, one_table
+from fkexplorer.reports.doctor import doctor_text, summary
+from fkexplorer.reports.values import number
+from fkexplorer.schema.graph import Graph
+from fkexplorer.schema.names import split_pair
+from fkexplorer.version import version
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fkexplorer.config import Settings
+    from fkexplorer.console import Console
+    from fkexplorer.database.connection import Database
+    from fkexplorer.diagnosis.model import Candidate
+    from fkexplorer.doctor.model import Examination
+    from fkexplorer.schema.model import Column, Relationship, Schema, Table
+
+HEALTHY, FOUND, COULD_NOT = 0, 1, 2
+_ABSENT = frozenset({"no_table", "no_column"})
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorOptions:
+    """What `doctor` was asked."""
+
+    edge: str | None = None
+    """A foreign key, a pair of columns, or the name of a constraint that could not be made; None for all."""
+    format: str = "text"
+    max_bytes: int = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """What is to be examined."""
+
+    schema: Schema
+    edges: Sequence[Relationship] | None
+    unbound: tuple[WrittenRelation, ...] = ()
+
+
+async def doctor(database: Database, console: Console, settings: Settings, options: DoctorOptions) -> int:
+    """Print the findings; the exit code.
+
+    Returns:
+        1 where something can't be made, 2 where something could not be looked at and nothing else is an error, else 0.
+
+    Raises:
+        Trouble: the edge that was named is none or may be several, or the connection was lost.
+    """
+    console.progress("reading the catalogue")
+    known = await read_known(database, settings, Path())
+    told = {f"{each.origin}: " for each in known.unbound}
+    for problem in known.problems:
+        if not problem.startswith(tuple(told)):  # those are findings
+            console.say(problem)
+    chosen = _Chosen(known.schema, None, known.unbound)
+    if options.edge is not None:
+        chosen = await _named(database, console, known.schema, options.edge)
+    found = await examine(
+        database,
+        chosen.schema,
+        Graph(chosen.schema),
+        chosen.edges,
+        max_bytes=options.max_bytes,
+        unbound=chosen.unbound,
+        told=console.progress,
+    )
+    console.finish()
+    _print(found, chosen.schema, database, console, options)
+    return _verdict(found, console)
+
+
+def _print(found: Examination, schema: Schema, database: Database, console: Console, options: DoctorOptions) -> None:
+    match options.format:
+        case "json":
+            from fkexplorer.reports.doctor_json import doctor_json  # noqa: PLC0415 - few ask for it
+
+            console.data(doctor_json(found, schema, database.facts, version=version()) + "\n")
+        case "junit":
+            from fkexplorer.reports.doctor_junit import doctor_junit  # noqa: PLC0415 - as above
+
+            console.data(doctor_junit(found, schema, database.facts))
+        case "markdown":
+            from fkexplorer.reports.doctor_markdown import doctor_markdown  # noqa: PLC0415 - as above
+
+            console.lines(doctor_markdown(found, schema, database.facts))
+        case _:
+            console.lines(doctor_text(found, schema, cells=console.width, ascii=console.ascii))
+    console.say(summary(found))
+
+
+def _verdict(found: Examination, console: Console) -> int:
+    if found.of(Severity.ERROR):
+        return FOUND
+    if not found.not_looked:
+        return HEALTHY
+    what, reason = found.not_looked[0]
+    more = f" and {number(len(found.not_looked) - 1, 'more thing')}" if len(found.not_looked) > 1 else ""
+    console.trouble(
+        Trouble(
+            f"{what}{more} could not be looked at: {reason}",
+            "what has not been looked at may be wrong all the same",
+            code="not_looked",
+        )
+    )
+    return COULD_NOT
+
+
+async def _named(database: Database, console: Console, schema: Schema, text: str) -> _Chosen:
+    """The edge or the pair that somebody named.
+
+    Raises:
+        Trouble: it is none (`no_edge`), or may be several (`ambiguous`).
+    """
+    sides = split_pair(text)
+    if sides is not None:
+        (child, columns), (parent, parent_columns) = sides
+        relation = WrittenRelation(child, tuple(columns), parent, tuple(parent_columns), "")
+        return await _pair(database, schema, relation)
+    try:
+        return _Chosen(schema, [one_edge(schema, text)])
+    except Trouble as trouble:
+        if trouble.code != "no_edge" or not (guessed := _guessed(schema, text)):
+            raise
+        if len(guessed) > 1:
+            raise Trouble(
+                trouble.reason,
+                f"by its name it may be {' or '.join(each.label for each in guessed)}: say which pair",
+                code="ambiguous",
+            ) from None
+    [guess] = guessed
+    console.say(f"there is no foreign key {text}; a guess by its name: {guess.label}")
+    tables = [schema.tables[oid] for oid in (guess.child, guess.parent) if oid is not None]
+    columns_of = (guess.child_columns, guess.parent_columns)
+    child_side, parent_side = (
+        (table, [table.column(each) for each in numbers]) for table, numbers in zip(tables, columns_of, strict=True)
+    )
+    return await _compared(database, schema, child_side, parent_side)
+
+
+def _guessed(schema: Schema, text: str) -> list[Candidate]:
+    """The pairs that the name of a constraint that is not there may mean, with tables and columns that are."""
+    told = Told(Name(text, None, spellings(text)), None, None, None, None, defined=False)
+    found = guesses(schema, told)
+    return [
+        each
+        for each in found
+        if each.child is not None and each.child_columns and len(each.child_columns) == len(each.parent_columns)
+    ]
+
+
+async def _pair(database: Database, schema: Schema, relation: WrittenRelation) -> _Chosen:
+    """A pair by the names of its tables and columns; one of which something is not there is told by name."""
+    try:
+        child = _side(schema, relation.child, relation.columns)
+        parent = _side(schema, relation.parent, relation.parent_columns)
+    except Trouble as trouble:
+        if trouble.code not in _ABSENT:
+            raise
+        return _Chosen(schema, [], (relation,))
+    if len(child[1]) != len(parent[1]):
+        return _Chosen(schema, [], (relation,))
+    return await _compared(database, schema, child, parent)
+
+
+def _side(schema: Schema, name: str, columns: Sequence[str]) -> tuple[Table, list[Column]]:
+    table = one_table(schema, name)
+    return table, [one_column(table, column) for column in columns]
+
+
+async def _compared(
+    database: Database, schema: Schema, child: tuple[Table, list[Column]], parent: tuple[Table, list[Column]]
+) -> _Chosen:
+    """The edge of these columns, in a schema that has it."""
+    [edge] = await read_pairs(database, schema, [(child, parent)])
+    return _Chosen(replace(schema, edges={**schema.edges, edge.oid: edge}), [edge])

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fkexplorer.console import Console
     from fkexplorer.database.connection import Database
     from fkexplorer.fixes.model import Key, Preview
-    from fkexplorer.schema.model import Relationship, Schema
+    from fkexplorer.schema.model import Relationship, Schema, Table
 
 _FOR = {
     "to": (FixAction.REPOINT,),
@@ -34,9 +34,16 @@ _FOR = {
     "key": (FixAction.INSERT_PARENTS, FixAction.BACKFILL),
     "from": (FixAction.BACKFILL,),
     "scope": (FixAction.BACKFILL,),
-    "set": (FixAction.INSERT_PARENTS, FixAction.BACKFILL),
+    "set": (FixAction.INSERT_PARENTS, FixAction.BACKFILL, FixAction.SYNC_TRIGGER),
     "rule": (FixAction.ADD_CONSTRAINT, FixAction.CHANGE_ON_DELETE),
-    "name": (FixAction.ADD_CONSTRAINT, FixAction.QUARANTINE, FixAction.CREATE_INDEX, FixAction.ADD_UNIQUE),
+    "name": (
+        FixAction.ADD_CONSTRAINT,
+        FixAction.QUARANTINE,
+        FixAction.CREATE_INDEX,
+        FixAction.ADD_UNIQUE,
+        FixAction.SYNC_TRIGGER,
+    ),
+    "strict-trigger": (FixAction.SYNC_TRIGGER,),
 }
 """Which actions an option is for."""
 _WANTED = {
@@ -44,6 +51,7 @@ _WANTED = {
     FixAction.INSERT_PARENTS: "--set COLUMN=SQL, --key KEY",
     FixAction.BACKFILL: "--from TABLE, --set COLUMN=SQL, --key KEY",
     FixAction.CHANGE_ON_DELETE: "--rule RULE",
+    FixAction.SYNC_TRIGGER: "--set COLUMN=SQL, --name NAME",
 }
 """The options that give what a request may lack."""
 
@@ -65,6 +73,7 @@ class PlanOptions:
     repeatable: bool = False
     max_rows: int | None = None
     strict_lock: bool = False
+    strict_trigger: bool = False
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> PlanOptions:
@@ -132,6 +141,7 @@ def _check(options: PlanOptions) -> None:
         "set": options.sets,
         "rule": options.rule,
         "name": options.name,
+        "strict-trigger": options.strict_trigger,
     }
     for option, value in given.items():
         if value and options.action not in _FOR[option]:
@@ -143,7 +153,7 @@ def _check(options: PlanOptions) -> None:
             "--repeatable and --max-rows belong together",
             "write --repeatable --max-rows N: with more rows than N the script changes nothing",
         )
-    no_rows = OF_CONSTRAINT | OF_TABLE
+    no_rows = OF_CONSTRAINT | OF_TABLE | {FixAction.SYNC_TRIGGER}
     if options.strict_lock and options.action in no_rows:
         raise _usage(f"{options.action} locks the parent as it needs to", "leave out --strict-lock")
     if options.repeatable and options.action in no_rows:
@@ -157,6 +167,8 @@ def request_of(schema: Schema, edge: Relationship, options: PlanOptions) -> Requ
         Trouble: a name, a file or a key in the options is wrong.
     """
     written = options.to if options.to is not None else options.key
+    # A trigger fills the child, where the others fill the parent.
+    filled = schema.tables[edge.child if options.action is FixAction.SYNC_TRIGGER else edge.parent]
     default = Scope.KEY if options.key is not None else Scope.ORPHANS
     return Request(
         edge=edge,
@@ -165,10 +177,11 @@ def request_of(schema: Schema, edge: Relationship, options: PlanOptions) -> Requ
         mapping=_mapping(edge, options.map) if options.map is not None else (),
         source=one_table(schema, options.source).oid if options.source is not None else None,
         scope=Scope(options.scope) if options.scope else default,
-        columns=dict(_column(schema, edge, text) for text in options.sets),
+        columns=dict(_column(filled, text) for text in options.sets),
         rule=options.rule or "",
         name=options.name or "",
         strict=options.strict_lock,
+        strict_trigger=options.strict_trigger,
     )
 
 
@@ -179,11 +192,11 @@ def _key(edge: Relationship, text: str) -> Key:
     return tuple(next(csv.reader([text]), []))
 
 
-def _column(schema: Schema, edge: Relationship, text: str) -> tuple[str, str]:
+def _column(table: Table, text: str) -> tuple[str, str]:
     name, equals, expression = text.partition("=")
     if not equals:
         raise _usage(f"--set {text} is not COLUMN=SQL", "write --set \"email='unknown'\", or --set name=s.full_name")
-    return one_column(schema.parent_of(edge), name.strip()).name, expression
+    return one_column(table, name.strip()).name, expression
 
 
 def _mapping(edge: Relationship, path: str) -> tuple[tuple[Key, Key], ...]:

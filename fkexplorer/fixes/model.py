@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from fkexplorer.fixes.standing import Standing
+    from fkexplorer.fixes.sync_model import Sync
     from fkexplorer.orphans.model import Count, Page
     from fkexplorer.schema.actions import FixAction
     from fkexplorer.schema.model import Relationship, TypeName
@@ -54,13 +55,16 @@ class Request:
     """OID of the table that a backfill takes rows from."""
     scope: Scope = Scope.ORPHANS
     columns: Mapping[str, str] = field(default_factory=dict)
-    """SQL expressions by column of the parent; a backfill's may use the source's row as `s`."""
+    """SQL expressions by column of the parent; a backfill's may use the source's row as `s`.
+    Of `sync-trigger` by column of the child, with the parent's new row as `s`."""
     rule: str = ""
     """The new ON DELETE rule, as `cascade`."""
     name: str = ""
     """Of the constraint to add, or of the side table."""
     strict: bool = False
     """Keep others from writing the parent while rows are changed, so that there is no race at all."""
+    strict_trigger: bool = False
+    """Of `sync-trigger`: a new row whose twin can't be made is refused, and not only warned of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +217,8 @@ class DdlStep:
     """Its statement cannot be in a transaction (CONCURRENTLY)."""
     clean: str = ""
     """Of one that is alone: the statement that takes away what a failed try leaves."""
+    sync: Sync | None = None
+    """Of one that keeps a pair of tables in step: what it makes, and its proof."""
 
 
 Step = DataStep | DdlStep
@@ -291,6 +297,8 @@ class Preview:
     """Rows that the server may refuse, by the order in which its triggers fire: a dry run tells."""
     lost_to: tuple[str, ...] = ()
     """The unique keys that keep the lost rows out."""
+    notes: tuple[str, ...] = ()
+    """What else there is to know of it, a sentence each."""
     read_effects: tuple[Effect, ...] = ()
     """Of a dry run the effects that reading alone had foreseen, without what triggers add or cancel."""
 

@@ -39,6 +39,10 @@ def privilege(schema: Schema, facts: ServerFacts, plan: Plan) -> str:
     if facts.superuser:
         return "superuser"
     step = plan.steps[0]
+    if isinstance(step, DdlStep) and step.sync is not None and step.sync.makes:
+        source, target = schema.parent_of(plan.request.edge), schema.child_of(plan.request.edge)
+        made = f"CREATE on the schema {quote(target.schema)}, INSERT on {table_label(target)}"
+        return f"TRIGGER on {table_label(source)}, {made}"
     table = schema.tables[step.change.table if isinstance(step, DataStep) else step.locks[0].table]
     verb = VERBS[step.change.verb] if isinstance(step, DataStep) else "ownership"
     said = f"owner of {table_label(table)}" if table.privileges.owner else f"{verb} on {table_label(table)}"
@@ -103,7 +107,7 @@ async def event_triggers(ask: Ask, steps: Iterable[Step]) -> list[str]:
 def _tag(statement: str) -> str:
     """The command tag of a statement of a plan, as `evttags` has it."""
     first, second, *_ = statement.replace(" UNIQUE ", " ", 1).split(None, 2)
-    return first if first == "COMMENT" else f"{first} {second}"
+    return first if first in {"COMMENT", "REVOKE"} else f"{first} {second}"
 
 
 def _of_change(schema: Schema, change: Change, given: Iterable[Column]) -> list[str]:
@@ -111,18 +115,19 @@ def _of_change(schema: Schema, change: Change, given: Iterable[Column]) -> list[
         return []
     table = schema.tables[change.table]
     known = set(given)
-    own = [column for column in table.columns if (column.identity or _counts(column)) and column not in known]
+    own = [column for column in table.columns if takes_number(column) and column not in known]
     found = [f"the numbers that {named(own)} took from a sequence"] if own else []
-    if past := [column for column in known if column.identity or _counts(column)]:
+    if past := [column for column in known if takes_number(column)]:
         found.append(
             f"the sequence of {named(past)} does not learn of the new values: it may give out one of them later"
         )
     return found
 
 
-def _counts(column: Column) -> bool:
-    """Whether its default is likely to come from a sequence: an integer that has one and may not be NULL."""
-    return column.has_default and not column.generated and column.not_null and column.category == "N"
+def takes_number(column: Column) -> bool:
+    """Whether its default is likely to come from a sequence: an identity, or a number that may not be NULL."""
+    default = column.has_default and not column.generated and column.not_null and column.category == "N"
+    return bool(column.identity) or default
 
 
 def _text(plan: Plan) -> str:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from fkexplorer.database.errors import trouble_of
 from fkexplorer.database.limits import Limits
-from fkexplorer.fixes import constraints, goals, parents, sql
+from fkexplorer.fixes import constraints, goals, parents, sql, sync_look
 from fkexplorer.fixes.beside import read_beside
 from fkexplorer.fixes.closure import defaults, follow
 from fkexplorer.fixes.collisions import incoming
@@ -20,7 +20,7 @@ from fkexplorer.fixes.examined import examined
 from fkexplorer.fixes.guard import Names, user_triggers
 from fkexplorer.fixes.holders import holders
 from fkexplorer.fixes.locks import data_locks, held, looks
-from fkexplorer.fixes.model import BATCH_ROWS, Blocker, Consequences, DataStep, Effect, Preview, Trigger, Verb
+from fkexplorer.fixes.model import BATCH_ROWS, Blocker, Consequences, DataStep, DdlStep, Effect, Preview, Trigger, Verb
 from fkexplorer.fixes.notes import event_triggers, lasting, privilege, stays_invalid
 from fkexplorer.fixes.plans import OF_TABLE, make_plan
 from fkexplorer.fixes.rows import Orphans
@@ -64,6 +64,8 @@ async def preview(database: Database, schema: Schema, request: Request) -> Previ
             `row_security`, `timed_out`, …), or the connection is lost.
     """
     try:
+        if request.action is FixAction.SYNC_TRIGGER:
+            return await _synced(database, schema, request)
         index = await _row_key(database, schema, request) if request.rows else None
         clock, path = await _session(database)
         limits = _limits(request, path)
@@ -83,6 +85,22 @@ async def preview(database: Database, schema: Schema, request: Request) -> Previ
         return await (looking.insert(step) if step.change.verb is Verb.INSERT else looking.change(step))
     except (psycopg.Error, SQLAlchemyError) as error:
         raise trouble_of(error) from None
+
+
+async def _synced(database: Database, schema: Schema, request: Request) -> Preview:
+    """Of a trigger that keeps a pair in step: what there is to say is found out with its plan."""
+    looked = await sync_look.look(database, schema, request)
+    clock, _ = await _session(database)
+    looking = _Looking(database, schema, looked.plan, None, Limits(), clock)
+    steps = [step for step in looked.plan.steps if isinstance(step, DdlStep)]
+    name = next((step.sync.trigger for step in steps if step.sync), "")
+    seen = looking.seen(confirm=name, seconds=0.0)
+    return replace(
+        seen,
+        notes=looked.notes,
+        lasting=(*seen.lasting, *await event_triggers(looking.ask, steps)),
+        holders=await holders(looking.ask, schema, [lock for step in steps for lock in step.locks]),
+    )
 
 
 async def _row_key(database: Database, schema: Schema, request: Request) -> Index | None:

@@ -15,6 +15,7 @@ from fkexplorer.fixes.locks import spelled
 from fkexplorer.fixes.model import Advance, DataStep, DdlStep, Effect, Ending, Outcome
 from fkexplorer.fixes.parts import Done, Halt, Ledger, RunLimits, stop_if_asked, system_of
 from fkexplorer.fixes.sql import source
+from fkexplorer.fixes.sync_run import make
 from fkexplorer.fixes.verify import Measure, may_validate, measure, verdict
 from fkexplorer.schema.model import EdgeKind
 from fkexplorer.schema.names import edge_label
@@ -124,6 +125,8 @@ class _Run:
         """What the parts had to do."""
         self._kept = 0
         """Rows that triggers kept from being changed."""
+        self._proof = ""
+        """Whether a trigger that was made is proven, in words."""
         self._finished: list[str] = []
         """The titles of the steps that are committed."""
 
@@ -222,6 +225,10 @@ class _Run:
                     return Done({}, Names([]))
             elif self._edge.kind is EdgeKind.DECLARED and first:
                 await self._hold_constraint(tx, step)
+            if step.sync is not None:
+                made, self._proof = await make(tx, step, step.sync)
+                await self._ledger.note("made", part=self._parts, **made)
+                return Done({}, Names([]))
             for statement in step.statements:
                 await tx.run(statement)
             return Done({}, Names([]))
@@ -284,7 +291,8 @@ class _Run:
             words = "; ".join(part for part in (words, self._committed(ending)) if part)
         if self._kept:
             words = f"{words}; triggers kept {self._kept:,} of {self._preview.found:,} rows from it"
-        words = "; ".join([words, *self._ledger.remarks])
+        proof = [self._proof] if self._proof and self._finished else []
+        words = "; ".join([words, *proof, *self._ledger.remarks])
         try:
             await self._ledger.note(
                 "verified",

@@ -22,6 +22,7 @@ from fkexplorer.fixes.parts import Done, Halt, Ledger, RunLimits, resolve, stop_
 from fkexplorer.fixes.restore import Restoration
 from fkexplorer.fixes.run import UNSIGNED, Signature
 from fkexplorer.fixes.sql import literal
+from fkexplorer.fixes.unmake import examine, unmake
 from fkexplorer.fixes.verify import may_validate, measure
 from fkexplorer.fixes.writer import looking
 from fkexplorer.schema.names import edge_label, find_column, find_tables, split_pair
@@ -72,6 +73,11 @@ async def undo_preview(
     try:
         async with looking(database, (limits or RunLimits()).transaction) as tx:
             for part in parts:
+                if (made := journal.made(entry, part)) is not None:
+                    unmaking = await examine(tx, made)
+                    seen.conflicts += unmaking.conflicts
+                    seen.statements, seen.trigger = list(unmaking.statements), unmaking.trigger
+                    continue
                 restoration = Restoration(schema, database.facts, journal.backup_folder(entry, part))
                 findings = await restoration.examine(tx, ahead)
                 seen.conflicts += findings.conflicts
@@ -107,7 +113,7 @@ async def undo_preview(
         ways=tuple(seen.ways),
         triggers=triggers,
         lasting=tuple(lasting),
-        confirm=str(sum(each.deleted + each.updated + each.inserted for each in touched)),
+        confirm=seen.trigger or str(sum(each.deleted + each.updated + each.inserted for each in touched)),
         as_of=datetime.now(UTC),
     )
 
@@ -121,6 +127,8 @@ class _Seen:
         self.conflicts: list[Conflict] = []
         self.ways: dict[str, None] = {}
         self.statements: list[str] = []
+        self.trigger = ""
+        """The name of one that goes."""
 
 
 async def undo(
@@ -263,6 +271,8 @@ class _Undo:
             await tx.rows(f"SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext({literal(str(folder))}))")
             if part not in self._journal.parts_to_undo(self._preview.entry.id):
                 raise moved("it is taken back already")
+            if (made := self._journal.made(self._preview.entry.id, part)) is not None:
+                return await unmake(tx, made, part)
             restoration = Restoration(self._schema, self._database.facts, folder)
             tally = await restoration.apply(tx, consent=consent)
             return Done(tally, await Names.of(tx.rows, tally), undone=part)

@@ -84,6 +84,9 @@ def verdict(plan: Plan, after: Measure) -> tuple[Ending, str]:
         # What each step had to make is there: its standing was asked for. Orphans are no part of it.
         some = _number(after.orphans, "orphan remains", "orphans remain") if after.orphans else ""
         return Ending.DONE, f"done; {some}, which it is not about" if some else "done"
+    if plan.request.action is FixAction.SYNC_TRIGGER:
+        some = _number(after.gap, "row has none", "rows have none") if after.gap else ""
+        return Ending.DONE, f"done, for rows that come; of those that are there {some}" if some else "done"
     left = []
     if after.orphans is None:
         reason = after.count.error if after.count else "the connection is lost"

@@ -238,6 +238,7 @@ def _filled(exam: Exam, edge: Relationship, bare: Sequence[ColumnPair]) -> Treat
     child = schema.child_of(edge)
     statements: list[str] = []
     locks: list[Lock] = []
+    alike = 0
     for pair in bare:
         for above in schema.edges.values():
             same = above.child == edge.parent and len(above.pairs) == 1 and above.kind is EdgeKind.DECLARED
@@ -255,8 +256,9 @@ def _filled(exam: Exam, edge: Relationship, bare: Sequence[ColumnPair]) -> Treat
                 where = columns_label(schema.parent_of(above), [above.pairs[0].parent])
                 statements += [f"-- {quote(pair.child.name)} is a key of {where}: check it there", *added.statements]
                 locks += added.locks
+                alike += 1
                 break
-    if statements:
+    if alike == len(bare):
         return Treatment(
             tuple(statements), tuple(locks), "Count its orphans first: with any of them VALIDATE would fail."
         )

@@ -246,9 +246,9 @@ def replication_roles(exam: Exam, server: Server) -> Iterator[Finding]:
             f"session_replication_role of {who or 'all sessions'}",
             None,
             None,
-            f"Sessions of {who or 'everybody'} begin with session_replication_role = replica: no foreign key is checked.",
+            f"Sessions of {who or 'everybody'} begin with session_replication_role = replica.",
             "pg_db_role_setting" if who else "pg_settings",
-            "They can write rows without a parent, and delete parents, under constraints that are called valid.",
+            "No foreign key is checked there: they can write rows without a parent, and delete parents.",
             exam.at,
             Treatment((reset,), (), "It holds for sessions that begin afterwards; look for orphans then."),
         )

@@ -1,0 +1,142 @@
+"""Guesses of several columns: one table has all columns of another one's key, by name and type."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from fkexplorer.inference.drafts import Draft
+from fkexplorer.inference.habits import is_generic
+from fkexplorer.inference.structure import column_reasons, equality, place_reason
+from fkexplorer.inference.weights import reason
+from fkexplorer.inference.words import references, same, singular, words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fkexplorer.inference.keys import Target
+    from fkexplorer.inference.world import World
+    from fkexplorer.schema.model import Column, Table
+
+Found = dict[int, dict[tuple[str, ...], "Column"]]
+
+
+def drafts_of_keys(world: World) -> Iterator[Draft]:
+    """All tables that hold a whole key of several columns of another one."""
+    by_name = _columns_by_name(world)
+    for target in world.composites:
+        if target.table.oid in world.followers or _has_key_inside(world, target):
+            continue
+        kind = _kind(world, target)
+        if kind != "whole_key" and not target.primary:
+            continue
+        parts = [_spellings(world, target, column) for column in target.columns]
+        holders = [_holders(by_name, part) for part in parts]
+        for oid in sorted(set.intersection(*(set(each) for each in holders))):
+            child = world.schema.tables[oid]
+            for columns in _choices([each[oid] for each in holders]):
+                draft = _draft(world, child, columns, target, kind)
+                if draft is not None:
+                    yield draft
+
+
+def _has_key_inside(world: World, target: Target) -> bool:
+    """Whether one column of it is a key by itself: then that one is referred to."""
+    return any(single.columns[0].number in target.numbers for single in world.singles.get(target.table.oid, ()))
+
+
+def _kind(world: World, target: Target) -> str:
+    """What having the whole key says.
+
+    Much where a part of it is named like its table, little where each part is the key of another.
+    """
+    plain = [world.plain(target.table, column.name) for column in target.columns]
+    own = words(target.table.name)
+    ends = {same(own[start:]) for start in range(len(own))}
+    for name in plain:
+        stems = {same(each.stem) for each in references(name) if each.key}
+        if words(name) in (("id",), ("uuid",)) or stems & ends:
+            return "whole_key"
+    return "whole_link" if all(_refers(world, target.table, name) for name in plain) else "whole_plain_key"
+
+
+def _refers(world: World, table: Table, name: str) -> bool:
+    if any(key.table.oid != table.oid for key in world.by_key_name.get("".join(words(name)), ())):
+        return True
+    return any(each.key and each.stem and world.names.called(each.stem) for each in references(name))
+
+
+def _spellings(world: World, target: Target, column: Column) -> list[str]:
+    """What a child may call a part of the key, the likeliest first; `order_id` for the `id` of `orders`."""
+    names = [words(column.name), words(world.plain(target.table, column.name))]
+    own = words(target.table.name)
+    found = ["".join(name) for name in names if not is_generic("_".join(name))]
+    if words(column.name) in (("id",), ("uuid",), ("no",), ("code",), ("key",)):
+        found.append("".join((*own[:-1], singular(own[-1]), *words(column.name))))
+    return list(dict.fromkeys(found))
+
+
+def _columns_by_name(world: World) -> dict[str, list[tuple[int, tuple[str, ...], Column]]]:
+    """All columns by the ends of their names, word breaks left out: OID of the table, the words before, the column."""
+    wanted = {
+        spelling
+        for target in world.composites
+        for column in target.columns
+        for spelling in _spellings(world, target, column)
+    }
+    found: dict[str, list[tuple[int, tuple[str, ...], Column]]] = defaultdict(list)
+    for table in world.tables:
+        skip = world.prefixes[table.oid]
+        for column in table.columns:
+            own = words(column.name)
+            for start in range(len(own)):
+                spelling = "".join(own[start:])
+                if spelling in wanted:
+                    rest = own[skip:start] if start > skip else ()
+                    found[spelling].append((table.oid, rest, column))
+    return found
+
+
+def _holders(by_name: dict[str, list[tuple[int, tuple[str, ...], Column]]], spellings: list[str]) -> Found:
+    """By table the columns that may be a part, by the words before its name."""
+    found: Found = defaultdict(dict)
+    for spelling in spellings:
+        for oid, rest, column in by_name.get(spelling, ()):
+            # A letter or two is part of another name, as in `c_w_id` of a customer's warehouse.
+            if not rest or len("".join(rest)) > 2:
+                found[oid].setdefault(rest, column)
+    return found
+
+
+def _choices(parts: list[dict[tuple[str, ...], Column]]) -> Iterator[tuple[Column, ...]]:
+    """The ways to choose a column for each part: all by the same role, else by the plain name."""
+    seen: set[tuple[int, ...]] = set()
+    for role in sorted({role for part in parts for role in part}):
+        chosen = [part.get(role) or part.get(()) for part in parts]
+        columns = tuple(column for column in chosen if column is not None)
+        numbers = tuple(column.number for column in columns)
+        if len(columns) == len(parts) == len(set(numbers)) and numbers not in seen:
+            seen.add(numbers)
+            yield columns
+
+
+def _draft(world: World, child: Table, columns: tuple[Column, ...], target: Target, kind: str) -> Draft | None:
+    numbers = tuple(column.number for column in columns)
+    parent = target.table
+    if child.oid == parent.oid and set(numbers) & set(target.numbers) == set(target.numbers):
+        return None
+    own = {key.columns for key in child.keys if key.primary}
+    # Two tables of one key: neither is the other's parent unless its name says so.
+    if kind != "whole_key" and any(set(key) == set(numbers) for key in own):
+        return None
+    pairs = list(zip(columns, target.columns, strict=True))
+    if any(equality(world.evidence, one, other) is None for one, other in pairs):
+        return None
+    names = ", ".join(column.name for column in target.columns)
+    draft = Draft(child, columns, target, [reason(kind, f"the whole key of {parent.name}: {names}")])
+    if all((one.base_type or one.type) == (other.base_type or other.type) for one, other in pairs):
+        draft.add(reason("same_type", "same types"))
+    else:
+        draft.add(reason("comparable", "types that compare"))
+    draft.add(place_reason(child, parent, world.times_named, kind), *column_reasons(child, numbers))
+    return draft

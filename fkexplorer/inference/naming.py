@@ -1,0 +1,177 @@
+"""Which tables a column's name speaks of. Names alone: whether the two can be compared is asked elsewhere."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fkexplorer.inference.vocabulary import ACTORS, BARE_STOP, CHIEFS, FILLERS, SELF, TABLE_PREFIXES
+from fkexplorer.inference.words import Reference, abbreviates, meant, references, same, words, written_out
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from fkexplorer.schema.model import Table
+
+_SELF_WHOLE = ("reply", "replied", "superseded", "replaced", "duplicate", "forked", "copied", "cloned", "merged")
+_PEOPLE = ("user", "account", "person", "member", "employee", "staff", "profile", "contact", "actor", "customer")
+"""What tables of people are called, the likeliest first."""
+_SHARED = 3
+"""Tables that begin with one word before that is taken for a prefix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A table that a column's name speaks of."""
+
+    table: Table
+    code: str
+    """Which of the ways, a code of `weights.POINTS`."""
+    reference: Reference
+    rest: tuple[str, ...] = ()
+    """The words of the column before those that name the table."""
+
+
+class Names:
+    """The tables of a schema, found by what columns call them."""
+
+    def __init__(self, tables: Iterable[Table]) -> None:
+        self._full: dict[str, list[Table]] = defaultdict(list)
+        self._meant: dict[str, list[Table]] = defaultdict(list)
+        self._less: dict[str, list[Table]] = defaultdict(list)
+        self._tails: dict[str, list[Table]] = defaultdict(list)
+        self._long: dict[str, list[tuple[str, Table]]] = defaultdict(list)
+        tables = sorted(tables, key=lambda table: (table.schema, table.name, table.oid))
+        firsts: dict[str, int] = defaultdict(int)
+        for table in tables:
+            for first in words(table.name)[:1]:
+                firsts[first] += 1
+        self._prefixes = {first for first, times in firsts.items() if times >= _SHARED} | TABLE_PREFIXES
+        self.people: list[tuple[int, Table]] = []
+        for table in tables:
+            self._learn(table, words(table.name))
+        self.people.sort(key=lambda each: each[0])
+
+    def _learn(self, table: Table, own: tuple[str, ...]) -> None:
+        if not own:
+            return
+        self._full[same(own)].append(table)
+        self._meant[meant(own)].append(table)
+        if len(own) == 1 and len(own[0]) > 4:
+            self._long[own[0][0]].append((own[0], table))
+        for start in range(1, len(own)):
+            if start <= 2 and own[0] in self._prefixes:
+                self._less[same(own[start:])].append(table)
+            self._tails[same(own[start:])].append(table)
+        for rank, person in enumerate(_PEOPLE):
+            if same(own) == person or meant(own) == person:
+                self.people.append((2 * rank, table))
+            elif same(own[1:]) == person and own[0] in self._prefixes | {"auth", "res", "identity"}:
+                self.people.append((2 * rank + 1, table))
+
+    def called(self, some: Sequence[str]) -> list[Table]:
+        """The tables of exactly this name, whatever its number and its word breaks."""
+        return self._full.get(same(tuple(some)), [])
+
+    def ends_in(self, some: Sequence[str]) -> list[Table]:
+        """The tables of this name behind a prefix that several tables have."""
+        return self._less.get(same(tuple(some)), [])
+
+    def is_called(self, table: Table, some: Sequence[str]) -> bool:
+        """Whether these words are the table's name, abbreviated or not."""
+        return bool(some) and meant(tuple(some)) == meant(words(table.name))
+
+    def of(self, child: Table, name: str) -> Iterator[Named]:
+        """All tables that a column of this name of `child` may speak of; one table several times, in several ways."""
+        for reference in references(name):
+            if not reference.stem:
+                continue
+            if not reference.key and not reference.by:
+                yield from self._bare(child, reference)
+                continue
+            yield from self._keyed(child, reference)
+            yield from self._roles(child, reference)
+
+    def _bare(self, child: Table, reference: Reference) -> Iterator[Named]:
+        """A name without any word for a key: a whole table's, or a role."""
+        if same(reference.stem) in BARE_STOP or reference.stem[-1] in BARE_STOP:
+            return
+        found = self._whole(child, reference)
+        for named in found:
+            yield Named(named.table, "bare_name", reference)
+        if not found:
+            yield from self._roles(child, reference)
+
+    def _whole(self, child: Table, reference: Reference) -> list[Named]:
+        """Tables that all words of the stem name, alone or behind the first ones of the child's own name."""
+        stem = reference.stem
+        found = [Named(table, "name_of_table", reference) for table in self._full.get(same(stem), ())]
+        own = words(child.name)
+        for count in range(1, len(own) + 1):
+            context = self._full.get(same((*own[:count], *stem)), ())
+            found += [Named(table, "name_with_context", reference) for table in context if table.oid != child.oid]
+        if not found:
+            less = self._less.get(same(stem), ())
+            found = [Named(table, "name_without_prefix", reference) for table in less]
+        if not found and not reference.glued:
+            found = [Named(table, "abbreviation", reference) for table in self._meant.get(meant(stem), ())]
+        return found
+
+    def _keyed(self, child: Table, reference: Reference) -> Iterator[Named]:
+        stem = reference.stem
+        if reference.glued:
+            if len(stem[-1]) >= 3:
+                for named in self._whole(child, reference):
+                    yield Named(named.table, "glued", reference)
+            return
+        found = self._whole(child, reference)
+        yield from found
+        if found:
+            return
+        for start in range(1, len(stem)):
+            found = self._end(stem, start, reference)
+            if found:
+                yield from found
+                return
+        tails = self._tails.get(same(stem), ())
+        if tails:
+            yield from (Named(table, "end_of_table", reference) for table in tails[:4])
+            return
+        if len(stem) == 1:
+            short = written_out(stem[0])
+            for long, table in self._long.get(stem[0][0], ()):
+                if abbreviates(short, written_out(long)):
+                    yield Named(table, "shortened", reference)
+
+    def _end(self, stem: tuple[str, ...], start: int, reference: Reference) -> list[Named]:
+        """Tables that the last words of a stem name, which have to be more than a letter or two."""
+        key = same(stem[start:])
+        if len(key) < 3:
+            return []
+        rest = stem[:start]
+        for index in (self._full, self._less):
+            if found := index.get(key):
+                return [Named(table, "end_of_name", reference, rest) for table in found]
+        return [Named(table, "end_of_name", reference, rest) for table in self._meant.get(meant(stem[start:]), ())]
+
+    def _roles(self, child: Table, reference: Reference) -> Iterator[Named]:
+        """A row of the same table, or somebody, by what it or they do."""
+        stem = reference.stem
+        core = tuple(word for word in stem if word not in FILLERS) or stem
+        people = [table for _, table in self.people]
+        chief = core[-1] in CHIEFS
+        if (
+            (len(core) == 1 and core[0] in SELF and not reference.by)
+            or (core[0] in _SELF_WHOLE and (len(core) == 1 or core[-1] in SELF))
+            or (chief and any(table.oid == child.oid for table in people))
+        ):
+            yield Named(child, "self", reference)
+        elif reference.by or chief or core[-1] in ACTORS:
+            yield from self._somebody(child, reference)
+
+    def _somebody(self, child: Table, reference: Reference) -> Iterator[Named]:
+        near = [each for each in self.people if each[1].schema == child.schema] or self.people
+        if near:
+            best = near[0][0]
+            yield from (Named(table, "actor", reference) for rank, table in near if rank == best)

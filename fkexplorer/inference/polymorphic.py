@@ -1,0 +1,117 @@
+"""Columns that refer to one table or another, as a column beside them tells: one conditional edge for each table."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from fkexplorer.inference.choosing import key_meant
+from fkexplorer.inference.drafts import Draft
+from fkexplorer.inference.keys import under_domain
+from fkexplorer.inference.model import Lonely
+from fkexplorer.inference.structure import column_reasons, equality, place_reason, types_reason
+from fkexplorer.inference.weights import reason
+from fkexplorer.inference.words import Reference, references, same, words
+from fkexplorer.schema.model import Condition
+
+if TYPE_CHECKING:
+    from fkexplorer.inference.world import World
+    from fkexplorer.schema.model import Column, Table
+
+_TYPE_WORDS = frozenset(["type", "kind", "class", "model", "table", "entity"])
+_DJANGO = ("content", "type")
+_OBJECT = frozenset(["object", "obj"])
+
+
+@dataclass(slots=True)
+class Polymorphic:
+    """What the polymorphic pairs of one table give."""
+
+    columns: set[int] = field(default_factory=set)
+    """Numbers of the columns that are no plain reference."""
+    drafts: list[Draft] = field(default_factory=list)
+    lonely: list[Lonely] = field(default_factory=list)
+
+
+def polymorphic_of(world: World, table: Table, candidates: list[Column]) -> Polymorphic:
+    """The polymorphic pairs among the candidate columns of a table, each with its conditional edges.
+
+    `account_type` beside `account_id` is none where there are `accounts`, unless its values name tables.
+    """
+    found = Polymorphic()
+    for kind in table.columns:
+        stem, django = _stem_of_kind(kind)
+        if not stem:
+            continue
+        column = next((each for each in candidates if each.number != kind.number and _is_key_of(each, stem)), None)
+        if column is None:
+            continue
+        values = world.evidence.kinds.get((table.oid, kind.number), ())
+        named = {value: tables for value in values if (tables := _tables_of(world, table, value, django=django))}
+        own = world.names.called(stem)
+        if own and len(named) * 2 < max(len(values), 1):
+            continue
+        for value, parents in sorted(named.items()):
+            for parent in parents:
+                draft = _draft(world, table, column, Condition(kind, value), parent)
+                found.drafts += [draft] if draft else []
+        if named or django or stem[-1].endswith("able"):
+            found.columns.update({column.number, kind.number} if django else {column.number})
+        if not named and (django or not own):
+            said = "whose values name no table here" if values else "whose values are not known"
+            found.lonely.append(Lonely(table.oid, (column.number,), f"its table is told by {kind.name}, {said}"))
+    return found
+
+
+def _stem_of_kind(column: Column) -> tuple[tuple[str, ...], bool]:
+    """The words that a type column shares with the key beside it, and whether it is Django's; empty for another."""
+    own = words(column.name)
+    if own in (_DJANGO, (*_DJANGO, "id")) and under_domain(column).name in ("int2", "int4", "int8"):
+        return ("object",), True
+    if len(own) > 1 and own[-1] in _TYPE_WORDS and column.category in "SE":
+        return own[:-1], False
+    return (), False
+
+
+def _is_key_of(column: Column, stem: tuple[str, ...]) -> bool:
+    return any(each.key and same(each.stem) == same(stem) for each in references(column.name))
+
+
+def _tables_of(world: World, child: Table, value: str, *, django: bool) -> list[Table]:
+    r"""The tables that a value names: `Post`, `App\Models\Post`, `Admin::User`, `blog.post`; those near the child."""
+    if django:
+        value = world.evidence.content_types.get(value, "")
+    parts = [words(part) for part in re.split(r"[^\w$-]+", value) if words(part)]
+    if not parts:
+        return []
+    whole = tuple(word for part in parts for word in part)
+    # `blog.post` and `Admin::User` are mostly tables `blog_post` and `admin_users`, `App\Models\Post` never is.
+    found = next(
+        (
+            tables
+            for tables in (
+                world.names.called(whole),
+                world.names.called(whole[-2:]) if len(parts) > 1 else [],
+                world.names.called(parts[-1]),
+                world.names.ends_in(parts[-1]),
+            )
+            if tables
+        ),
+        [],
+    )
+    return [table for table in found if table.schema == child.schema] or found
+
+
+def _draft(world: World, table: Table, column: Column, only: Condition, parent: Table) -> Draft | None:
+    target = key_meant(world, parent, column, Reference(words(parent.name), "id"))
+    if target is None or not target.primary:
+        return None
+    key = target.columns[0]
+    value = only.value if len(only.value) <= 40 else only.value[:39] + "…"
+    why = reason("kind", f"{only.column.name} says {value}, named like {parent.name}")
+    draft = Draft(table, (column,), target, [why], only)
+    draft.add(types_reason(equality(world.evidence, column, key), column, key))
+    draft.add(place_reason(table, parent, world.times_named, "kind"))
+    draft.add(*column_reasons(table, (column.number,)))
+    return draft

@@ -1,0 +1,255 @@
+"""Guesses of one column: what its name speaks of, and everything else that tells of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fkexplorer.inference.choosing import key_meant, same_key_word
+from fkexplorer.inference.columns import external_word
+from fkexplorer.inference.drafts import Draft
+from fkexplorer.inference.extension import extension_of
+from fkexplorer.inference.structure import column_reasons, equality, place_reason, types_reason
+from fkexplorer.inference.vocabulary import ID_WORDS
+from fkexplorer.inference.weights import reason
+from fkexplorer.inference.words import references, same, words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fkexplorer.inference.keys import Target
+    from fkexplorer.inference.model import Reason
+    from fkexplorer.inference.naming import Named
+    from fkexplorer.inference.words import Reference
+    from fkexplorer.inference.world import World
+    from fkexplorer.schema.model import Column, Table
+
+_STRONG = frozenset(
+    [
+        "name_of_table",
+        "name_with_context",
+        "name_without_prefix",
+        "end_of_name",
+        "abbreviation",
+        "same_as_key",
+        "self",
+        "declared_alone",
+        "comment_alone",
+        "joined_alone",
+    ]
+)
+"""Names that are to be believed even where the two types can't be compared: that is then the finding."""
+_OWN_TOO = frozenset({"self", "end_of_name", "declared_alone", "joined_alone", "comment_alone"})
+"""What may lead to the table itself; its bare name, as `users.user_id`, only says whose column it is."""
+_NOT_OF_KEYS = frozenset({"end_of_table", "shortened", "bare_text", "actor", "end_is_key"})
+"""What is too little for a column that is its own table's primary key."""
+_NOT_TO_FOLLOWERS = frozenset(
+    {"end_of_table", "shortened", "name_without_prefix", "same_as_key", "same_as_plain_key", "end_is_key"}
+)
+_REFERS = re.compile(
+    r"(?:refers? to|references?|foreign key (?:to|of)|fk (?:to|of)|points? (?:to|at)|key of|->|→)\s+"
+    r"(?:the\s+|a\s+|table\s+)?[\"']?([\w$]+(?:\.[\w$]+)?)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """A key that something says the column refers to."""
+
+    target: Target
+    why: Reason
+    more: tuple[Reason, ...] = ()
+
+    @property
+    def points(self) -> float:
+        """How much it says."""
+        return self.why.points + sum(each.points for each in self.more)
+
+
+def drafts_of_column(world: World, table: Table, column: Column) -> list[Draft]:
+    """All that one column may refer to, by anything that tells of it, with all reasons but the data's."""
+    best: dict[tuple[int, int], Hint] = {}
+    for hint in _hints(world, table, column):
+        key = (hint.target.table.oid, hint.target.columns[0].number)
+        if key != (table.oid, column.number) and (key not in best or hint.points > best[key].points):
+            best[key] = hint
+    found = [_draft(world, table, column, hint) for hint in best.values()]
+    return [draft for draft in found if draft is not None]
+
+
+def _draft(world: World, table: Table, column: Column, hint: Hint) -> Draft | None:
+    target, code = hint.target, hint.why.code
+    operator = equality(world.evidence, column, target.columns[0])
+    if operator is None and code not in _STRONG:
+        return None
+    if world.owns(table, column.number) and code in _NOT_OF_KEYS:
+        return None
+    draft = Draft(table, (column,), target, [hint.why, *hint.more])
+    draft.add(types_reason(operator, column, target.columns[0]))
+    draft.add(place_reason(table, target.table, world.times_named, code))
+    draft.add(*column_reasons(table, (column.number,)))
+    key = (target.table.oid, target.columns[0].number)
+    if code != "declared_alone":
+        draft.add(world.habits.sibling_reason(column.name, key))
+    draft.add(world.habits.manner(world.plain(table, column.name)))
+    draft.add(_joined(world, (table.oid, column.number), key), _commented(column, target))
+    if world.owns(table, column.number) and code not in ("extension_by_name", "same_table_elsewhere"):
+        draft.add(_of_own_key(table, column))
+    return draft
+
+
+def _of_own_key(table: Table, column: Column) -> Reason | None:
+    """What speaks against a primary key that is also a reference."""
+    if column.has_default or column.identity:
+        return reason("own_default", "the table's own key, which makes its values")
+    own = words(table.name)
+    stems = {same(each.stem) for each in references(column.name) if each.stem}
+    if any(same(own[start:]) in stems for start in range(1, len(own))):
+        return reason("own_key", "the table's own key, named like its end")
+    return None
+
+
+def _hints(world: World, table: Table, column: Column) -> Iterator[Hint]:
+    plain = world.plain(table, column.name)
+    for name in dict.fromkeys((plain, column.name)):
+        for named in world.names.of(table, name):
+            hint = _of_name(world, table, column, named)
+            if hint is not None:
+                yield hint
+    yield from _of_key_names(world, table, column, plain)
+    yield from _of_siblings(world, column)
+    yield from _of_joins(world, table, column)
+    yield from _of_comment(world, table, column)
+    if world.owns(table, column.number):
+        for target, why in extension_of(world, table, column):
+            yield Hint(target, why[0], why[1:])
+
+
+def _of_name(world: World, table: Table, column: Column, named: Named) -> Hint | None:
+    """The hint of a table that the column names."""
+    parent, code, reference = named.table, named.code, named.reference
+    if parent.oid == table.oid and code not in _OWN_TOO:
+        return None
+    if parent.oid in world.followers and code in _NOT_TO_FOLLOWERS:
+        return None
+    target = key_meant(world, parent, column, reference)
+    if target is None:
+        return None
+    key = target.columns[0]
+    if code == "bare_name" and (column.category == "S" or not target.primary):
+        code = "bare_text"
+    more = []
+    if reference.key and reference.key not in ID_WORDS and not same_key_word(key, reference):
+        more.append(reason("other_key_word", f"its key is called {key.name}"))
+    if code == "actor" and column.category == "S" and equality(world.evidence, column, key) is None:
+        return None
+    more += _external(reference, target)
+    return Hint(target, reason(code, _said(named, target)), tuple(more))
+
+
+def _said(named: Named, target: Target) -> str:
+    parent = f"{target.table.name}.{target.columns[0].name}"
+    match named.code:
+        case "self":
+            return "a word for another row of the same table"
+        case "actor":
+            return f"a word for somebody of {target.table.name}"
+        case "end_of_name":
+            return f"its last words are named like {parent}"
+        case "abbreviation" | "shortened":
+            return f"short for {parent}"
+        case "end_of_table":
+            return f"named like the end of {parent}"
+        case _:
+            return f"named like {parent}"
+
+
+def _external(reference: Reference, target: Target) -> list[Reason]:
+    word = external_word(reference.stem, words(target.table.name))
+    return [reason("external", f"{word} says that its key comes from elsewhere")] if word else []
+
+
+def _of_key_names(world: World, table: Table, column: Column, plain: str) -> Iterator[Hint]:
+    """Keys of the same name, or of a name that the column's ends with."""
+    for name in dict.fromkeys((plain, column.name)):
+        own = words(name)
+        for start in range(len(own)):
+            targets = world.by_key_name.get("".join(own[start:]), ())
+            sure = any(each.key in ID_WORDS for each in references("_".join(own[start:])))
+            for target in targets:
+                code = _code_of_key(world, table, target, whole=start == 0, sure=sure)
+                if code:
+                    said = "named like" if start == 0 else "its last words are named like"
+                    why = reason(code, f"{said} {target.table.name}.{target.columns[0].name}")
+                    more = [each for reference in references(name)[:1] for each in _external(reference, target)]
+                    yield Hint(target, why, tuple(more))
+            if targets:
+                break
+
+
+def _code_of_key(world: World, table: Table, target: Target, *, whole: bool, sure: bool) -> str:
+    """What it says that a column has a key's name, or one that ends with it; '' for nothing."""
+    if target.table.oid == table.oid or target.table.oid in world.followers or world.borrowed(target):
+        return ""
+    if whole and sure:
+        return "same_as_key"
+    if not target.primary:
+        return ""
+    if whole:
+        return "same_as_plain_key"
+    return "end_is_key" if sure and len(target.columns[0].name) > 3 else ""
+
+
+def _of_siblings(world: World, column: Column) -> Iterator[Hint]:
+    """What columns of the same name are declared to refer to."""
+    for (oid, number), times in world.habits.siblings(column.name).items():
+        target = _key_of(world, oid, number)
+        if target is not None:
+            where = "another table" if times == 1 else f"{times:,} other tables"
+            more = (reason("declared_elsewhere" if times < 3 else "declared_often", "declared by this name alone"),)
+            yield Hint(target, reason("declared_alone", f"the same column is declared in {where}"), more)
+
+
+def _of_joins(world: World, table: Table, column: Column) -> Iterator[Hint]:
+    for (oid, number), where in world.joins.get((table.oid, column.number), ()):
+        target = _key_of(world, oid, number)
+        # Of a table's own key it is mostly the other one that refers to it.
+        if target is not None and not world.owns(table, column.number):
+            yield Hint(target, reason("joined_alone", f"{where} compares the two"))
+
+
+def _of_comment(world: World, table: Table, column: Column) -> Iterator[Hint]:
+    """What the column's comment says that it refers to."""
+    for said in _REFERS.findall(column.comment or ""):
+        # `users`, `auth.users`, or `users.id`.
+        parts = said.split(".")
+        for parent in world.names.called(words(parts[-1])) or world.names.called(words(parts[0])):
+            for reference in references(column.name)[:1]:
+                target = key_meant(world, parent, column, reference)
+                if target is not None and target.table.oid != table.oid:
+                    yield Hint(target, reason("comment_alone", f"its comment says that it refers to {parent.name}"))
+
+
+def _key_of(world: World, oid: int, number: int) -> Target | None:
+    return next((each for each in world.singles.get(oid, ()) if each.columns[0].number == number), None)
+
+
+def _joined(world: World, child: tuple[int, int], parent: tuple[int, int]) -> Reason | None:
+    """The views and functions that compare the two."""
+    where = sorted({place for other, place in world.joins.get(child, ()) if other == parent})
+    if not where:
+        return None
+    said = where[0] if len(where) == 1 else f"{len(where):,} views and functions"
+    return reason("joined", f"joined by {said}")
+
+
+def _commented(column: Column, target: Target) -> Reason | None:
+    """That the comment has the name of the other table in it."""
+    if not column.comment:
+        return None
+    wanted = same(words(target.table.name))
+    if any(same((word,)) == wanted for word in words(column.comment)) or target.table.name in column.comment:
+        return reason("comment", f"its comment speaks of {target.table.name}")
+    return None

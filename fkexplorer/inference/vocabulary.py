@@ -1,0 +1,84 @@
+"""The words of names that mean something to the rules: of keys, of people, of copies of tables, of other systems."""
+
+from __future__ import annotations
+
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+KEY_WORDS = _set("""
+    id uuid guid oid did fk key ref pk no code num nr number sk ident identifier nbr rid
+""")
+"""The last words of columns that hold a key."""
+ID_WORDS = _set("""
+    id uuid guid oid did fk key ref pk sk rid
+""")
+"""Those that hardly mean anything else."""
+FIRST_WORDS = _set("""
+    id fk ref
+""")
+"""Key words that stand first in some schemas, as in `id_user`."""
+ARRAY_WORDS = _set("""
+    ids uuids guids keys refs codes
+""")
+EXTERNAL = _set("""
+    external ext stripe paypal braintree adyen shopify google facebook twitter linkedin apple microsoft azure aws
+    gcp github gitlab slack discord telegram twilio sendgrid mailchimp mailgun salesforce hubspot zendesk intercom
+    auth0 okta firebase cognito saml ldap oauth remote foreign upstream third legacy request trace span
+    correlation idempotency idempotent fingerprint tracking vat tax ssn isbn ean gtin upc serial etag hash
+    checksum commit
+""")
+"""Words of columns whose keys another system gives; a table that is called so is one of one's own."""
+BARE_STOP = _set("""
+    order position level rank sort priority status state type kind count number year month week day hour version
+    size rating score point points weight height width duration amount price quantity total balance ordering
+    sequence index age code name title value date time active enabled flag flags mode stage step progress length
+    rate discount budget grade limit offset page
+""")
+"""Words that are a column of their own much more often than a reference, though a table may be called so."""
+LEFT_OVER = _set("""
+    bak backup backups old tmp temp copy orig original prev new staging stg stage import
+""")
+AFTERWARDS = _set("""
+    history histories log logs audit audits archive archives archived version versions
+""")
+NO_KEY_TYPES = _set("""
+    json jsonb xml bytea tsvector tsquery float4 float8 money interval bit varbit point line lseg box path polygon
+    circle geometry geography hstore pg_lsn txid_snapshot
+""")
+"""Types that no key is of, whatever a column of them is called."""
+SELF = _set("""
+    parent root previous prev next original origin superseded supersedes replaced replaces replacement duplicate
+    ancestor predecessor successor reply replied forked copied cloned merged master reports
+""")
+"""Words for another row of the same table."""
+CHIEFS = _set("""
+    manager supervisor boss leader mentor mgr referrer referred invited inviter
+""")
+"""People who are in the same table as those whose they are, where that is one of people."""
+ACTORS = _set("""
+    author owner creator assignee assigner approver reviewer editor sender recipient receiver uploader submitter
+    requester reporter responsible modifier updater deleter actor operator agent signer moderator voter follower
+    followed follow blocker blocked poster commenter inviter invitee subscriber assigned createdby updatedby
+    modifiedby admin merge lastmodifiedby write create
+""")
+"""People who do something, by the name of what they do."""
+FILLERS = _set("""
+    to of by the for in on at from a an last first current default main primary
+""")
+TABLE_PREFIXES = _set("""
+    tbl t tb app dim fact ref lkp lookup m mst sys core base
+""")
+GENERIC = _set("""
+    id uuid guid code key name title slug email value type kind number no date version token url path label
+    description position status state login username phone hash created updated year month day lang locale
+    currency
+""")
+"""Names of keys that say nothing of what they are the key of."""
+SAY_MORE = _set("""
+    profile detail info information extra extension setting preference data meta metadata stat statistic summary
+    counter config configuration option attribute property ext address billing credential secret password body
+    content text state status quota usage total
+""")
+"""Words of tables that say more of each row of another one."""

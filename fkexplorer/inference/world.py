@@ -1,0 +1,88 @@
+"""A schema as the rules look at it: its tables by name, its keys, its habits, built once."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
+
+from fkexplorer.inference.columns import bound, own_prefix, without
+from fkexplorer.inference.habits import Habits, is_generic
+from fkexplorer.inference.keys import Kinds, Target, sole_key, targets_of, under_domain
+from fkexplorer.inference.naming import Names
+from fkexplorer.inference.words import references, same, words
+from fkexplorer.schema.model import EdgeKind
+from fkexplorer.schema.undeclared import undeclared_oid
+
+if TYPE_CHECKING:
+    from fkexplorer.inference.model import CatalogueEvidence
+    from fkexplorer.schema.model import Schema, Table, TypeName
+
+
+class World:
+    """What all rules share. Everything in it is in the order of the tables' names."""
+
+    def __init__(self, schema: Schema, evidence: CatalogueEvidence) -> None:
+        self.schema = schema
+        self.evidence = evidence
+        kinds = Kinds(schema.tables.values())
+        self.tables = sorted(
+            (table for table in schema.tables.values() if not kinds.left_over(table)),
+            key=lambda table: (table.schema, table.name, table.oid),
+        )
+        self.followers = {table.oid for table in self.tables if kinds.follows(table)}
+        self.names = Names(self.tables)
+        self.habits = Habits(schema)
+        self.taken = bound(schema)
+        self.known = {
+            undeclared_oid(edge.child, edge.parent, edge.pairs, edge.only)
+            for edge in schema.edges.values()
+            if edge.kind is not EdgeKind.INFERRED
+        }
+        """What the edges that there are would be numbered as, had nobody declared them."""
+        self.prefixes = {table.oid: own_prefix(table) for table in self.tables}
+        self.times_named = Counter(table.name for table in self.tables)
+        self.singles: dict[int, list[Target]] = defaultdict(list)
+        self.composites: list[Target] = []
+        self.unnamed: dict[TypeName, list[Target]] = defaultdict(list)
+        """Primary keys of one column by its type."""
+        self.by_key_name: dict[str, list[Target]] = defaultdict(list)
+        """Single keys by their column's name, whole and without the table's own prefix, word breaks left out."""
+        for table in self.tables:
+            for target in targets_of(table):
+                if len(target.columns) > 1:
+                    self.composites.append(target)
+                else:
+                    self.singles[table.oid].append(target)
+                    self._learn(target)
+                    if target.primary:
+                        self.unnamed[under_domain(target.columns[0])].append(target)
+        self.joins: dict[tuple[int, int], list[tuple[tuple[int, int], str]]] = defaultdict(list)
+        for join in evidence.joins:
+            self.joins[join.left].append((join.right, join.where))
+            self.joins[join.right].append((join.left, join.where))
+
+    def _learn(self, target: Target) -> None:
+        name = target.columns[0].name
+        for spelling in {name, self.plain(target.table, name)}:
+            if not is_generic(spelling) and words(spelling):
+                self.by_key_name["".join(words(spelling))].append(target)
+
+    def plain(self, table: Table, name: str) -> str:
+        """A column's name without the prefix that all columns of its table have."""
+        return without(name, self.prefixes.get(table.oid, 0))
+
+    def borrowed(self, target: Target) -> bool:
+        """Whether a key is another table's: `user_profiles.user_id` where there are `users`."""
+        column = target.columns[0]
+        if (target.table.oid, column.number) in self.habits.borrowed:
+            return True
+        own = same(words(target.table.name))
+        for reference in references(self.plain(target.table, column.name)):
+            if reference.stem and reference.key and same(reference.stem) != own:
+                return any(table.oid != target.table.oid for table in self.names.called(reference.stem))
+        return False
+
+    @staticmethod
+    def owns(table: Table, number: int) -> bool:
+        """Whether a column alone is its table's primary key."""
+        return sole_key(table) == number

@@ -14,7 +14,8 @@ from fkexplorer.diagnosis.cannot_sides import of_catalogue
 from fkexplorer.diagnosis.keyed import value_text
 from fkexplorer.diagnosis.model import Evidence, Suggestion
 from fkexplorer.fixes import sql
-from fkexplorer.schema.model import EdgeKind, TypeName
+from fkexplorer.orphans.casting import castable
+from fkexplorer.schema.model import EdgeKind
 from fkexplorer.schema.names import columns_label, qualified, quote, table_label
 from fkexplorer.schema.secrets import is_secret
 
@@ -30,13 +31,6 @@ _EXAMPLES = 3
 """Values that are shown of those that do not cast."""
 _HANGING = 3
 """Foreign keys of a column that are named."""
-_INPUT_IS_VALID = 160000
-"""pg_input_is_valid came with PostgreSQL 16."""
-_UUID = r"^({[0-9a-f]{4}(-?[0-9a-f]{4}){7}}|[0-9a-f]{4}(-?[0-9a-f]{4}){7})$"
-"""What `string_to_uuid` (uuid.c) reads: 16 bytes, a hyphen after every second one if need be, braces around all."""
-_INTEGER = r"^\s*[-+]?[0-9]+\s*$"
-"""What `pg_strtoint32` and its kin (numutils.c) read before PostgreSQL 16."""
-_RANGES = {"int2": (-(2**15), 2**15 - 1), "int4": (-(2**31), 2**31 - 1), "int8": (-(2**63), 2**63 - 1)}
 
 
 # A view hangs on a column by its rule (pg_rewrite).
@@ -189,26 +183,5 @@ def _do(number: int) -> str:
 
 
 def reads(ground: Ground, column: Column, to: Column, alias: str) -> str | None:
-    """A condition: the column's value, as text, is one of the other type. None where no such condition can be written.
-
-    It raises nothing whatever the value is.
-    """
-    text = f"CAST({alias}.{sql.name(column.name)} AS pg_catalog.text)"
-    of = to.base_type or to.type
-    if to.category == "S":
-        return "true"
-    if ground.database.facts.version_number >= _INPUT_IS_VALID:
-        return f"pg_catalog.pg_input_is_valid({text}, {sql.literal(sql.type_name(to.type))})"
-    if to.base_type is not None or of.schema != "pg_catalog":
-        return None  # a domain has a CHECK of its own
-    # A collation may be one that patterns are refused under.
-    plain = f'{text} COLLATE pg_catalog."C"'
-    if of == TypeName("pg_catalog", "uuid"):
-        return f"({plain} OPERATOR(pg_catalog.~*) {sql.literal(_UUID)})"
-    if of.name in _RANGES:
-        least, greatest = _RANGES[of.name]
-        return (
-            f"CASE WHEN {plain} OPERATOR(pg_catalog.~) {sql.literal(_INTEGER)}"
-            f" THEN CAST({text} AS pg_catalog.numeric) BETWEEN {least} AND {greatest} ELSE false END"
-        )
-    return None
+    """A condition: the value, as text, is one of the other type. None where no such condition can be written."""
+    return castable(column, to, ground.database.facts.version_number, alias)

@@ -12,6 +12,7 @@ from fkexplorer.diagnosis.model import Evidence, Part, Suggestion
 from fkexplorer.diagnosis.named_there import Told
 from fkexplorer.diagnosis.reading.model import Topic
 from fkexplorer.fixes import sql
+from fkexplorer.fixes.indexes import unique_key
 from fkexplorer.schema.model import TableKind
 from fkexplorer.schema.names import columns_label, quote, table_label
 
@@ -46,7 +47,7 @@ async def keys(case: Case, sides: Sides) -> Part:
     if not columns:
         told = "The text does not tell the columns that it refers to."
         return Part((_keys_of(case, parent, f"{told} The keys of {table_label(parent)} are"),))
-    if serving := serving_key(parent, columns):
+    if serving := unique_key(parent, columns):
         text = f"{columns_label(parent, columns)} has a unique key now: {quote(serving.name)}. It was made after the"
         text += " error, or it is of another database."
         found = of_catalogue(case, "unique_key_exists", text, result=serving.name, weight=100, query=_query(parent))
@@ -68,12 +69,6 @@ async def no_key(ground: Ground, parent: Table, columns: tuple[Column, ...]) -> 
     repeated = await _repeated(ground, parent, columns)
     (ruled_out if repeated.code == "no_repeats" else findings).append(repeated)
     return Part(tuple(findings), tuple(ruled_out), _make(parent, columns, covering), live=True)
-
-
-def serving_key(parent: Table, columns: Iterable[Column]) -> Index | None:
-    """The unique index that a foreign key to these columns may refer to; None where there is none."""
-    numbers = {column.number for column in columns}
-    return next((each for each in parent.indexes if _covers(each, numbers) and serves(each)), None)
 
 
 def serves(index: Index) -> bool:

@@ -31,7 +31,7 @@ async def cannot(exam: Exam) -> list[Finding]:
     """The findings of severity `error` on the examined pairs of columns; `undeclared`, a notice, where there is none.
 
     Returns:
-        `foreign_table`, `persistence`, `virtual_column`, `collations_differ`, `privilege_missing`, `no_unique_key`,
+        `foreign_table`, `persistence`, `virtual_column`, `privilege_missing`, `no_unique_key`,
         `deferrable_key`, `unusable_key`, `columns_swapped`, `types_differ`, `orphans_in_the_way`; of names that are
         not there `table_missing`, `order_of_creation`, `not_a_table`, `column_missing`, `arity`. Of an edge about some
         of the child's rows `conditional`, a notice.

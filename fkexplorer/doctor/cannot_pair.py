@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from fkexplorer.database.errors import trouble_of
+from fkexplorer.database.errors import Kind, trouble_of
+from fkexplorer.database.model import Trouble
 from fkexplorer.diagnosis.cannot_change import Change
-from fkexplorer.diagnosis.cannot_keys import no_key, serving_key
+from fkexplorer.diagnosis.cannot_keys import no_key
 from fkexplorer.diagnosis.cannot_objects import outlived
 from fkexplorer.diagnosis.cannot_sides import Sides
 from fkexplorer.diagnosis.cannot_starts import lacking
 from fkexplorer.diagnosis.cannot_types import conflict, unbound
 from fkexplorer.doctor.model import Finding, Severity, Treatment
 from fkexplorer.fixes import sql
-from fkexplorer.fixes.locks import ACCESS_EXCLUSIVE, SHARE, SHARE_UPDATE_EXCLUSIVE, locks
+from fkexplorer.fixes.beside import read_beside
+from fkexplorer.fixes.indexes import unique_key
+from fkexplorer.fixes.locks import ACCESS_EXCLUSIVE, locks
+from fkexplorer.fixes.model import Request
+from fkexplorer.fixes.plans import make_plan
 from fkexplorer.orphans.turns import size_text
 from fkexplorer.schema.actions import FixAction
 from fkexplorer.schema.model import TableKind
@@ -26,12 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from fkexplorer.diagnosis.model import Evidence, Part
+    from fkexplorer.diagnosis.model import Evidence
     from fkexplorer.doctor.exam import Exam
     from fkexplorer.schema.model import Column, Relationship, Table
 
-_SAME_COLLATION = 180000
-"""From PostgreSQL 18 on both sides have one collation where either is nondeterministic (ATAddForeignKeyConstraint)."""
 _VIRTUAL = 180000
 """The first that knows virtual generated columns."""
 _UNKNOWN = frozenset({"uncastable_unknown", "repeats_unknown"})
@@ -84,8 +87,8 @@ async def in_the_way(exam: Exam, edge: Relationship) -> list[Obstacle]:
     child, parent = exam.schema.child_of(edge), exam.schema.parent_of(edge)
     sides = Sides(child, tuple(pair.child for pair in edge.pairs), parent, tuple(pair.parent for pair in edge.pairs))
     found += await _privileges(exam, child, parent)
-    if serving_key(parent, sides.parent_columns) is None:
-        found.append(_key(exam, parent, sides, await no_key(exam, parent, sides.parent_columns)))
+    if unique_key(parent, sides.parent_columns) is None:
+        found.append(await _key(exam, edge, parent, sides))
     if any(pair.equals is None for pair in edge.pairs):
         found.append(_swapped(exam, edge, sides) or await _types(exam, edge, sides))
     return found
@@ -119,20 +122,6 @@ def _standing(exam: Exam, edge: Relationship) -> Iterator[Obstacle]:
             f"{table_label(parent)} ({size_text(parent.likely_bytes)}) is written anew." if statements else "",
             mends=bool(statements),
         )
-    for pair in edge.pairs:
-        one, other = pair.child.collation, pair.parent.collation
-        sure = all(each is None or each.deterministic for each in (one, other))
-        if one != other and not sure and exam.database.facts.version_number >= _SAME_COLLATION:
-            yield Obstacle(
-                "collations_differ",
-                f"{columns_label(child, [pair.child])} and {columns_label(parent, [pair.parent])} have other"
-                " collations, one of which is nondeterministic.",
-                "pg_attribute.attcollation differs, pg_collation.collisdeterministic = false",
-                "The two would not agree which keys are equal, so that the server refuses the constraint (42P21).",
-                at,
-                (f"-- Give both columns one collation: ALTER TABLE {table_label(child)} ALTER COLUMN … COLLATE …",),
-                ((child.oid, ACCESS_EXCLUSIVE),),
-            )
 
 
 async def _virtual(exam: Exam, edge: Relationship) -> list[Obstacle]:
@@ -142,7 +131,7 @@ async def _virtual(exam: Exam, edge: Relationship) -> list[Obstacle]:
         return []
     numbers = ", ".join(str(each.number) for each in computed)
     own = f"attrelid = {edge.child} AND attnum IN ({numbers})"
-    query = f"SELECT attnum FROM pg_catalog.pg_attribute WHERE {own} AND attgenerated = 'v'"  # noqa: S608 - numbers
+    query = f"SELECT attnum FROM pg_catalog.pg_attribute WHERE {own} AND attgenerated = 'v'"
     try:
         [rows] = await exam.database.glance(query)
     except psycopg.Error as error:
@@ -187,26 +176,50 @@ async def _privileges(exam: Exam, child: Table, parent: Table) -> list[Obstacle]
     ]
 
 
-def _key(exam: Exam, parent: Table, sides: Sides, part: Part) -> Obstacle:
+async def _key(exam: Exam, edge: Relationship, parent: Table, sides: Sides) -> Obstacle:
     """No unique key covers the parent's columns, or none that a foreign key may refer to."""
+    part = await no_key(exam, parent, sides.parent_columns)
     told = sorted(part.findings, key=lambda each: -each.weight)
     _note(exam, sides.parent_label, told)
-    statements = part.suggestions[0].sql.split(";\n") if part.suggestions else []
     repeated = next((each for each in told if each.code == "repeated_keys"), None)
     first = (f"-- First decide which rows keep their key: {repeated.text}",) if repeated else ()
-    partitioned = parent.kind is TableKind.PARTITIONED
-    modes = [SHARE if partitioned else SHARE_UPDATE_EXCLUSIVE, ACCESS_EXCLUSIVE]
+    statements, modes = await planned(exam, Request(edge, FixAction.ADD_UNIQUE))
     return Obstacle(
         part.findings[0].code,
         " ".join(each.text for each in told),
         "no row of pg_index for just these columns that is unique, valid, immediate, whole and without an expression",
         "A foreign key refers to one row, and only a unique key keeps it one (42830).",
         max(each.at for each in told),
-        (*first, *(_without_end(each) for each in statements)),
-        tuple((parent.oid, mode) for mode in modes),
-        "The index is built while writes wait." if partitioned else "The index is built while reads and writes go on.",
+        (*first, *statements),
+        modes,
+        "The index is built while reads and writes go on.",
         FixAction.ADD_UNIQUE,
     )
+
+
+async def planned(exam: Exam, request: Request) -> tuple[tuple[str, ...], tuple[tuple[int, str], ...]]:
+    """The statements of a fix and its locks; where it can't be planned, the reason as a comment, and no lock.
+
+    Raises:
+        Trouble: the connection is lost.
+    """
+
+    async def ask(statement: str) -> list[tuple[Any, ...]]:
+        try:
+            [rows] = await exam.database.glance(statement)
+        except psycopg.Error as error:
+            raise trouble_of(error) from error
+        return rows
+
+    try:
+        beside = await read_beside(ask, exam.schema, request)
+        plan = make_plan(exam.schema, exam.database.facts, request, beside=beside)
+    except Trouble as trouble:
+        if trouble.code == Kind.LOST.value:
+            raise
+        return (f"-- {trouble.reason}: {trouble.hint}",), ()
+    statements = tuple(statement for step in plan.steps for statement in step.statements)
+    return statements, tuple((lock.table, lock.mode) for step in plan.steps for lock in step.locks)
 
 
 def _swapped(exam: Exam, edge: Relationship, sides: Sides) -> Obstacle | None:
@@ -279,11 +292,11 @@ def _clean(exam: Exam, sides: Sides, off: set[int] | None, rows: int) -> list[st
     flat = " ".join(where.split("\n"))
     found = [
         f"-- First clean {these}; decide what is to become of {'it' if rows == 1 else 'them'}:",
-        f"-- DELETE FROM {table} WHERE {flat}",  # noqa: S608 - its names are quoted, and it is shown alone
+        f"-- DELETE FROM {table} WHERE {flat}",
     ]
     if not any(column.not_null for column in sides.columns):
         sets = ", ".join(f"{sql.name(column.name)} = NULL" for column in sides.columns if column.number in (off or ()))
-        found.append(f"-- or: UPDATE {table} SET {sets} WHERE {flat}")  # noqa: S608 - as above
+        found.append(f"-- or: UPDATE {table} SET {sets} WHERE {flat}")
     return found
 
 

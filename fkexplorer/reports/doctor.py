@@ -64,6 +64,12 @@ def summary(found: Examination) -> str:
     return f"{said}; {examined}{missed} ({duration(found.seconds)})"
 
 
+def short_text(finding: Finding) -> str:
+    """Its text where its subject stands above it: `It is NOT VALID: …`."""
+    behind = finding.text.removeprefix(f"{finding.subject} ")
+    return finding.text if behind == finding.text else f"It {behind}"
+
+
 def table_words(finding: Finding, schema: Schema) -> str | None:
     """The table that it is told at, `schema.table`; None where there is none."""
     table = schema.tables.get(finding.table) if finding.table is not None else None
@@ -119,8 +125,8 @@ class _Lines:
 
     def finding(self, finding: Finding) -> Iterator[Line]:
         """The lines of one finding."""
-        yield from self._wrapped(f"{finding.subject}", style=_STYLES[finding.severity])
-        yield from self._wrapped(f"{finding.code}: {finding.text}", _INDENT)
+        yield from self._wrapped(f"{finding.subject}  [{finding.code}]", style=_STYLES[finding.severity])
+        yield from self._wrapped(short_text(finding), _INDENT)
         yield from self._item("seen", finding.seen)
         yield from self._item("why", finding.why)
         treatment = finding.treatment

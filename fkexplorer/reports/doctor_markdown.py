@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fkexplorer.doctor.model import Severity
-from fkexplorer.reports.doctor import TITLES, lock_words, plan_command, sql_lines, summary
+from fkexplorer.reports.doctor import TITLES, lock_words, plan_command, short_text, sql_lines, summary
 from fkexplorer.reports.markdown import code, fenced, plain
 from fkexplorer.reports.values import moment
 
@@ -44,7 +44,7 @@ def doctor_markdown(found: Examination, schema: Schema, facts: ServerFacts) -> l
 def _finding(finding: Finding, schema: Schema) -> Iterator[str]:
     yield f"### {code(finding.subject)}: {plain(finding.code)}"
     yield ""
-    yield f"{plain(finding.text)} {plain(finding.why)}"
+    yield f"{plain(short_text(finding))} {plain(finding.why)}"
     yield ""
     yield f"- Seen: {plain(finding.seen)} ({moment(finding.at)})"
     if finding.treatment.forecast:

@@ -254,8 +254,8 @@ def _fixes() -> dict[str, argparse.ArgumentParser]:
         action=Each,
         default=[],
         metavar="COLUMN=SQL",
-        help="insert-parents, backfill, sync-trigger: a column's value as an SQL expression (over the source's row as s);"
-        " repeatable",
+        help="insert-parents, backfill, sync-trigger: a column's value as an SQL expression (over the source's row as"
+        " s); repeatable",
     )
     plan.add_argument("--rule", choices=RULES, help="add-constraint, change-on-delete: ON DELETE")
     plan.add_argument("--name", metavar="NAME", help="of the constraint to add, of quarantine's side table")

@@ -13,7 +13,7 @@ import psycopg
 
 from fkexplorer.database.errors import trouble_of
 from fkexplorer.database.model import Trouble
-from fkexplorer.fixes import constraints, indexes, rows
+from fkexplorer.fixes import constraints, indexes, rows, sync, twins
 from fkexplorer.fixes.model import Choice
 from fkexplorer.fixes.reach import Reach
 from fkexplorer.schema.actions import FixAction
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _MAY = """
 SELECT c.oid::int8, has_schema_privilege(c.relnamespace, 'USAGE'), has_schema_privilege(c.relnamespace, 'CREATE'),
  has_table_privilege(c.oid, 'SELECT'), has_any_column_privilege(c.oid, 'INSERT'), has_table_privilege(c.oid, 'DELETE'),
- has_table_privilege(c.oid, 'REFERENCES'),
+ has_table_privilege(c.oid, 'REFERENCES'), has_table_privilege(c.oid, 'TRIGGER'),
  pg_has_role(c.relowner, 'USAGE'), row_security_active(c.oid), pg_get_userbyid(c.relowner)::text,
  ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
   AND has_column_privilege(c.oid, a.attnum, 'UPDATE'))
@@ -52,6 +52,7 @@ _TITLES = {
     FixAction.ENFORCE: "enforce the constraint",
     FixAction.CREATE_INDEX: "build an index on the key",
     FixAction.ADD_UNIQUE: "give the parent's columns a unique key",
+    FixAction.SYNC_TRIGGER: "keep the pair in step by a trigger",
 }
 
 
@@ -65,6 +66,7 @@ class _May:
     insert: bool
     delete: bool
     references: bool
+    trigger: bool
     owner: bool
     hidden: bool
     """Row security hides rows from it."""
@@ -96,12 +98,17 @@ async def choices(database: Database, schema: Schema, edge: Relationship, count:
     """
     tables = {edge.child, edge.parent, *Reach(schema, edge.child, None, {}).tables}
     try:
-        found, state = await database.glance(_MAY.format(tables=", ".join(map(str, sorted(tables)))), _STATE)
+        found, state, [(triggers,)], [(functions,)] = await database.glance(
+            _MAY.format(tables=", ".join(map(str, sorted(tables)))),
+            _STATE,
+            *twins.statements(schema.parent_of(edge), schema.child_of(edge)),
+        )
     except psycopg.Error as error:
         raise trouble_of(error) from error
     may = {oid: _May(*values) for oid, *values in found}
     [(standby, role, replication)] = state
-    return _Choosing(schema, edge, count, may, role, standby=standby, replication=replication).all()
+    keeper = next(iter(twins.keepers(triggers, functions, schema.child_of(edge))), None)
+    return _Choosing(schema, edge, count, may, role, keeper=keeper, standby=standby, replication=replication).all()
 
 
 class _Choosing:
@@ -115,6 +122,7 @@ class _Choosing:
         may: dict[int, _May],
         role: str,
         *,
+        keeper: twins.Keeper | None,
         standby: bool,
         replication: str,
     ) -> None:
@@ -123,6 +131,7 @@ class _Choosing:
         self._orphans = count.orphans if count else None
         self._may = may
         self._role = quote(role)
+        self._keeper = keeper
         self._standby = standby
         self._replication = replication
         self._child = schema.child_of(edge)
@@ -144,6 +153,7 @@ class _Choosing:
             FixAction.ENFORCE: self._enforce,
             FixAction.CREATE_INDEX: self._index,
             FixAction.ADD_UNIQUE: self._unique,
+            FixAction.SYNC_TRIGGER: self._sync,
         }
         found = [self._choice(action, self._title(action), check) for action, check in checks.items()]
         for rule, action in constraints.RULES.items():
@@ -168,6 +178,8 @@ class _Choosing:
         return Choice(action, title, rule=rule)
 
     def _title(self, action: FixAction) -> str:
+        if action is FixAction.SYNC_TRIGGER and self._keeper is not None and not self._keeper.fires:
+            return f"enable the trigger {quote(self._keeper.trigger)}, which keeps the pair in step"
         some = f"the {self._orphans:,} orphan{'' if self._orphans == 1 else 's'}" if self._orphans else "the orphans"
         return _TITLES[action].replace("the orphans", some)
 
@@ -341,6 +353,22 @@ class _Choosing:
         if not self._may[table.oid].create:
             name = quote(table.schema)
             raise _No(f"no CREATE on the schema {name}", f"GRANT CREATE ON SCHEMA {name} TO {self._role}")
+
+    def _sync(self) -> None:
+        sync.check_pair(self._schema, self._edge)
+        if self._keeper is not None:
+            if self._keeper.fires:
+                raise _No(f"it is kept in step already, by the trigger {quote(self._keeper.trigger)}")
+            self._owns(self._parent)
+            return
+        if not self._may[self._parent.oid].trigger:
+            self._lacks("TRIGGER", self._parent)
+        self._creates(self._child)
+        if not self._may[self._child.oid].insert:
+            self._lacks("INSERT", self._child)
+        # By it ON CONFLICT tells that the twin is there.
+        if not self._may[self._child.oid].select:
+            self._lacks("SELECT", self._child)
 
     def _change(self, rule: str) -> None:
         if self._edge.kind is not EdgeKind.DECLARED:

@@ -13,7 +13,6 @@ from fkexplorer.fixes.locks import SHARE_ROW_EXCLUSIVE, locks
 from fkexplorer.fixes.model import DdlStep
 from fkexplorer.fixes.parents import complete, source_values
 from fkexplorer.fixes.rows import impossible, incomplete, named, unused
-from fkexplorer.fixes.sync_model import Sync
 from fkexplorer.schema.keys import is_one_to_one
 from fkexplorer.schema.model import TableKind
 from fkexplorer.schema.names import quote, table_label
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from fkexplorer.fixes.model import Request
+    from fkexplorer.fixes.sync_model import Sync
     from fkexplorer.fixes.twins import Keeper
     from fkexplorer.schema.model import Column, Relationship, Schema, Table
 
@@ -115,11 +115,11 @@ class Template:
         Args:
             others: roles that default privileges let call new functions, as SQL: it is nobody's to call.
         """
+        on = f"AFTER INSERT ON {sql.table_name(self.source)} FOR EACH ROW"
         return (
             self.create(),
             f"REVOKE EXECUTE ON FUNCTION {self.function}() FROM {', '.join(['PUBLIC', *others])}",
-            f"CREATE TRIGGER {sql.name(self.name)} AFTER INSERT ON {sql.table_name(self.source)}"
-            f" FOR EACH ROW EXECUTE FUNCTION {self.function}()",
+            f"CREATE TRIGGER {sql.name(self.name)} {on} EXECUTE FUNCTION {self.function}()",
         )
 
 
@@ -133,8 +133,8 @@ def template(schema: Schema, request: Request) -> Template:
     """The function and the trigger that are asked for.
 
     Raises:
-        Trouble: the pair can't be kept in step (`impossible`), a column needs a value and has none (`incomplete`), or an
-            expression is none (`expression`).
+        Trouble: the pair can't be kept in step (`impossible`), a column needs a value and has none (`incomplete`), or
+            an expression is none (`expression`).
     """
     edge = request.edge
     key = check_pair(schema, edge)

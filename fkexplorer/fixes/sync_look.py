@@ -1,4 +1,4 @@
-"""The preview of a trigger that keeps a pair in step: what is there already, whether it would work, how it is proven."""
+"""The preview of a trigger that keeps a pair in step: what is there already, if it would work, how it is proven."""
 
 from __future__ import annotations
 
@@ -207,9 +207,8 @@ class _Looking:
     async def others(self, source: Table, target: Table) -> list[str]:
         """The triggers and rules that an insert into one of the tables fires."""
         tables = (source.oid, target.oid)
-        found = [
-            (each.table, each.name) for each in await user_triggers(self.ask, dict.fromkeys(tables, [Verb.INSERT]))
-        ]
+        fired = await user_triggers(self.ask, dict.fromkeys(tables, (Verb.INSERT,)))
+        found = [(each.table, each.name) for each in fired]
         found += await self.ask(_RULES.format(tables=", ".join(map(str, tables))))
         return [f"{quote(name)} on {table_label(self.schema.tables[table])}" for table, name in found]
 
@@ -221,8 +220,8 @@ class _Looking:
         if step.sync.proof:
             twice = ", and once more with a function that fails" if step.sync.makes else ""
             how = (
-                f"it is proven before COMMIT: a copy of a row of {table_label(source)} under a new key is put in, its row"
-                f" in {table_label(target)} looked for, and all of it taken back{twice}"
+                f"it is proven before COMMIT: a copy of a row of {table_label(source)} under a new key is put in, its"
+                f" row in {table_label(target)} looked for, and all of it taken back{twice}"
             )
         else:
             how = f"it is not proven: {step.sync.unproven}"
@@ -233,8 +232,8 @@ class _Looking:
         ]
         gap = gap_of(schema, request)
         state = (
-            "SELECT t.tgname, t.tgenabled, pg_catalog.pg_get_triggerdef(t.oid) AS definition FROM pg_catalog.pg_trigger t"
-            f" WHERE t.tgrelid = {sql.literal(step.sync.source)}::pg_catalog.regclass"
+            "SELECT t.tgname, t.tgenabled, pg_catalog.pg_get_triggerdef(t.oid) AS definition"
+            f" FROM pg_catalog.pg_trigger t WHERE t.tgrelid = {sql.literal(step.sync.source)}::pg_catalog.regclass"
             f" AND t.tgname = {sql.literal(step.sync.trigger)}"
         )
         plan = Plan(request, (step,), (state, *([gap] if gap else [])), gap)

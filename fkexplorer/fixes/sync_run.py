@@ -1,4 +1,4 @@
-"""Makes a trigger that keeps a pair in step, within its guarded transaction: only as previewed, and only if it proves."""
+"""Makes a trigger that keeps a pair in step, within its guarded transaction: only as previewed, only if it works."""
 
 from __future__ import annotations
 

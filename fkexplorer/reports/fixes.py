@@ -61,6 +61,8 @@ def preview_lines(schema: Schema, preview: Preview, *, cells: int, ascii: bool =
     say.line(f"takes about {duration(preview.seconds)}; may be done as {preview.privilege}")
     if how := in_batches(schema, preview):
         say.line(how)
+    for text in preview.notes:
+        say.line(text)
     say.lasting(preview.lasting)
     return say.lines
 

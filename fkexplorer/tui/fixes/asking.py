@@ -18,18 +18,28 @@ from fkexplorer.tui.fixes.searching import ParentField
 from fkexplorer.tui.theme import painted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
     from fkexplorer.planning import PlanOptions
-    from fkexplorer.schema.model import Relationship, Schema
+    from fkexplorer.schema.model import Column, Relationship, Schema, Table
     from fkexplorer.tui.fixes.searching import Finder
     from fkexplorer.tui.lines import LineList
 
 SET = "set:"
 """Begins the name of a field that is the SQL of a column."""
+
+
+_MADE = {
+    FixAction.QUARANTINE: "the side table",
+    FixAction.CREATE_INDEX: "the index",
+    FixAction.ADD_UNIQUE: "the index",
+    FixAction.ADD_CONSTRAINT: "the constraint",
+    FixAction.SYNC_TRIGGER: "trigger and function",
+}
+"""What an action makes that has a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +53,24 @@ class Field:
     """It is the key of a parent that is there, which can be searched for."""
 
 
+def _columns_for(table: Table, key: Iterable[Column]) -> list[Column]:
+    """The columns that a new row of the table may be told beside its key; those that it needs come first."""
+    taken = {column.number for column in key}
+    columns = [column for column in table.columns if column.number not in taken and not column.generated]
+    return sorted(columns, key=lambda column: not _needs(column))
+
+
+def _needs(column: Column) -> bool:
+    return column.not_null and not (column.has_default or column.identity)
+
+
 def fields_for(schema: Schema, edge: Relationship, action: FixAction) -> list[Field]:
     """What an action may be told about this edge; nothing for one that needs no word."""
     parent = schema.parent_of(edge)
     key = ", ".join(pair.parent.name for pair in edge.pairs)
-    taken = {pair.parent.number for pair in edge.pairs}
-    columns = [column for column in parent.columns if column.number not in taken and not column.generated]
-    needed = [column for column in columns if column.not_null and not (column.has_default or column.identity)]
+    columns = _columns_for(parent, (pair.parent for pair in edge.pairs))
+    needed = [column for column in columns if _needs(column)]
+    name = Field("name", f"the name of {_MADE.get(action, '')}; empty: one is made up")
     one_key = Field("key", f"one key alone ({key}); empty: all that are missing")
     match action:
         case FixAction.REPOINT:
@@ -69,20 +90,21 @@ def fields_for(schema: Schema, edge: Relationship, action: FixAction) -> list[Fi
                 one_key,
                 *(
                     Field(f"{SET}{column.name}", f"{column.name}, SQL with the source's row s; empty: its own")
-                    for column in sorted(columns, key=lambda column: column not in needed)
+                    for column in columns
                 ),
             ]
-        case FixAction.QUARANTINE:
-            return [Field("name", "the name of the side table; empty: one is made up")]
-        case FixAction.CREATE_INDEX | FixAction.ADD_UNIQUE:
-            return [Field("name", "the name of the index; empty: one is made up")]
-        case FixAction.ADD_CONSTRAINT:
+        case FixAction.SYNC_TRIGGER:
             return [
-                Field("name", "the name of the constraint; empty: one is made up"),
-                Field("rule", "ON DELETE: cascade, set-null, …; empty: no-action"),
+                *(
+                    Field(f"{SET}{column.name}", f"{column.name}, SQL with the new row s; empty: its own")
+                    for column in _columns_for(schema.child_of(edge), (pair.child for pair in edge.pairs))
+                ),
+                name,
             ]
+        case FixAction.ADD_CONSTRAINT:
+            return [name, Field("rule", "ON DELETE: cascade, set-null, …; empty: no-action")]
         case _:
-            return []
+            return [name] if action in _MADE else []
 
 
 def options_of(options: PlanOptions, values: Mapping[str, str]) -> PlanOptions:

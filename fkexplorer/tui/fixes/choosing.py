@@ -59,6 +59,7 @@ _LETTERS = {
     FixAction.CHANGE_TYPE: "y",
     FixAction.ADD_UNIQUE: "u",
     FixAction.ENABLE_TRIGGERS: "w",
+    FixAction.SYNC_TRIGGER: "s",
 }
 """No letter that moves a cursor, nor `q`."""
 

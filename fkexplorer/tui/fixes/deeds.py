@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fkexplorer.database.model import Trouble
 from fkexplorer.fixes.dry import dry_run
-from fkexplorer.fixes.model import DataStep
+from fkexplorer.fixes.model import DataStep, DdlStep
 from fkexplorer.fixes.preview import preview
 from fkexplorer.fixes.run import run
 from fkexplorer.fixes.script import script
@@ -185,7 +185,11 @@ class Fix(Deed):
         return "the server would refuse it: see above" if self.seen.blockers else ""
 
     def toggle_strict(self) -> bool:
-        """For a change of rows."""
+        """For a change of rows; of a trigger that keeps a pair in step, whether what fails refuses the new row."""
+        if self.action is FixAction.SYNC_TRIGGER:
+            made = any(isinstance(step, DdlStep) and step.sync and step.sync.makes for step in self.seen.plan.steps)
+            self._options = replace(self._options, strict_trigger=made and not self._options.strict_trigger)
+            return made
         if not any(isinstance(step, DataStep) for step in self.seen.plan.steps):
             return False
         self._options = replace(self._options, strict_lock=not self._options.strict_lock)

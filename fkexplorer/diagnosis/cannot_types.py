@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from fkexplorer.database.postgresql.pairs import read_pairs
 from fkexplorer.diagnosis.asking import Answer, Look, ask
-from fkexplorer.diagnosis.cannot_change import LOOK_MS, Change, reads, s
+from fkexplorer.diagnosis.cannot_change import LOOK_MS, Change, s
 from fkexplorer.diagnosis.cannot_sides import Sides, of_catalogue
-from fkexplorer.diagnosis.keyed import equality
 from fkexplorer.diagnosis.model import Evidence, Part, Suggestion
 from fkexplorer.fixes import sql
+from fkexplorer.orphans.casting import misfit
 from fkexplorer.schema.names import columns_label, quote, table_label
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from fkexplorer.diagnosis.asking import Ground
     from fkexplorer.diagnosis.case import Case
-    from fkexplorer.schema.model import Column, Table
+    from fkexplorer.schema.model import Column, Relationship, Table
 
 _CANDIDATES = 3
 """Pairs whose types are told where the text may mean several."""
@@ -73,7 +73,7 @@ async def conflict(ground: Ground, sides: Sides) -> Part | None:
         findings.append(await change.uncastable(ground))
         findings += await change.in_the_way(ground)
     if all(change.of_child for change in changes):
-        findings += await _orphans(ground, sides, {one.number for one, _ in off})
+        findings += await _orphans(ground, sides, edge)
     return Part(
         tuple(each for each in findings if each.code not in _GOOD),
         tuple(each for each in findings if each.code in _GOOD),
@@ -149,46 +149,13 @@ def _differ(ground: Ground, sides: Sides, off: Sequence[tuple[Column, Column]]) 
     return of_catalogue(ground, "types_differ", text, weight=100, result=result, query=_query(sides))
 
 
-def unbound(ground: Ground, sides: Sides, off: set[int], *, uncastable: bool) -> str | None:
-    """A condition over the child's row as `c`: its key, read as the parent's types, is in no row of the parent.
-
-    Args:
-        ground: where it is to be asked.
-        sides: both of them, whole.
-        off: numbers of the child's columns that are to be read as another type.
-        uncastable: what it says of a row whose key can't be read so.
-
-    Returns:
-        None where no such condition can be written.
-    """
-    _, parent = _tables(sides)
-    read, compared, present = [], [], []
-    for one, other in zip(sides.columns, sides.parent_columns, strict=True):
-        own = f"c.{sql.name(one.name)}"
-        present.append(f"{own} IS NOT NULL")
-        if one.number in off:
-            valid = reads(ground, one, other, "c")
-            if valid is None:
-                return None
-            read.append(valid)
-            own = f"CAST({own} AS pg_catalog.text)"
-        value = f"CAST({own} AS {sql.type_name(other.type)})"
-        compared.append(sql.compared(f"p.{sql.name(other.name)}", equality(parent, other), value))
-    # CASE keeps the cast away from values that would make it fail.
-    return (
-        f"{' AND '.join(present)} AND CASE WHEN {' AND '.join(read)}"
-        f" THEN NOT EXISTS (SELECT 1 FROM {sql.source(parent, 'p')}\n"
-        f" WHERE {' AND '.join(compared)}) ELSE {str(uncastable).lower()} END"
-    )
-
-
-async def _orphans(ground: Ground, sides: Sides, off: set[int]) -> list[Evidence]:
+async def _orphans(ground: Ground, sides: Sides, edge: Relationship) -> list[Evidence]:
     """The rows that would have no parent after the change: the next error, 23503."""
     child, parent = _tables(sides)
-    where = unbound(ground, sides, off, uncastable=False)
-    if where is None:
+    found = misfit(ground.schema, edge, ground.database.facts.version_number)
+    if found is None:
         return []
-    query = f"SELECT pg_catalog.count(*) FROM {sql.source(child, 'c')} WHERE {where}"
+    query = f"SELECT pg_catalog.count(*) FROM {sql.source(child, 'c')} WHERE {found.orphan}"
     # Both tables are read: the larger one is what it costs.
     large = max((child, parent), key=lambda table: table.likely_bytes)
     columns = sides.columns if large is child else sides.parent_columns

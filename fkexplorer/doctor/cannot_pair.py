@@ -14,7 +14,7 @@ from fkexplorer.diagnosis.cannot_keys import no_key
 from fkexplorer.diagnosis.cannot_objects import outlived
 from fkexplorer.diagnosis.cannot_sides import Sides
 from fkexplorer.diagnosis.cannot_starts import lacking
-from fkexplorer.diagnosis.cannot_types import conflict, unbound
+from fkexplorer.diagnosis.cannot_types import conflict
 from fkexplorer.doctor.model import Finding, Severity, Treatment
 from fkexplorer.fixes import sql
 from fkexplorer.fixes.beside import read_beside
@@ -22,6 +22,7 @@ from fkexplorer.fixes.indexes import unique_key
 from fkexplorer.fixes.locks import ACCESS_EXCLUSIVE, locks
 from fkexplorer.fixes.model import Request
 from fkexplorer.fixes.plans import make_plan
+from fkexplorer.orphans.casting import misfit
 from fkexplorer.orphans.turns import size_text
 from fkexplorer.schema.actions import FixAction
 from fkexplorer.schema.model import TableKind
@@ -260,7 +261,7 @@ async def _types(exam: Exam, edge: Relationship, sides: Sides) -> Obstacle:
     rows = sum(each.number or 0 for each in findings if each.code in {"uncastable", "orphans_after_cast"})
     of_child = all(each.of_child for each in changes)
     if rows:
-        statements += _clean(exam, sides, {pair.child.number for pair in off} if of_child else None, rows)
+        statements += _clean(exam, edge, sides, rows, of_child=of_child)
     statements += [f"-- {each.text}" for each in findings if each.code == "views_in_the_way"]
     for suggestion in part.suggestions if part else ():
         statements += [_without_end(each) for each in suggestion.sql.split("\n")]
@@ -282,21 +283,20 @@ async def _types(exam: Exam, edge: Relationship, sides: Sides) -> Obstacle:
     )
 
 
-def _clean(exam: Exam, sides: Sides, off: set[int] | None, rows: int) -> list[str]:
+def _clean(exam: Exam, edge: Relationship, sides: Sides, rows: int, *, of_child: bool) -> list[str]:
     """Comments: the rows that are in the way of a change of the child's type, for somebody to decide about."""
-    where = unbound(exam, sides, off, uncastable=True) if off else None
     these = f"{rows:,} row{'' if rows == 1 else 's'} of {sides.child_label}"
-    if where is None or sides.child is None:
+    where = misfit(exam.schema, edge, exam.database.facts.version_number) if of_child else None
+    if where is None:
         return [f"-- First clean {these}"]
-    table = sql.source(sides.child, "c")
-    flat = " ".join(where.split("\n"))
+    table = sql.source(exam.schema.child_of(edge), "c")
     found = [
         f"-- First clean {these}; decide what is to become of {'it' if rows == 1 else 'them'}:",
-        f"-- DELETE FROM {table} WHERE {flat}",
+        f"-- DELETE FROM {table} WHERE {where.either}",
     ]
     if not any(column.not_null for column in sides.columns):
-        sets = ", ".join(f"{sql.name(column.name)} = NULL" for column in sides.columns if column.number in (off or ()))
-        found.append(f"-- or: UPDATE {table} SET {sets} WHERE {flat}")
+        sets = ", ".join(f"{sql.name(pair.child.name)} = NULL" for pair in edge.pairs if pair.equals is None)
+        found.append(f"-- or: UPDATE {table} SET {sets} WHERE {where.either}")
     return found
 
 

@@ -119,7 +119,7 @@ def _edge(schema: Schema, seen: Preview) -> Relationship:
 
 def _say(console: Console, seen: Preview) -> None:
     if seen.nothing_to_do:
-        console.say("nothing to do")
+        console.say("; ".join(["nothing to do", *seen.notes]))
         return
     rows = sum(each.deleted + each.updated + each.inserted for each in seen.effects)
     what = f"{number(rows, 'row')} in {number(len(seen.effects), 'table')}, " if seen.effects else ""

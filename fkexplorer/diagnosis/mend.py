@@ -8,7 +8,7 @@ from fkexplorer.database.model import Trouble
 from fkexplorer.diagnosis.keyed import key_text, secrets
 from fkexplorer.diagnosis.model import Suggestion
 from fkexplorer.diagnosis.reading.model import ErrorKind
-from fkexplorer.fixes import rows, sql
+from fkexplorer.fixes import rows, sql, sync
 from fkexplorer.fixes.model import Scope
 from fkexplorer.schema.actions import FixAction
 from fkexplorer.schema.model import Action, EdgeKind, EdgeState
@@ -176,15 +176,26 @@ class _Mending:
         fitting = rule if rule and self._takes(self._edge, _RULES[rule]) else ""
         yield Suggestion(text, FixAction.CHANGE_ON_DELETE, rule=fitting, weight=45)
 
+    def _keeping(self, gap: Gap) -> Iterator[Suggestion]:
+        """What keeps the gap from opening again: a trigger, or the code that makes the rows."""
+        source, target = table_label(self._case.schema.tables[gap.source]), table_label(self._parent)
+        edge = self._case.schema.edges.get(gap.edge) if gap.edge is not None else None
+        if edge is not None and _can(lambda: sync.check_pair(self._case.schema, edge)):
+            text = f"Give each new row of {source} its row in {target} by a trigger, else the gap opens again."
+            if gap.trigger_off:
+                text = f"Enable the trigger {quote(gap.trigger_off)} of {source}, else the gap opens again."
+            yield Suggestion(text, FixAction.SYNC_TRIGGER, edge=edge.oid, weight=88)
+            return
+        text = (
+            f"Make the row of {target} where that of {source} is made: in the same transaction, or by a trigger of"
+            f" {source}. Else the gap opens again."
+        )
+        yield Suggestion(text, weight=75)
+
     def of_code(self) -> Iterator[Suggestion]:
         """What the code that was refused could do: hold the parent, or make it in the same transaction."""
         if self._gap is not None and self._gap.missing and not self._gap.trigger:
-            source = table_label(self._case.schema.tables[self._gap.source])
-            text = (
-                f"Make the row of {table_label(self._parent)} where that of {source} is made: in the same transaction,"
-                f" or by a trigger of {source}. Else the gap opens again."
-            )
-            yield Suggestion(text, weight=75)
+            yield from self._keeping(self._gap)
         if not self._key:
             return
         columns = [pair.parent for pair in self._edge.pairs]

@@ -16,6 +16,7 @@ from fkexplorer.fixes.run import SLOWER
 from fkexplorer.fixes.scriptddl import DdlScript, alone_lines, standing_lines
 from fkexplorer.fixes.scriptmacros import MACROS
 from fkexplorer.fixes.scriptstep import StepScript
+from fkexplorer.fixes.scriptsync import sync_lines
 from fkexplorer.fixes.writer import WriteLimits
 from fkexplorer.schema.actions import FixAction
 from fkexplorer.schema.names import edge_label, table_label
@@ -69,6 +70,8 @@ async def script(database: Database, schema: Schema, preview: Preview, *, max_ro
         if isinstance(step, DataStep):
             known = await material(database, schema, preview, step)
             body = StepScript(schema, preview, step, known, number=number, max_rows=max_rows).lines()
+        elif step.sync is not None:
+            body = sync_lines(step, step.sync)
         elif step.standing is None:
             body = DdlScript(schema, preview.plan).lines(number, step)
         else:
@@ -108,6 +111,7 @@ def _head(database: Database, schema: Schema, preview: Preview, max_rows: int | 
             for lock in step.locks
         ),
         *([f"Privilege: {preview.privilege}"] if preview.privilege else []),
+        *(f"{each[0].upper()}{each[1:]}." for each in preview.notes),
         *(f"Not brought back: {each}" for each in preview.lasting),
         "",
         *_HOW,

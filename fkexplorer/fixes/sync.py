@@ -15,7 +15,7 @@ from fkexplorer.fixes.parents import complete, source_values
 from fkexplorer.fixes.rows import impossible, incomplete, named, unused
 from fkexplorer.schema.keys import is_one_to_one
 from fkexplorer.schema.model import TableKind
-from fkexplorer.schema.names import quote, table_label
+from fkexplorer.schema.names import qualified, quote, table_label
 from fkexplorer.schema.secrets import is_secret
 
 if TYPE_CHECKING:
@@ -200,7 +200,8 @@ def create(made: Template, sync: Sync, roles: Iterable[str] = ()) -> DdlStep:
         f"create the trigger {quote(made.name)} on {source}: a row of {target} for each new one",
         made.statements(roles),
         locks([(made.source.oid, SHARE_ROW_EXCLUSIVE)]),
-        "fkexplorer undo drops it and its function, unless somebody has changed them",
+        f"DROP TRIGGER {quote(made.name)} ON {source} and DROP FUNCTION {qualified(made.target.schema, made.name)}()"
+        " take it back; undo does, unless somebody has changed them",
         sync=sync,
     )
 
@@ -211,7 +212,7 @@ def enable(source: Table, keeper: Keeper, sync: Sync) -> DdlStep:
         f"enable the trigger {quote(keeper.trigger)} on {table_label(source)}",
         (f"ALTER TABLE {sql.table_name(source)} ENABLE TRIGGER {sql.name(keeper.trigger)}",),
         locks([(source.oid, SHARE_ROW_EXCLUSIVE)]),
-        "fkexplorer undo disables it again",
+        f"ALTER TABLE {table_label(source)} DISABLE TRIGGER {quote(keeper.trigger)} takes it back; undo does",
         sync=sync,
     )
 

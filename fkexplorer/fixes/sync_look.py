@@ -18,7 +18,7 @@ from fkexplorer.fixes.rows import incomplete, named
 from fkexplorer.fixes.sync_model import Sync
 from fkexplorer.orphans.predicate import EdgePredicate
 from fkexplorer.schema.model import EdgeKind
-from fkexplorer.schema.names import edge_label, quote, table_label
+from fkexplorer.schema.names import edge_label, qualified, quote, table_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,7 +121,7 @@ class _Looking:
         state = await self.state(sketch)
         if state.taken:
             raise incomplete(
-                f"there is a function {quote(made.target.schema)}.{quote(made.name)}, or a trigger of that name",
+                f"there is a function {qualified(made.target.schema, made.name)}(), or a trigger of that name",
                 "look whether somebody needs it still: nothing is overwritten; or give another name",
             )
         checked = await self.checked(made)

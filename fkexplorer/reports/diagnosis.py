@@ -190,7 +190,7 @@ def looked_words(evidence: Evidence) -> str:
 
 
 def gap_words(gap: Gap, schema: Schema) -> list[str]:
-    """The gap in sentences: how large, and how new."""
+    """The gap in sentences: how large, how new, and what keeps new rows out of it."""
     source, target = table_label(schema.tables[gap.source]), table_label(schema.tables[gap.target])
     if gap.missing is None or gap.rows is None:
         found = [f"How many rows of {source} have no row in {target} is not known: {gap.problem}."]
@@ -202,6 +202,8 @@ def gap_words(gap: Gap, schema: Schema) -> list[str]:
             found.append(
                 f"The newest of them is of {stamp(gap.newest)} ({gap.newest_by}), {span(ago)} before this look."
             )
+    if gap.trigger:
+        found.append(f"New rows are kept in step by the trigger {gap.trigger} of {source}.")
     return found
 
 

@@ -53,17 +53,23 @@ def _kind(world: World, target: Target) -> str:
     plain = [world.plain(target.table, column.name) for column in target.columns]
     own = words(target.table.name)
     ends = {same(own[start:]) for start in range(len(own))}
+    if all(_refers(world, target.table, name) for name in plain):
+        # A table that only links others has nothing beside its key.
+        return "whole_link" if len(target.columns) == len(target.table.columns) else "whole_plain_key"
     for name in plain:
         stems = {same(each.stem) for each in references(name) if each.key}
         if words(name) in (("id",), ("uuid",)) or stems & ends:
             return "whole_key"
-    return "whole_link" if all(_refers(world, target.table, name) for name in plain) else "whole_plain_key"
+    return "whole_plain_key"
 
 
 def _refers(world: World, table: Table, name: str) -> bool:
     if any(key.table.oid != table.oid for key in world.by_key_name.get("".join(words(name)), ())):
         return True
-    return any(each.key and each.stem and world.names.called(each.stem) for each in references(name))
+    return any(
+        each.key and each.stem and any(named.oid != table.oid for named in world.named(each.stem))
+        for each in references(name)
+    )
 
 
 def _spellings(world: World, target: Target, column: Column) -> list[str]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fkexplorer.inference.vocabulary import ACTORS, BARE_STOP, CHIEFS, FILLERS, SELF, TABLE_PREFIXES
-from fkexplorer.inference.words import Reference, abbreviates, meant, references, same, words, written_out
+from fkexplorer.inference.words import Reference, abbreviates, meant, references, same, singular, words, written_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from fkexplorer.schema.model import Table
 
+_WAYS = ("from", "to", "of", "a", "b")
 _SELF_WHOLE = ("reply", "replied", "superseded", "replaced", "duplicate", "forked", "copied", "cloned", "merged")
 _PEOPLE = ("user", "account", "person", "member", "employee", "staff", "profile", "contact", "actor", "customer")
 """What tables of people are called, the likeliest first."""
@@ -47,7 +48,10 @@ class Names:
         for table in tables:
             for first in words(table.name)[:1]:
                 firsts[first] += 1
-        self._prefixes = {first for first, times in firsts.items() if times >= _SHARED} | TABLE_PREFIXES
+        # `issue_categories` are categories of `issues`, where there are these.
+        entities = {same(words(table.name)) for table in tables}
+        shared = {first for first, times in firsts.items() if times >= _SHARED and same((first,)) not in entities}
+        self._prefixes = shared | TABLE_PREFIXES
         self.people: list[tuple[int, Table]] = []
         for table in tables:
             self._learn(table, words(table.name))
@@ -61,8 +65,8 @@ class Names:
         if len(own) == 1 and len(own[0]) > 4:
             self._long[own[0][0]].append((own[0], table))
         for start in range(1, len(own)):
-            if start <= 2 and own[0] in self._prefixes:
-                self._less[same(own[start:])].append(table)
+            if start == 1 and (own[0] in self._prefixes or own[0] == own[1]):
+                self._less[same(own[1:])].append(table)
             self._tails[same(own[start:])].append(table)
         for rank, person in enumerate(_PEOPLE):
             if same(own) == person or meant(own) == person:
@@ -82,26 +86,38 @@ class Names:
         """Whether these words are the table's name, abbreviated or not."""
         return bool(some) and meant(tuple(some)) == meant(words(table.name))
 
-    def of(self, child: Table, name: str) -> Iterator[Named]:
-        """All tables that a column of this name of `child` may speak of; one table several times, in several ways."""
+    def of(self, child: Table, name: str, *, trusted: bool = False) -> Iterator[Named]:
+        """All tables that a column of this name of `child` may speak of; one table several times, in several ways.
+
+        A `trusted` name speaks of a table even by a common word, as `rev_page` does.
+        """
         for reference in references(name):
             if not reference.stem:
                 continue
             if not reference.key and not reference.by:
-                yield from self._bare(child, reference)
+                yield from self._bare(child, reference, trusted=trusted)
                 continue
             yield from self._keyed(child, reference)
             yield from self._roles(child, reference)
 
-    def _bare(self, child: Table, reference: Reference) -> Iterator[Named]:
-        """A name without any word for a key: a whole table's, or a role."""
-        if same(reference.stem) in BARE_STOP or reference.stem[-1] in BARE_STOP:
+    def _bare(self, child: Table, reference: Reference, *, trusted: bool) -> Iterator[Named]:
+        """A name without any word for a key: a whole table's, the end of one, or a role."""
+        stem = reference.stem
+        # `pages` is rather how many there are.
+        if stem[-1].endswith("s") and singular(stem[-1]) != stem[-1]:
             return
-        found = self._whole(child, reference)
+        found = [] if same(stem) in BARE_STOP and not trusted else self._whole(child, reference)
         for named in found:
             yield Named(named.table, "bare_name", reference)
-        if not found:
-            yield from self._roles(child, reference)
+        if found:
+            return
+        roles = list(self._roles(child, reference))
+        yield from roles
+        if not roles and stem[-1] not in BARE_STOP:
+            for start in range(1, len(stem)):
+                if ends := self._end(stem, start, reference):
+                    yield from (Named(named.table, "bare_end", reference, named.rest) for named in ends)
+                    return
 
     def _whole(self, child: Table, reference: Reference) -> list[Named]:
         """Tables that all words of the stem name, alone or behind the first ones of the child's own name."""
@@ -109,7 +125,7 @@ class Names:
         found = [Named(table, "name_of_table", reference) for table in self._full.get(same(stem), ())]
         own = words(child.name)
         for count in range(1, len(own) + 1):
-            context = self._full.get(same((*own[:count], *stem)), ())
+            context = self._meant.get(meant((*own[:count], *stem)), ())
             found += [Named(table, "name_with_context", reference) for table in context if table.oid != child.oid]
         if not found:
             less = self._less.get(same(stem), ())
@@ -134,6 +150,11 @@ class Names:
             if found:
                 yield from found
                 return
+        if stem[-1] in _WAYS and len(stem) > 1:
+            # `issue_from_id` and `issue_to_id` are two `issues`.
+            found = self._whole(child, replace(reference, stem=stem[:-1]))
+            yield from (Named(named.table, "end_of_name", reference, stem[-1:]) for named in found)
+            return
         tails = self._tails.get(same(stem), ())
         if tails:
             yield from (Named(table, "end_of_table", reference) for table in tails[:4])
@@ -157,8 +178,9 @@ class Names:
 
     def _roles(self, child: Table, reference: Reference) -> Iterator[Named]:
         """A row of the same table, or somebody, by what it or they do."""
-        stem = reference.stem
-        core = tuple(word for word in stem if word not in FILLERS) or stem
+        own = {singular(word) for word in words(child.name)}
+        core = tuple(word for word in reference.stem if word not in FILLERS and singular(word) not in own)
+        core = core or reference.stem
         people = [table for _, table in self.people]
         chief = core[-1] in CHIEFS
         if (

@@ -57,7 +57,7 @@ def polymorphic_of(world: World, table: Table, candidates: list[Column]) -> Poly
                 draft = _draft(world, table, column, Condition(kind, value), parent)
                 found.drafts += [draft] if draft else []
         if named or django or stem[-1].endswith("able"):
-            found.columns.update({column.number, kind.number} if django else {column.number})
+            found.columns.add(column.number)
         if not named and (django or not own):
             said = "whose values name no table here" if values else "whose values are not known"
             found.lonely.append(Lonely(table.oid, (column.number,), f"its table is told by {kind.name}, {said}"))

@@ -11,7 +11,7 @@ from fkexplorer.inference.columns import external_word
 from fkexplorer.inference.drafts import Draft
 from fkexplorer.inference.extension import extension_of
 from fkexplorer.inference.structure import column_reasons, equality, place_reason, types_reason
-from fkexplorer.inference.vocabulary import ID_WORDS
+from fkexplorer.inference.vocabulary import ID_WORDS, SELF
 from fkexplorer.inference.weights import reason
 from fkexplorer.inference.words import references, same, words
 
@@ -40,10 +40,11 @@ _STRONG = frozenset(
     ]
 )
 """Names that are to be believed even where the two types can't be compared: that is then the finding."""
-_OWN_TOO = frozenset({"self", "end_of_name", "declared_alone", "joined_alone", "comment_alone"})
+_OWN_TOO = frozenset({"self", "actor", "end_of_name", "declared_alone", "joined_alone", "comment_alone"})
 """What may lead to the table itself; its bare name, as `users.user_id`, only says whose column it is."""
-_NOT_OF_KEYS = frozenset({"end_of_table", "shortened", "bare_text", "actor", "end_is_key"})
+_NOT_OF_KEYS = frozenset({"end_of_table", "shortened", "bare_text", "bare_end", "actor", "end_is_key"})
 """What is too little for a column that is its own table's primary key."""
+_WEAKER = frozenset({"name_with_context", "end_of_table", "shortened"})
 _NOT_TO_FOLLOWERS = frozenset(
     {"end_of_table", "shortened", "name_without_prefix", "same_as_key", "same_as_plain_key", "end_is_key"}
 )
@@ -114,10 +115,10 @@ def _of_own_key(table: Table, column: Column) -> Reason | None:
 def _hints(world: World, table: Table, column: Column) -> Iterator[Hint]:
     plain = world.plain(table, column.name)
     for name in dict.fromkeys((plain, column.name)):
-        for named in world.names.of(table, name):
-            hint = _of_name(world, table, column, named)
-            if hint is not None:
-                yield hint
+        speaks_of = list(world.names.of(table, name, trusted=name != column.name))
+        yield from (hint for named in speaks_of if (hint := _of_name(world, table, column, named)))
+        if speaks_of:
+            break
     yield from _of_key_names(world, table, column, plain)
     yield from _of_siblings(world, column)
     yield from _of_joins(world, table, column)
@@ -134,17 +135,22 @@ def _of_name(world: World, table: Table, column: Column, named: Named) -> Hint |
         return None
     if parent.oid in world.followers and code in _NOT_TO_FOLLOWERS:
         return None
+    # A table that has the same column is one more child, as `list_accounts(account_id)`, unless it is its key.
+    if code in _WEAKER and world.has_beside_key(parent, column.name):
+        return None
     target = key_meant(world, parent, column, reference)
     if target is None:
         return None
     key = target.columns[0]
-    if code == "bare_name" and (column.category == "S" or not target.primary):
+    if code in ("bare_name", "bare_end") and (column.category == "S" or not target.primary):
         code = "bare_text"
     more = []
     if reference.key and reference.key not in ID_WORDS and not same_key_word(key, reference):
         more.append(reason("other_key_word", f"its key is called {key.name}"))
     if code == "actor" and column.category == "S" and equality(world.evidence, column, key) is None:
         return None
+    if parent.oid == table.oid and code == "end_of_name" and not SELF.intersection(named.rest):
+        more.append(reason("own_end", "of the table itself, whose other rows it does not speak of"))
     more += _external(reference, target)
     return Hint(target, reason(code, _said(named, target)), tuple(more))
 
@@ -179,7 +185,7 @@ def _of_key_names(world: World, table: Table, column: Column, plain: str) -> Ite
             targets = world.by_key_name.get("".join(own[start:]), ())
             sure = any(each.key in ID_WORDS for each in references("_".join(own[start:])))
             for target in targets:
-                code = _code_of_key(world, table, target, whole=start == 0, sure=sure)
+                code = _code_of_key(world, (table, column), target, whole=start == 0, sure=sure)
                 if code:
                     said = "named like" if start == 0 else "its last words are named like"
                     why = reason(code, f"{said} {target.table.name}.{target.columns[0].name}")
@@ -189,17 +195,20 @@ def _of_key_names(world: World, table: Table, column: Column, plain: str) -> Ite
                 break
 
 
-def _code_of_key(world: World, table: Table, target: Target, *, whole: bool, sure: bool) -> str:
+def _code_of_key(world: World, child: tuple[Table, Column], target: Target, *, whole: bool, sure: bool) -> str:
     """What it says that a column has a key's name, or one that ends with it; '' for nothing."""
+    table, column = child
     if target.table.oid == table.oid or target.table.oid in world.followers or world.borrowed(target):
         return ""
-    if whole and sure:
-        return "same_as_key"
-    if not target.primary:
-        return ""
+    if whole and target.primary and world.names.is_called(target.table, words(world.plain(table, column.name))):
+        return "name_of_table"
+    code = ""
     if whole:
-        return "same_as_plain_key"
-    return "end_is_key" if sure and len(target.columns[0].name) > 3 else ""
+        code = "same_as_key" if sure else "same_as_plain_key"
+    elif sure and len(target.columns[0].name) > 3:
+        code = "end_is_key"
+    # A table's own key is not another's for being called like it.
+    return "" if world.owns(table, column.number) or not (target.primary or code == "same_as_key") else code
 
 
 def _of_siblings(world: World, column: Column) -> Iterator[Hint]:

@@ -50,7 +50,7 @@ NO_KEY_TYPES = _set("""
 """Types that no key is of, whatever a column of them is called."""
 SELF = _set("""
     parent root previous prev next original origin superseded supersedes replaced replaces replacement duplicate
-    ancestor predecessor successor reply replied forked copied cloned merged master reports
+    ancestor alias reblog predecessor successor reply replied forked copied cloned merged master reports
 """)
 """Words for another row of the same table."""
 CHIEFS = _set("""

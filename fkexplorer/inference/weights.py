@@ -20,9 +20,10 @@ POINTS: Mapping[str, float] = {
     "end_of_name": 0.50,  # primary_workspace_id, workspaces
     "abbreviation": 0.48,  # dept_no, departments
     "shortened": 0.30,  # a word that only begins like it
-    "end_of_table": 0.30,  # member_id, workspace_members
+    "end_of_table": 0.35,  # member_id, workspace_members
     "glued": 0.50,  # userid, users
     "bare_name": 0.45,  # course bigint, courses
+    "bare_end": 0.40,  # answer_concept bigint, concepts
     "bare_text": 0.25,  # country text, countries
     "same_as_key": 0.50,  # playerID, People.playerID
     "same_as_plain_key": 0.40,  # tailnum, planes.tailnum
@@ -55,8 +56,7 @@ POINTS: Mapping[str, float] = {
     "no_default": 0.15,
     "own_default": -0.25,
     "own_key": -0.15,
-    "own_name": -0.40,
-    "unique": -0.05,
+    "own_end": -0.15,
     "other_key_word": -0.20,
     "external": -0.35,
     "as_declared": 0.05,

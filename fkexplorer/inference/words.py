@@ -125,7 +125,13 @@ def references(name: str) -> tuple[Reference, ...]:
         return ()
     found: list[Reference] = []
     *rest, last = all_words
-    if last in KEY_WORDS:
+    if last == "uid" and rest:
+        # `create_uid` is the user who created it.
+        found.append(Reference(tuple(rest), "id", by=True))
+    elif last in KEY_WORDS:
+        if rest and rest[-1] == "ptr":
+            # Django calls so the key of the table that a model inherits from.
+            rest.pop()
         found.append(Reference(_without_by(rest), last, by=bool(rest) and rest[-1] == "by"))
     elif all_words[0] in FIRST_WORDS and rest:
         found.append(Reference(all_words[1:], all_words[0], first=True))

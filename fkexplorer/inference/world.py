@@ -76,11 +76,20 @@ class World:
         column = target.columns[0]
         if (target.table.oid, column.number) in self.habits.borrowed:
             return True
-        own = same(words(target.table.name))
+        own = words(target.table.name)
+        ends = {same(own[start:]) for start in range(len(own))}
         for reference in references(self.plain(target.table, column.name)):
-            if reference.stem and reference.key and same(reference.stem) != own:
-                return any(table.oid != target.table.oid for table in self.names.called(reference.stem))
+            if reference.stem and reference.key and same(reference.stem) not in ends:
+                return any(table.oid != target.table.oid for table in self.named(reference.stem))
         return False
+
+    def named(self, some: tuple[str, ...]) -> list[Table]:
+        """The tables that are called so, behind a prefix if there is none without."""
+        return self.names.called(some) or self.names.ends_in(some)
+
+    def has_beside_key(self, table: Table, name: str) -> bool:
+        """Whether a table has a column of this name that is not its primary key."""
+        return any(column.name == name and not self.owns(table, column.number) for column in table.columns)
 
     @staticmethod
     def owns(table: Table, number: int) -> bool:

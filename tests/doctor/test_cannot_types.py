@@ -28,11 +28,11 @@ async def test_the_sessions_of_the_demo_from_error_to_a_valid_constraint(make_da
     [finding] = found.findings
     assert finding.code == "types_differ"
     assert finding.text == (
-        "nextauth.sessions.user_id is text, nextauth.users.id is uuid: no operator compares the two (42804). 3 values"
-        " of nextauth.sessions.user_id (3 rows) do not cast to uuid: guest, undefined, user_42. After the change 5 rows of"
-        " nextauth.sessions would still name no row of nextauth.users: the next error would be 23503."
-        " nextauth.sessions.user_id is the one to change, to uuid: 1 foreign key (accounts_user_id_fkey) hangs on"
-        " nextauth.users.id, no foreign key hangs on nextauth.sessions.user_id."
+        "nextauth.sessions.user_id is text, nextauth.users.id is uuid: no operator compares the two (42804)."
+        " 3 values of nextauth.sessions.user_id (3 rows) do not cast to uuid: guest, undefined, user_42."
+        " After the change 5 rows of nextauth.sessions would still name no row of nextauth.users: the next error would"
+        " be 23503. nextauth.sessions.user_id is the one to change, to uuid: 1 foreign key (accounts_user_id_fkey)"
+        " hangs on nextauth.users.id, no foreign key hangs on nextauth.sessions.user_id."
     )
     assert "(uuid, text)" in finding.seen
     assert finding.treatment.action is FixAction.CHANGE_TYPE

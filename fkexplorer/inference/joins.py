@@ -17,18 +17,20 @@ if TYPE_CHECKING:
 
     from fkexplorer.schema.model import Schema, Table
 
-_NAME = r'(?:[^\W\d][\w$]*|"(?:[^"]|"")+")'
-_CHAIN = rf"{_NAME}(?:\.{_NAME})*"
+# Possessive, from the beginning of a word on, and a string or a comment without an end goes to the end: no text takes
+# more than a time in proportion to its length.
+_NAME = r'(?:[^\W\d][\w$]*+|"(?:[^"]|"")++")'
+_CHAIN = rf"{_NAME}(?:\.{_NAME})*+"
 _TYPE = (
     rf"(?:character varying|double precision|bit varying|time(?:stamp)? with(?:out)? time zone|{_CHAIN})"
     r"(?:\(\d+(?:,\d+)?\))?(?:\[\])?"
 )
 # A view shows a comparison of varchar as ((a.x)::text = b.y).
-_CAST = re.compile(rf"\(({_CHAIN})\)::{_TYPE}|({_CHAIN})::{_TYPE}")
-_QUALIFIED_EQUALS = re.compile(rf"\bOPERATOR\((?:{_CHAIN}\.)?=\)", re.IGNORECASE)
+_CAST = re.compile(rf'\(({_CHAIN})\)::{_TYPE}|(?<![\w$".])({_CHAIN})::{_TYPE}')
+_QUALIFIED_EQUALS = re.compile(rf"\bOPERATOR\((?:{_NAME}\.)?=\)", re.IGNORECASE)
 _TOKEN = re.compile(
-    r"(?P<skip>\s+|--[^\n]*|/\*.*?\*/|[eE]'(?:[^'\\]|''|\\.)*'|'(?:[^']|'')*'|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)"
-    rf"|(?P<name>{_CHAIN})|(?P<operator>[-+*/<>=~!@#%^&|`?]+)|(?P<mark>[(),;])|(?P<other>.)",
+    r"(?P<skip>\s++|--[^\n]*+|/\*(?:.*?\*/|.*)|[eE]'(?:[^'\\]|''|\\.)*+'?|'(?:[^']|'')*+'?)"
+    rf"|(?P<name>{_CHAIN})|(?P<operator>[-+*/<>=~!@#%^&|`?]++)|(?P<mark>[(),;])|(?P<other>.)",
     re.DOTALL,
 )
 _PARTS = re.compile(_NAME)
@@ -114,9 +116,7 @@ class _Reader:
                 break
         self._ctes = {_parts(match[1])[0] for match in _CTE.finditer(text)}
         self._tokens = [
-            _Token(match.lastgroup or "", match[0])
-            for match in _TOKEN.finditer(text)
-            if match.lastgroup not in {"skip", "tag"}
+            _Token(match.lastgroup or "", match[0]) for match in _TOKEN.finditer(text) if match.lastgroup != "skip"
         ]
         self._scope = _Scope()
         self._listing = False

@@ -91,7 +91,8 @@ async def read_evidence(database: Database, schema: Schema) -> CatalogueEvidence
         found = told(answer, f"The text of {what}")
         bodies += [Body(owner, qualified(owner, name), text) for owner, name, text in found.get("bodies", ())]
         if left_out := found.get("left_out"):
-            problems.append(f"The text of {left_out:,} {what} was not read for joins: all together it is too much.")
+            counted = what.removesuffix("s") if left_out == 1 else what
+            problems.append(f"The text of {left_out:,} {counted} was not read for joins: all together it is too much.")
     by_column = {
         (table.oid, column.number): tuple(sorted(found))
         for (table, column), answer in zip(kinds, values, strict=True)

@@ -155,8 +155,8 @@ def _why(made: Template, insert: Sequence[str]) -> list[str]:
 def _failing(made: Template, insert: Sequence[str], twin: str, label: str) -> list[str]:
     """With a body that fails: whether the row comes all the same, or is refused where that was chosen."""
     there = sql.literal(f"{UNPROVEN}{label} had a row of the made-up key already")
-    came = sql.literal(f"{FAILED}with a body that fails the row was not refused") if made.strict else "said"
-    refused = f"pg_catalog.concat({sql.literal(f'{FAILED}with a body that fails the row was refused: ')}, SQLERRM)"
+    came = sql.literal(f"{FAILED}with a function that fails the row was not refused") if made.strict else "said"
+    refused = f"pg_catalog.concat({sql.literal(f'{FAILED}with a function that fails the row was refused: ')}, SQLERRM)"
     tried = [
         f"{made.create(failing=True, again=True)};",
         *insert,

@@ -43,7 +43,7 @@ def sync_lines(step: DdlStep, made: Sync) -> list[str]:
 
 def _free(table: str, made: Sync) -> list[str]:
     """Ends it where trigger or function would take the place of another one."""
-    words = f"there is a trigger {psql.percent(made.trigger)}, or a function {psql.percent(made.function)}, and another"
+    words = f"there is another trigger {psql.percent(made.trigger)}, or a function {psql.percent(made.function)}"
     return psql.guard(f"NOT :'fk_none'::bool AND {sync.taken(table, made)}", words)
 
 

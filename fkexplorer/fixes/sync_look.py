@@ -131,14 +131,11 @@ class _Looking:
         shown = f"a made-up row of {source} got its row in {target}, and with a function that fails it {came}"
         done = replace(sketch, others=state.others, proof=tried, unproven=unproven, shown=shown)
         step = sync.create(made, done, state.grantees)
+        superuser = ", a superuser" if self.database.facts.superuser else ""
+        becomes = "is refused" if made.strict else "comes all the same, with a warning in the server's log"
         notes = [
-            f"the function runs as its owner {quote(state.role)}, whoever inserts, and its search_path is fixed",
-            f"a row of {source} that can't get its row in {target} "
-            + (
-                "is refused (L lets it come)"
-                if made.strict
-                else "comes all the same, with a warning in the server's log (L refuses it)"
-            ),
+            f"the function runs as its owner {quote(state.role)}{superuser}, whoever inserts; its search_path is fixed",
+            f"a row of {source} that can't get its row in {target} {becomes}",
             *checked,
         ]
         if not state.owner:

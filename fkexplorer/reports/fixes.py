@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fkexplorer.fixes.batches import in_batches
-from fkexplorer.fixes.model import DataStep, Ending
+from fkexplorer.fixes.model import DataStep, DdlStep, Ending
 from fkexplorer.reports.journal import touched_lines
 from fkexplorer.reports.pages import table_text
 from fkexplorer.reports.style import Span
@@ -63,6 +63,8 @@ def preview_lines(schema: Schema, preview: Preview, *, cells: int, ascii: bool =
         say.line(how)
     for text in preview.notes:
         say.line(text)
+    if any(isinstance(step, DdlStep) and step.sync and step.sync.makes for step in preview.plan.steps):
+        say.line(f"L {'lets such a row come' if preview.plan.request.strict_trigger else 'refuses such a row'}")
     say.lasting(preview.lasting)
     return say.lines
 

@@ -18,7 +18,14 @@ from psycopg import sql
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_TYPES = {"time_hour": "timestamptz", "year": "integer", "month": "integer", "day": "integer", "yearID": "integer"}
+_TYPES = {
+    "time_hour": "timestamptz",
+    "year": "integer",
+    "month": "integer",
+    "day": "integer",
+    "yearID": "integer",
+    "year.key": "integer",
+}
 """Of the columns that are not text here; those of a key have to agree on both sides."""
 
 FLIGHTS_CONSTRAINTS = """
@@ -49,13 +56,13 @@ LAHMAN_CONSTRAINTS = """
 
 def load_nycflights13(conninfo: str) -> None:
     """336,776 flights of 2013 with their airlines, airports, planes and hourly weather, relationships NOT VALID."""
-    data = _package("nycflights13") / "data"
+    data = package_folder("nycflights13") / "data"
     with psycopg.connect(conninfo, client_encoding="utf8") as connection:
         for table in ("airlines", "airports", "planes", "weather"):
             with (data / f"{table}.csv").open("rb") as file:
-                _copy(connection, table, file, null="NA")
+                copy_table(connection, table, file, null="NA")
         with zipfile.ZipFile(data / "flights.csv.zip") as archive, archive.open("flights.csv") as file:
-            _copy(connection, "flights", file, null="NA")
+            copy_table(connection, "flights", file, null="NA")
         connection.execute(FLIGHTS_CONSTRAINTS)
         connection.execute("ANALYZE airlines, airports, planes, weather, flights")
 
@@ -65,18 +72,18 @@ def load_lahman(conninfo: str) -> None:
     tables = ("People", "Teams", "TeamsFranchises", "AllstarFull")
     with (
         psycopg.connect(conninfo, client_encoding="utf8") as connection,
-        zipfile.ZipFile(_package("lahman") / "data" / "_source.zip") as archive,
+        zipfile.ZipFile(package_folder("lahman") / "data" / "_source.zip") as archive,
     ):
         members = {Path(name).stem: name for name in archive.namelist() if "/core/" in name}
         for table in tables:
             with archive.open(members[table]) as file:
                 # NA is a league here, the National Association; what is not known is empty.
-                _copy(connection, table, file, null="")
+                copy_table(connection, table, file, null="")
         connection.execute(LAHMAN_CONSTRAINTS)
         connection.execute('ANALYZE "People", "Teams", "TeamsFranchises", "AllstarFull"')
 
 
-def _package(name: str) -> Path:
+def package_folder(name: str) -> Path:
     """Where a package is installed, without importing it."""
     spec = find_spec(name)
     assert spec is not None, f"{name} is not installed"
@@ -84,7 +91,7 @@ def _package(name: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def _copy(connection: psycopg.Connection, table: str, file: IO[bytes], *, null: str) -> None:
+def copy_table(connection: psycopg.Connection, table: str, file: IO[bytes], *, null: str) -> None:
     """Make a table with the columns of a CSV file's first line and fill it with the others."""
     header = next(csv.reader([file.readline().decode()]))
     name = sql.Identifier(table)

@@ -119,6 +119,24 @@ def read(name: str, text: str) -> Written:
     return Written(name, tuned, made.schema(), frozenset(truth), CatalogueEvidence(_operators(made), (), kinds))
 
 
+def many_tables(number: int) -> Written:
+    """A schema of so many tables of 15 columns, five of which refer to something."""
+    modules = ("billing", "crm", "hr", "stock", "ship", "chat", "audit", "web", "lab", "fleet")
+    things = ("order", "item", "person", "company", "address", "price", "branch", "entry", "plan", "ticket")
+    names = [f"{module}_{thing}_{n}s" for n in range(-(-number // 100)) for module in modules for thing in things]
+    plain = (
+        "name text, note text, state int, amount num, created_at ts, updated_at ts, paid bool, ref_no text, data json"
+    )
+    lines = []
+    for n, name in enumerate(names[:number]):
+        first, second = (names[(n * step + step) % number].removesuffix("s") for step in (7, 13))
+        lines.append(
+            f"{name}: id bigint!pk, {first}_id bigint!nn, primary_{second}_id bigint, parent_id bigint,"
+            f" author_id bigint, external_id text, {plain}"
+        )
+    return read("many", "\n".join(lines))
+
+
 def edge_of(schema: Schema, edge: Relationship) -> Edge:
     """An edge by names, as the truth is written."""
     pairs = tuple(sorted((pair.child.name, pair.parent.name) for pair in edge.pairs))
@@ -164,7 +182,7 @@ def _add_table(made: Builder, table: str, text: str) -> list[re.Match[str]]:
     arrows = []
     for part in re.split(r"[,;]\s*(?![^()]*\))", text.rstrip(",; ")):
         item = _ITEM.fullmatch(part)
-        if item is None:
+        if item is None or item["type"] not in (None, *_TYPES):
             raise ValueError(f"{table}: what is {part!r}?")
         if item["key"]:
             keys.append((item["key"] == "pk", _names(item["of"])))

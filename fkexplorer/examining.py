@@ -145,24 +145,15 @@ async def _named(database: Database, console: Console, schema: Schema, text: str
                 code="ambiguous",
             ) from None
     [guess] = guessed
-    console.say(f"there is no foreign key {text}; a guess by its name: {guess.label}")
-    tables = [schema.tables[oid] for oid in (guess.child, guess.parent) if oid is not None]
-    columns_of = (guess.child_columns, guess.parent_columns)
-    child_side, parent_side = (
-        (table, [table.column(each) for each in numbers]) for table, numbers in zip(tables, columns_of, strict=True)
-    )
-    return await _compared(database, schema, child_side, parent_side)
+    why = "; ".join(guess.reasons)
+    console.say(f"there is no foreign key {text}; a guess: {guess.label} ({why})")
+    return await _named(database, console, schema, guess.label)
 
 
 def _guessed(schema: Schema, text: str) -> list[Candidate]:
-    """The pairs that the name of a constraint that is not there may mean, with tables and columns that are."""
+    """The pairs that the name of a constraint that is not there may mean; their tables need not be there either."""
     told = Told(Name(text, None, spellings(text)), None, None, None, None, defined=False)
-    found = guesses(schema, told)
-    return [
-        each
-        for each in found
-        if each.child is not None and each.child_columns and len(each.child_columns) == len(each.parent_columns)
-    ]
+    return [each for each in guesses(schema, told) if split_pair(each.label)]
 
 
 async def _pair(database: Database, schema: Schema, relation: WrittenRelation) -> _Chosen:

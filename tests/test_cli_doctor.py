@@ -157,8 +157,11 @@ async def test_the_name_of_a_constraint_that_is_not_there_is_a_guess(
 ) -> None:
     assert await asked(demo, "sessions_user_id_fkey") == 1
     captured = capsys.readouterr()
-    assert f"there is no foreign key sessions_user_id_fkey; a guess by its name: {SESSIONS}" in captured.err
+    assert f"there is no foreign key sessions_user_id_fkey; a guess: {SESSIONS} (its name" in captured.err
     assert "types_differ" in captured.out
+    # Its table may be what is not there: the CREATE that had the constraint failed.
+    assert await asked(small, "visits_p_id_fkey") == 1
+    assert "There is no table visits: its CREATE failed" in capsys.readouterr().out
     with pytest.raises(Trouble, match="there is no foreign key nothing_at_all"):
         await asked(small, "nothing_at_all")
 

@@ -85,7 +85,7 @@ class Change:
         )
         return of_catalogue(ground, "change_direction", text, weight=85, result=result, query=query)
 
-    async def uncastable(self, ground: Ground) -> Evidence:
+    async def uncastable(self, ground: Ground, ms: int = LOOK_MS) -> Evidence:
         """How many values the new type does not read, with examples; `casts` where it reads them all."""
         what = f"{self.label} to {self.to.type_text}"
         valid = reads(ground, self.column, self.to, "c")
@@ -103,7 +103,7 @@ class Change:
             f"FROM {sql.source(self.table, 'c')} WHERE {own} IS NOT NULL AND NOT {valid}\n"
             f"GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {_EXAMPLES}"
         )
-        answer = await ask(ground, Look(query, self.table, (self.column,)), ms=LOOK_MS)
+        answer = await ask(ground, Look(query, self.table, (self.column,)), ms=ms)
         if answer.rows is None:
             return answer.unknown(f"How many values of {self.label} are no {self.to.type_text}", weight=60)
         if not answer.rows:

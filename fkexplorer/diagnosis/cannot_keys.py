@@ -55,8 +55,14 @@ async def keys(case: Case, sides: Sides) -> Part:
     return await no_key(case, parent, columns)
 
 
-async def no_key(ground: Ground, parent: Table, columns: tuple[Column, ...]) -> Part:
+async def no_key(ground: Ground, parent: Table, columns: tuple[Column, ...], *, ms: int = LOOK_MS) -> Part:
     """Of columns that no key serves: why not, what keys there are, what keeps one from being made, how it is made.
+
+    Args:
+        ground: where to look.
+        parent: the table.
+        columns: those of it that no key serves.
+        ms: what the look for rows that repeat may take.
 
     Raises:
         Trouble: the connection is lost.
@@ -66,7 +72,7 @@ async def no_key(ground: Ground, parent: Table, columns: tuple[Column, ...]) -> 
     findings = [_none(ground, parent, columns, covering)]
     findings.append(_keys_of(ground, parent, f"The keys of {table_label(parent)} are"))
     ruled_out: list[Evidence] = []
-    repeated = await _repeated(ground, parent, columns)
+    repeated = await _repeated(ground, parent, columns, ms)
     (ruled_out if repeated.code == "no_repeats" else findings).append(repeated)
     return Part(tuple(findings), tuple(ruled_out), _make(parent, columns, covering), live=True)
 
@@ -124,7 +130,7 @@ def _query(parent: Table) -> str:
     )
 
 
-async def _repeated(ground: Ground, parent: Table, columns: tuple[Column, ...]) -> Evidence:
+async def _repeated(ground: Ground, parent: Table, columns: tuple[Column, ...], ms: int) -> Evidence:
     """Whether rows repeat the key, so that it can't be made unique."""
     label = columns_label(parent, columns)
     listed = [f"p.{sql.name(column.name)}" for column in columns]
@@ -136,7 +142,7 @@ async def _repeated(ground: Ground, parent: Table, columns: tuple[Column, ...]) 
         f"GROUP BY {', '.join(listed)} HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1 ORDER BY 2 DESC"
         f" LIMIT {_EXAMPLES}"
     )
-    answer = await ask(ground, Look(query, parent, columns), ms=LOOK_MS)
+    answer = await ask(ground, Look(query, parent, columns), ms=ms)
     if answer.rows is None or (not answer.rows and answer.as_role):
         reason = answer.reason or "row security hides rows from this role"
         text = f"Whether rows of {label} repeat is not known: {reason}."

@@ -47,12 +47,13 @@ async def types(case: Case, sides: Sides) -> Part:
     return replace(part, suggestions=(*part.suggestions, *_constraint(case, sides)))
 
 
-async def conflict(ground: Ground, sides: Sides) -> Part | None:
+async def conflict(ground: Ground, sides: Sides, *, ms: int = LOOK_MS) -> Part | None:
     """Which columns no operator compares, which had better change, and what that would meet.
 
     Args:
         ground: where to look.
         sides: both of them, whole.
+        ms: what one look into the rows may take.
 
     Returns:
         None where all can be compared.
@@ -70,10 +71,10 @@ async def conflict(ground: Ground, sides: Sides) -> Part | None:
     findings = [_differ(ground, sides, off)]
     for change in changes:
         findings.append(change.direction(ground))
-        findings.append(await change.uncastable(ground))
+        findings.append(await change.uncastable(ground, ms))
         findings += await change.in_the_way(ground)
     if all(change.of_child for change in changes):
-        findings += await _orphans(ground, sides, edge)
+        findings += await _orphans(ground, sides, edge, ms)
     return Part(
         tuple(each for each in findings if each.code not in _GOOD),
         tuple(each for each in findings if each.code in _GOOD),
@@ -149,7 +150,7 @@ def _differ(ground: Ground, sides: Sides, off: Sequence[tuple[Column, Column]]) 
     return of_catalogue(ground, "types_differ", text, weight=100, result=result, query=_query(sides))
 
 
-async def _orphans(ground: Ground, sides: Sides, edge: Relationship) -> list[Evidence]:
+async def _orphans(ground: Ground, sides: Sides, edge: Relationship, ms: int) -> list[Evidence]:
     """The rows that would have no parent after the change: the next error, 23503."""
     child, parent = _tables(sides)
     found = misfit(ground.schema, edge, ground.database.facts.version_number)
@@ -159,7 +160,7 @@ async def _orphans(ground: Ground, sides: Sides, edge: Relationship) -> list[Evi
     # Both tables are read: the larger one is what it costs.
     large = max((child, parent), key=lambda table: table.likely_bytes)
     columns = sides.columns if large is child else sides.parent_columns
-    answer = await ask(ground, Look(query, large, columns), ms=LOOK_MS)
+    answer = await ask(ground, Look(query, large, columns), ms=ms)
     answer = _of_child(answer, child)
     number = answer.number
     if number is None:

@@ -17,7 +17,7 @@ from fkexplorer.fixes.model import Request
 from fkexplorer.orphans.model import Bound
 from fkexplorer.schema.actions import FixAction
 from fkexplorer.schema.model import EdgeKind
-from fkexplorer.schema.names import columns_label, edge_label, table_label
+from fkexplorer.schema.names import columns_label, edge_label, quote, table_label
 
 if TYPE_CHECKING:
     from fkexplorer.doctor.exam import Exam
@@ -61,7 +61,9 @@ async def _pair(exam: Exam, edge: Relationship) -> list[Finding]:
         obstacles[-1] = last.then(
             [statement for step in steps for statement in step.statements],
             [(lock.table, lock.mode) for step in steps for lock in step.locks],
-            "Then the constraint is made NOT VALID, and VALIDATE looks through the rows: it blocks no writes.",
+            "Then the constraint is made NOT VALID, and VALIDATE looks through the rows: it blocks no writes."
+            if len(steps) > 1
+            else "Then the constraint is made: it looks through the rows while writes to both tables wait.",
         )
     label = edge_label(exam.schema, edge)
     return [each.finding(label, edge) for each in obstacles]
@@ -78,16 +80,18 @@ def _orphans(exam: Exam, edge: Relationship, steps: tuple[Step, ...]) -> Obstacl
     clean = f"-- Mend the {them}: {_MENDING} (delete, set-null, repoint or insert-parents of the panel and of plan)"
     # Where the server knows no NOT VALID (a partitioned child before 18), the rows come first.
     statements = (first, clean, *rest) if rest else (clean, first)
+    what, blocks = ("VALIDATE", "blocks no writes") if rest else ("the constraint", "blocks writes meanwhile")
     return Obstacle(
         "orphans_in_the_way",
-        f"{them} in {columns}: VALIDATE would fail.",
+        f"{them} in {columns}: {what} would fail.",
         f"rows of {table_label(child)} whose key is in no row of {table_label(parent)}",
         "The server looks through all rows before it calls a constraint valid, and refuses at the first that has no"
         " parent (23503).",
         count.as_of,
         statements,
         tuple((lock.table, lock.mode) for step in steps for lock in step.locks),
-        f"{them}: mend them, and VALIDATE will pass, {about(scan_seconds(exam, edge))}, blocks no writes.",
+        f"{them}: mend {'it' if number == 1 else 'them'}, and {what} will pass, {about(scan_seconds(exam, edge))},"
+        f" {blocks}.",
         FixAction.ADD_CONSTRAINT,
     )
 
@@ -101,6 +105,11 @@ def _undeclared(exam: Exam, edge: Relationship, steps: tuple[Step, ...]) -> Find
         forecast = "The orphans are not known: VALIDATE will tell, and changes nothing where it fails."
     elif len(steps) == 1:
         forecast = f"0 orphans: it will pass, {time}, and blocks writes to both tables meanwhile."
+    child, parent = exam.schema.child_of(edge), exam.schema.parent_of(edge)
+    if not child.privileges.owner:
+        forecast += f" It takes {quote(child.owner)}, the owner of {table_label(child)}."
+    elif not (parent.privileges.owner or parent.privileges.references):
+        forecast += f" It takes REFERENCES on {table_label(parent)}."
     return Finding(
         "undeclared",
         Severity.NOTICE,

@@ -179,7 +179,7 @@ async def _privileges(exam: Exam, child: Table, parent: Table) -> list[Obstacle]
 
 async def _key(exam: Exam, edge: Relationship, parent: Table, sides: Sides) -> Obstacle:
     """No unique key covers the parent's columns, or none that a foreign key may refer to."""
-    part = await no_key(exam, parent, sides.parent_columns)
+    part = await no_key(exam, parent, sides.parent_columns, ms=exam.ms)
     told = sorted(part.findings, key=lambda each: -each.weight)
     _note(exam, sides.parent_label, told)
     repeated = next((each for each in told if each.code == "repeated_keys"), None)
@@ -213,7 +213,7 @@ async def planned(exam: Exam, request: Request) -> tuple[tuple[str, ...], tuple[
         return rows
 
     try:
-        beside = await read_beside(ask, exam.schema, request)
+        beside = await read_beside(exam.database, ask, exam.schema, request)
         plan = make_plan(exam.schema, exam.database.facts, request, beside=beside)
     except Trouble as trouble:
         if trouble.code == Kind.LOST.value:
@@ -251,7 +251,7 @@ def _swapped(exam: Exam, edge: Relationship, sides: Sides) -> Obstacle | None:
 
 async def _types(exam: Exam, edge: Relationship, sides: Sides) -> Obstacle:
     """Types that no operator compares: which side is to change, what does not cast, what would be an orphan then."""
-    part = await conflict(exam, sides)
+    part = await conflict(exam, sides, ms=exam.ms)
     off = [pair for pair in edge.pairs if pair.equals is None]
     child, parent = exam.schema.child_of(edge), exam.schema.parent_of(edge)
     changes = [Change.of(exam, (child, pair.child), (parent, pair.parent)) for pair in off]
@@ -261,11 +261,12 @@ async def _types(exam: Exam, edge: Relationship, sides: Sides) -> Obstacle:
     rows = sum(each.number or 0 for each in findings if each.code in {"uncastable", "orphans_after_cast"})
     of_child = all(each.of_child for each in changes)
     if rows:
-        statements += _clean(exam, edge, sides, rows, of_child=of_child)
+        statements += _clean(exam, edge, rows, changes)
     statements += [f"-- {each.text}" for each in findings if each.code == "views_in_the_way"]
     for suggestion in part.suggestions if part else ():
         statements += [_without_end(each) for each in suggestion.sql.split("\n")]
-    anew = " and ".join(f"{table_label(each.table)} ({size_text(each.table.likely_bytes)})" for each in changes[:1])
+    tables = list({each.table.oid: each.table for each in changes}.values())
+    anew = " and ".join(f"{table_label(each)} ({size_text(each.likely_bytes)})" for each in tables)
     clean = f"{rows:,} row{'' if rows == 1 else 's'} to clean first. " if rows else ""
     return Obstacle(
         "types_differ",
@@ -283,9 +284,10 @@ async def _types(exam: Exam, edge: Relationship, sides: Sides) -> Obstacle:
     )
 
 
-def _clean(exam: Exam, edge: Relationship, sides: Sides, rows: int, *, of_child: bool) -> list[str]:
-    """Comments: the rows that are in the way of a change of the child's type, for somebody to decide about."""
-    these = f"{rows:,} row{'' if rows == 1 else 's'} of {sides.child_label}"
+def _clean(exam: Exam, edge: Relationship, rows: int, changes: Sequence[Change]) -> list[str]:
+    """Comments: the rows that are in the way of a change of types, for somebody to decide about."""
+    these = f"{rows:,} row{'' if rows == 1 else 's'} of {' and '.join(each.label for each in changes)}"
+    of_child = all(each.of_child for each in changes)
     where = misfit(exam.schema, edge, exam.database.facts.version_number) if of_child else None
     if where is None:
         return [f"-- First clean {these}"]
@@ -294,8 +296,8 @@ def _clean(exam: Exam, edge: Relationship, sides: Sides, rows: int, *, of_child:
         f"-- First clean {these}; decide what is to become of {'it' if rows == 1 else 'them'}:",
         f"-- DELETE FROM {table} WHERE {where.either}",
     ]
-    if not any(column.not_null for column in sides.columns):
-        sets = ", ".join(f"{sql.name(pair.child.name)} = NULL" for pair in edge.pairs if pair.equals is None)
+    if not any(each.column.not_null for each in changes):
+        sets = ", ".join(f"{sql.name(each.column.name)} = NULL" for each in changes)
         found.append(f"-- or: UPDATE {table} SET {sets} WHERE {where.either}")
     return found
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from fkexplorer.orphans.model import Status
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -52,8 +50,3 @@ class Exam:
         """Note that something could not be looked at, once."""
         if (what, reason) not in self.missed:
             self.missed.append((what, reason))
-
-    def skipped(self, edge: Relationship) -> bool:
-        """Whether its count is over the cost limit, so that no rule reads its rows either."""
-        count = self.counts.get(edge.oid)
-        return count is not None and count.status is Status.SKIPPED

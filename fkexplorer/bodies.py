@@ -25,9 +25,9 @@ def body_of(
         console: where it prints.
     """
     if command in ("check", "show", "rows"):
-        return _reading(command, options, console)
+        return _reading(command, options, settings, console)
     if command in ("explain", "report", "trace", "impact"):
-        return _causes(command, options, console)
+        return _causes(command, options, settings, console)
     if command == "doctor":
         from fkexplorer import examining  # noqa: PLC0415
 
@@ -37,7 +37,7 @@ def body_of(
         from fkexplorer import planning  # noqa: PLC0415
 
         wish = planning.PlanOptions.of(options)
-        return lambda database: planning.plan(database, console, wish)
+        return lambda database: planning.plan(database, console, settings, wish)
     from fkexplorer import fixing  # noqa: PLC0415
 
     if command == "journal":
@@ -46,28 +46,32 @@ def body_of(
     return lambda database: fixing.take_back(database, console, settings, request)
 
 
-def _causes(command: str, options: argparse.Namespace, console: Console) -> Callable[[Database], Awaitable[int]]:
+def _causes(
+    command: str, options: argparse.Namespace, settings: Settings, console: Console
+) -> Callable[[Database], Awaitable[int]]:
     """The same for the commands about causes."""
     if command == "trace":
         from fkexplorer import tracing  # noqa: PLC0415
 
         sought = tracing.TraceOptions(options.columns, options.value, options.format, options.max_bytes)
-        return lambda database: tracing.trace(database, console, sought)
+        return lambda database: tracing.trace(database, console, settings, sought)
     if command == "impact":
         from fkexplorer import impacting  # noqa: PLC0415
 
         doomed = impacting.ImpactOptions(options.table, tuple(options.keys), options.format, options.max_bytes)
-        return lambda database: impacting.impact(database, console, doomed)
+        return lambda database: impacting.impact(database, console, settings, doomed)
     from fkexplorer import explaining  # noqa: PLC0415
 
     read, told = (
         explaining.ExplainOptions.of(options),
         explaining.explain if command == "explain" else explaining.report,
     )
-    return lambda database: told(database, console, read)
+    return lambda database: told(database, console, settings, read)
 
 
-def _reading(command: str, options: argparse.Namespace, console: Console) -> Callable[[Database], Awaitable[int]]:
+def _reading(
+    command: str, options: argparse.Namespace, settings: Settings, console: Console
+) -> Callable[[Database], Awaitable[int]]:
     """The same for `check`, `show` and `rows`."""
     from fkexplorer import headless  # noqa: PLC0415
 
@@ -88,10 +92,12 @@ def _reading(command: str, options: argparse.Namespace, console: Console) -> Cal
         from fkexplorer.watch import watch  # noqa: PLC0415
 
         checked = watch if options.watch else headless.check
-        return lambda database: checked(database, console, wanted)
+        return lambda database: checked(database, console, settings, wanted)
     if command == "show":
-        return lambda database: headless.show(database, console, options.table, options.width or console.width)
+        return lambda database: headless.show(
+            database, console, settings, options.table, options.width or console.width
+        )
     kinds = {"keys": options.keys, "childless": options.childless, "partitions": options.by_partition}
     kind = next((name for name, wanted in kinds.items() if wanted), "orphans")
     asked = headless.RowsOptions(options.edge, kind, options.limit, options.format, options.reveal)
-    return lambda database: headless.rows(database, console, asked)
+    return lambda database: headless.rows(database, console, settings, asked)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
+    from fkexplorer.config import Settings
     from fkexplorer.console import Console
     from fkexplorer.database.connection import Database
     from fkexplorer.diagnosis.reading.model import Reading
@@ -67,7 +68,7 @@ def parse_only(console: Console, options: ExplainOptions) -> int:
     return MENDED
 
 
-async def explain(database: Database, console: Console, options: ExplainOptions) -> int:
+async def explain(database: Database, console: Console, settings: Settings, options: ExplainOptions) -> int:
     """Print what a text says and what the database says about it; the exit code.
 
     Returns:
@@ -78,7 +79,7 @@ async def explain(database: Database, console: Console, options: ExplainOptions)
     """
     from fkexplorer.following import Explaining  # noqa: PLC0415 - without a database it is not needed
 
-    explaining = await Explaining.begin(database, console, options.max_bytes, options.edge)
+    explaining = await Explaining.begin(database, console, settings, options.max_bytes, options.edge)
     reader = Reader()
     with opened(console, options.file) as descriptor:
         follow = options.format == "text" and not stat.S_ISREG(os.fstat(descriptor).st_mode)
@@ -92,7 +93,7 @@ async def explain(database: Database, console: Console, options: ExplainOptions)
     return verdict(console, diagnoses)
 
 
-async def report(database: Database, console: Console, options: ExplainOptions) -> int:
+async def report(database: Database, console: Console, settings: Settings, options: ExplainOptions) -> int:
     """Print the incident report of a text; the exit code.
 
     Raises:
@@ -104,7 +105,7 @@ async def report(database: Database, console: Console, options: ExplainOptions) 
     from fkexplorer.following import Explaining  # noqa: PLC0415
     from fkexplorer.reports.incident import incident_markdown  # noqa: PLC0415
 
-    explaining = await Explaining.begin(database, console, options.max_bytes, options.edge)
+    explaining = await Explaining.begin(database, console, settings, options.max_bytes, options.edge)
     reader = Reader()
     with opened(console, options.file) as descriptor:
         await explaining.read(descriptor, reader, follow=False)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from fkexplorer.database.model import Trouble
-from fkexplorer.database.postgresql.reader import read_schema
 from fkexplorer.diagnosis.diagnose import diagnose
 from fkexplorer.diagnosis.reading.reader import CHUNK
-from fkexplorer.named import one_edge
+from fkexplorer.known.bind import read_known
+from fkexplorer.named import known_schema, one_edge
 from fkexplorer.orphans.changes import Watcher
 from fkexplorer.orphans.deletes import Deletes
 from fkexplorer.reports.diagnosis import keys_words, title
@@ -27,6 +27,7 @@ from fkexplorer.schema.graph import Graph
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fkexplorer.config import Settings
     from fkexplorer.console import Console
     from fkexplorer.database.connection import Database
     from fkexplorer.diagnosis.model import Diagnosis
@@ -52,10 +53,18 @@ class Explaining:
     """
 
     def __init__(
-        self, database: Database, console: Console, schema: Schema, max_bytes: int, chosen: str | None
+        self,
+        database: Database,
+        console: Console,
+        settings: Settings,
+        schema: Schema,
+        *,
+        max_bytes: int,
+        chosen: str | None,
     ) -> None:
         self._database = database
         self._console = console
+        self._settings = settings
         self._max_bytes = max_bytes
         self._chosen = chosen
         self._watch = _Watch(database, self._print, ascii=console.ascii)
@@ -68,23 +77,25 @@ class Explaining:
         self._graph = Graph(schema)
 
     @classmethod
-    async def begin(cls, database: Database, console: Console, max_bytes: int, chosen: str | None) -> Explaining:
+    async def begin(
+        cls, database: Database, console: Console, settings: Settings, max_bytes: int, chosen: str | None
+    ) -> Explaining:
         """Read the catalogue.
 
         Args:
             database: where to look.
             console: where what is found is printed while the text is followed.
+            settings: what is configured.
             max_bytes: tables up to this size may be read whole.
             chosen: the name of the edge that errors mean which may mean several.
 
         Raises:
             Trouble: there is no such edge, or the connection is lost.
         """
-        console.progress("reading the catalogue")
-        schema = await read_schema(database)
+        schema = await known_schema(database, settings, console)
         if chosen is not None:
             one_edge(schema, chosen)
-        return cls(database, console, schema, max_bytes, chosen)
+        return cls(database, console, settings, schema, max_bytes=max_bytes, chosen=chosen)
 
     async def read(self, descriptor: int, reader: Reader, *, follow: bool) -> None:
         """Feed the reader until the text ends.
@@ -190,7 +201,7 @@ class Explaining:
         with contextlib.suppress(psycopg.Error):
             details = await self._watch.watcher.details(self.schema, counters=False, fingerprint=True, waits=False)
             if details.fingerprint != self.schema.fingerprint:
-                self.schema = await read_schema(self._database)
+                self.schema = (await read_known(self._database, self._settings)).schema
                 self._graph = Graph(self.schema)
 
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from fkexplorer.baselines import baseline_before, load_baseline, save_baseline
 from fkexplorer.database.model import Trouble
-from fkexplorer.database.postgresql.reader import read_schema
-from fkexplorer.named import one_edge, one_table
+from fkexplorer.named import edge_or_pair, known_schema, one_table
 from fkexplorer.orphans.model import Status
 from fkexplorer.orphans.partitions import orphans_by_partition
 from fkexplorer.orphans.queue import CountQueue
@@ -29,6 +28,7 @@ from fkexplorer.version import version
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
+    from fkexplorer.config import Settings
     from fkexplorer.console import Console
     from fkexplorer.database.connection import Database
     from fkexplorer.orphans.model import Count, Page, Progress
@@ -70,7 +70,7 @@ class RowsOptions:
     reveal: bool = False
 
 
-async def check(database: Database, console: Console, options: CheckOptions) -> int:
+async def check(database: Database, console: Console, settings: Settings, options: CheckOptions) -> int:
     """Count orphans on every edge that was asked for and report; the exit code.
 
     Raises:
@@ -80,8 +80,7 @@ async def check(database: Database, console: Console, options: CheckOptions) -> 
     if options.write_baseline:
         baseline_before(options.write_baseline)  # what is no baseline is told before anything is counted
     started, clock = datetime.now(UTC), time.monotonic()
-    console.progress("reading the catalogue")
-    schema = await read_schema(database)
+    schema = await known_schema(database, settings, console)
     tables, edges = scope(schema, options)
     counts = await _count(database, schema, edges, console, options)
     result = Check(
@@ -163,7 +162,7 @@ _HINTS = {
 }
 
 
-async def show(database: Database, console: Console, table: str, width: int) -> int:
+async def show(database: Database, console: Console, settings: Settings, table: str, width: int) -> int:
     """Count the edges of one table and print its Lens; the exit code.
 
     Raises:
@@ -171,8 +170,7 @@ async def show(database: Database, console: Console, table: str, width: int) -> 
     """
     from fkexplorer.schema.graph import Graph  # noqa: PLC0415 - networkx takes 0.2 s, which the others do not need
 
-    console.progress("reading the catalogue")
-    schema = await read_schema(database)
+    schema = await known_schema(database, settings, console)
     found = one_table(schema, table)
     edges = [edge for edge in schema.edges.values() if found.oid in (edge.child, edge.parent)]
     counts = await _count(database, schema, edges, console, CheckOptions())
@@ -198,16 +196,15 @@ async def _partitions(database: Database, schema: Schema, edge: Relationship, co
         console.say(f"there are more: fkexplorer rows {edge_label(schema, edge)} --by-partition --limit N")
 
 
-async def rows(database: Database, console: Console, options: RowsOptions) -> int:
+async def rows(database: Database, console: Console, settings: Settings, options: RowsOptions) -> int:
     """Print the rows of one edge; the exit code.
 
     Raises:
         Trouble: the edge is not there, or not of a partitioned table as it was asked for; the rows cannot be read, or
             the connection was lost.
     """
-    console.progress("reading the catalogue")
-    schema = await read_schema(database)
-    edge = one_edge(schema, options.edge)
+    schema = await known_schema(database, settings, console)
+    edge = await edge_or_pair(database, schema, options.edge)
     label = edge_label(schema, edge)
     if options.kind == "partitions" and not schema.child_of(edge).partitions:
         raise Trouble(

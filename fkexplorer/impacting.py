@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fkexplorer.database.model import Trouble
-from fkexplorer.database.postgresql.reader import read_schema
 from fkexplorer.diagnosis.impact import impact as look
-from fkexplorer.named import one_table
+from fkexplorer.named import known_schema, one_table
 from fkexplorer.reports.impact import impact_json, impact_text, verdict_words
 from fkexplorer.reports.values import number
 from fkexplorer.schema.names import table_label
 
 if TYPE_CHECKING:
+    from fkexplorer.config import Settings
     from fkexplorer.console import Console
     from fkexplorer.database.connection import Database
     from fkexplorer.diagnosis.impact_model import Impact
@@ -31,15 +31,14 @@ class ImpactOptions:
     max_bytes: int = 1 << 30
 
 
-async def impact(database: Database, console: Console, options: ImpactOptions) -> int:
+async def impact(database: Database, console: Console, settings: Settings, options: ImpactOptions) -> int:
     """Print what a delete of these rows would do; the exit code.
 
     Raises:
         Trouble: the table is not there, a key does not fit, there is no such row (`no_row`), or the connection was
             lost.
     """
-    console.progress("reading the catalogue")
-    schema = await read_schema(database)
+    schema = await known_schema(database, settings, console)
     table = one_table(schema, options.table)
     # A key of one column is what it is, with commas and all.
     single = table.primary_key is not None and len(table.primary_key.columns) == 1

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from fkexplorer.config_lines import nearest
 from fkexplorer.database.model import Trouble
+from fkexplorer.reports.values import number
 from fkexplorer.schema.names import (
     edge_label,
     find_column,
@@ -19,8 +20,15 @@ from fkexplorer.schema.names import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fkexplorer.config import Settings
+    from fkexplorer.console import Console
     from fkexplorer.database.connection import Database
     from fkexplorer.schema.model import Column, Relationship, Schema, Table
+
+_SAID = 10
+"""Problems that are said one by one."""
 
 
 def one_table(schema: Schema, text: str) -> Table:
@@ -61,6 +69,28 @@ def one_edge(schema: Schema, text: str) -> Relationship:
     near = similar_edges(schema, text)
     hint = f"did you mean {' or '.join(near)}?" if near else "a foreign key is schema.table.constraint or table(column)"
     raise Trouble(f"there is no foreign key {text}", hint, code="no_edge")
+
+
+async def known_schema(database: Database, settings: Settings, console: Console) -> Schema:
+    """The catalogue with the relationships that are configured; those that are not there are told.
+
+    Raises:
+        Trouble: the server refused a statement, or the connection is lost.
+    """
+    from fkexplorer.known.bind import read_known  # noqa: PLC0415 - the names alone do without
+
+    console.progress("reading the catalogue")
+    known = await read_known(database, settings)
+    say_all(console, known.problems)
+    return known.schema
+
+
+def say_all(console: Console, problems: Sequence[str]) -> None:
+    """Say what is wrong, a line each; of very many that there are more."""
+    for problem in problems[:_SAID]:
+        console.say(problem)
+    if len(problems) > _SAID:
+        console.say(f"and {number(len(problems) - _SAID, 'more problem')} like these")
 
 
 async def edge_or_pair(database: Database, schema: Schema, text: str) -> Relationship:

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fkexplorer.database.model import Trouble
-from fkexplorer.database.postgresql.reader import read_schema
 from fkexplorer.fixes.model import Request, Scope
 from fkexplorer.fixes.plans import OF_CONSTRAINT, OF_TABLE
 from fkexplorer.fixes.preview import preview
 from fkexplorer.fixes.script import script
-from fkexplorer.named import edge_or_pair, one_column, one_table
+from fkexplorer.named import edge_or_pair, known_schema, one_column, one_table
 from fkexplorer.reports.values import number
 from fkexplorer.schema.actions import FixAction
 from fkexplorer.schema.names import edge_label
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Sequence
 
+    from fkexplorer.config import Settings
     from fkexplorer.console import Console
     from fkexplorer.database.connection import Database
     from fkexplorer.fixes.model import Key, Preview
@@ -81,15 +81,14 @@ class PlanOptions:
         return cls(**{each.name: getattr(options, each.name) for each in fields(cls)})
 
 
-async def plan(database: Database, console: Console, options: PlanOptions) -> int:
+async def plan(database: Database, console: Console, settings: Settings, options: PlanOptions) -> int:
     """Print the script of a fix; the exit code. Nothing is written to the database.
 
     Raises:
         Trouble: the arguments lack something or do not fit the edge, or the fix cannot be done.
     """
     _check(options)
-    console.progress("reading the catalogue")
-    schema = await read_schema(database)
+    schema = await known_schema(database, settings, console)
     request = request_of(schema, await edge_or_pair(database, schema, options.edge), options)
     console.progress("counting what it would do")
     try:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fkexplorer.database.model import Trouble
-from fkexplorer.database.postgresql.reader import read_schema
 from fkexplorer.diagnosis.trace import trace as search
-from fkexplorer.named import one_column, one_table
+from fkexplorer.named import known_schema, one_column, one_table
 from fkexplorer.reports.trace import found_words, trace_json, trace_text
 from fkexplorer.schema.graph import Graph
 from fkexplorer.schema.names import columns_label, find_tables, split_columns, table_label
 
 if TYPE_CHECKING:
+    from fkexplorer.config import Settings
     from fkexplorer.console import Console
     from fkexplorer.database.connection import Database
     from fkexplorer.schema.model import Column, Schema, Table
@@ -35,15 +35,14 @@ class TraceOptions:
     max_bytes: int = 1 << 30
 
 
-async def trace(database: Database, console: Console, options: TraceOptions) -> int:
+async def trace(database: Database, console: Console, settings: Settings, options: TraceOptions) -> int:
     """Print where a key lives; the exit code.
 
     Raises:
         Trouble: the column is not there, the value has not as many parts as there are columns, or the connection was
             lost.
     """
-    console.progress("reading the catalogue")
-    schema = await read_schema(database)
+    schema = await known_schema(database, settings, console)
     table, columns = asked(schema, options.columns)
     value = (options.value,) if len(columns) == 1 else tuple(next(csv.reader([options.value]), []))
     console.progress("searching")

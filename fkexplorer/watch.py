@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from fkexplorer.database.model import Trouble
-from fkexplorer.database.postgresql.reader import read_schema
 from fkexplorer.headless import CLEAN, scope
+from fkexplorer.known.bind import read_known
+from fkexplorer.named import known_schema
 from fkexplorer.orphans.events import Advanced, Counted, SchemaChanged, Settled
 from fkexplorer.orphans.history import History
 from fkexplorer.orphans.model import Status
@@ -19,6 +20,9 @@ from fkexplorer.reports.values import number
 from fkexplorer.schema.names import edge_label
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from fkexplorer.config import Settings
     from fkexplorer.console import Console
     from fkexplorer.database.connection import Database
     from fkexplorer.headless import CheckOptions
@@ -30,7 +34,7 @@ PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds before each try to connect again; the last one for all that follow."""
 
 
-async def watch(database: Database, console: Console, options: CheckOptions) -> int:
+async def watch(database: Database, console: Console, settings: Settings, options: CheckOptions) -> int:
     """Count what was asked for, say what is not clean, then every change; until cancelled, or nobody reads it.
 
     A connection that is lost is made again, as often as it takes.
@@ -41,8 +45,11 @@ async def watch(database: Database, console: Console, options: CheckOptions) -> 
     Raises:
         Trouble: a table or schema is not there, or the first reading of the catalogue failed.
     """
-    console.progress("reading the catalogue")
-    log = _Log(console, options, await read_schema(database))
+    log = _Log(console, options, await known_schema(database, settings, console))
+
+    async def read() -> Schema:
+        return (await read_known(database, settings)).schema
+
     tries = 0
     while True:
         monitor = Monitor(
@@ -57,6 +64,7 @@ async def watch(database: Database, console: Console, options: CheckOptions) -> 
             ),
             log.take,
             history=log.history,
+            read=read,
         )
         monitor.count_all(log.edges)
         running = asyncio.create_task(monitor.run())
@@ -69,7 +77,7 @@ async def watch(database: Database, console: Console, options: CheckOptions) -> 
         except Trouble as trouble:
             tries = 0 if log.settled else tries
             log.settled = False
-            await _connected(database, console, trouble, log, tries)
+            await _connected(read, console, trouble, log, tries)
             tries += 1
         finally:
             for each in (running, ended):
@@ -77,7 +85,9 @@ async def watch(database: Database, console: Console, options: CheckOptions) -> 
             await asyncio.gather(running, ended, return_exceptions=True)
 
 
-async def _connected(database: Database, console: Console, trouble: Trouble, log: _Log, tries: int) -> None:
+async def _connected(
+    read: Callable[[], Awaitable[Schema]], console: Console, trouble: Trouble, log: _Log, tries: int
+) -> None:
     """Wait until the catalogue can be read again."""
     while True:
         seconds = PAUSES[min(tries, len(PAUSES) - 1)]
@@ -85,7 +95,7 @@ async def _connected(database: Database, console: Console, trouble: Trouble, log
         await asyncio.sleep(seconds)
         tries += 1
         try:
-            log.read_again(await read_schema(database))
+            log.read_again(await read())
         except Trouble as again:
             trouble = again
         else:

@@ -16,6 +16,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from fkexplorer import explaining
+from fkexplorer.config import Settings
 from fkexplorer.console import Console
 from fkexplorer.database.connection import Database
 from fkexplorer.database.model import Trouble
@@ -88,7 +89,7 @@ async def errors(text: str, conninfo: str, edge: str | None = None) -> tuple[int
         database = await Database.connect(Source(conninfo, "-d"))
         try:
             options = ExplainOptions(file.name, "json", edge)
-            code = await explaining.explain(database, Console({}), options)
+            code = await explaining.explain(database, Console({}), Settings(), options)
         finally:
             await database.close()
     found = json.loads(said.getvalue())["errors"]

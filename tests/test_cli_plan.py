@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from fkexplorer.arguments import parsers
+from fkexplorer.config import Settings
 from fkexplorer.console import Console
 from fkexplorer.database.model import Trouble
 from fkexplorer.planning import PlanOptions, plan
@@ -47,7 +48,7 @@ async def planned(conninfo: str, arguments: list[str]) -> int:
     """The command in this process: starting another takes a second each."""
     asked = PlanOptions.of(parsers()["plan"].parse_args(arguments))
     async with opened(conninfo) as (database, _):
-        return await plan(database, Console({}), asked)
+        return await plan(database, Console({}), Settings(), asked)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fkexplorer.arguments import parsers
+from fkexplorer.config import Settings
 from fkexplorer.console import Console
 from fkexplorer.database.model import Trouble
 from fkexplorer.demo.database import build_demo
@@ -57,7 +58,7 @@ async def traced(conninfo: str, *arguments: str) -> int:
     options = parsers()["trace"].parse_args(arguments)
     asked = TraceOptions(options.columns, options.value, options.format, options.max_bytes)
     async with opened(conninfo) as (database, _):
-        return await trace(database, Console({}, ascii=options.ascii), asked)
+        return await trace(database, Console({}, ascii=options.ascii), Settings(), asked)
 
 
 async def document(conninfo: str, capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
@@ -187,7 +188,7 @@ async def test_lines_of_the_app_lead_to_rows_and_keep_to_their_width(demo: str) 
 
 async def test_the_gap_is_in_the_json_of_check(demo: str, capsys: pytest.CaptureFixture[str]) -> None:
     async with opened(demo) as (database, _):
-        assert await check(database, Console({}), CheckOptions(format="json", schemas=("chat",))) == 0
+        assert await check(database, Console({}), Settings(), CheckOptions(format="json", schemas=("chat",))) == 0
     edges = {each["constraint"]: each["childless"] for each in json.loads(capsys.readouterr().out)["edges"]}
     assert edges["user_profiles_id_fkey"] == 37
     assert edges["chat_conversations_user_id_fkey"] is None

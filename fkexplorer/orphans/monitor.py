@@ -11,6 +11,7 @@ import contextlib
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -29,7 +30,7 @@ from fkexplorer.orphans.turns import Turn
 from fkexplorer.schema.difference import differences, same_question
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from fkexplorer.database.connection import Database
     from fkexplorer.orphans.changes import Details, Look
@@ -67,7 +68,8 @@ class MonitorOptions:
 class Monitor:
     """One connected database's counts, from the first pass until `run` is cancelled.
 
-    A monitor belongs to one connection: after a reconnect a new one takes over, with the old one's history.
+    A monitor belongs to one connection: after a reconnect a new one takes over, with the old one's history. `read` is
+    how the catalogue is read again, where it is to have more edges than it declares.
 
     Attributes:
         schema: the catalogue as it was read last.
@@ -83,11 +85,13 @@ class Monitor:
         listener: Callable[[Event], None],
         *,
         history: History | None = None,
+        read: Callable[[], Awaitable[Schema]] | None = None,
     ) -> None:
         self.schema = schema
         self.counts: dict[int, Count] = {}
         self.history = history or History()
         self._database = database
+        self._read = read or partial(read_schema, database)
         self._live = options.live
         self._every = options.every
         self._listener = listener
@@ -321,7 +325,7 @@ class Monitor:
     async def _read_catalogue(self) -> None:
         """Read it again; go on with what it says now, and keep the counts of edges that are what they were."""
         try:
-            schema = await read_schema(self._database)
+            schema = await self._read()
         except Trouble as trouble:
             if trouble.code == "lost":
                 raise

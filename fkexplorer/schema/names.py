@@ -110,11 +110,20 @@ def find_edges(schema: Schema, text: str) -> list[Relationship]:
     """The edges that a typed name means, in label order.
 
     Accepted: `schema.table.constraint`, `table.constraint`, `constraint`, and the child's columns in the key's order,
-    `schema.table(col, …)` or `table(col, …)`. Quoting and folding as in `find_tables`.
+    `schema.table(col, …)` or `table(col, …)`, with those of the parent behind a colon or without. Quoting and folding
+    as in `find_tables`.
     """
+    edges = schema.edges.values()
+    if (pair := _two_sides(text)) is not None:
+        of_child, of_parent = find_edges(schema, pair[0]), _with_columns(pair[1])
+        parts, names = _split(of_parent[0]), of_parent[1] or []
+        return [
+            edge
+            for edge in of_child
+            if any(_names_parent(schema, edge, parts, names, matches) for matches in (_as_sql, _as_typed))
+        ]
     head, columns = _with_columns(text)
     parts = _split(head)
-    edges = schema.edges.values()
     found: list[Relationship] = []
     for matches in (_as_sql, _as_typed):
         if not parts:
@@ -135,14 +144,22 @@ def split_pair(text: str) -> tuple[tuple[str, list[str]], tuple[str, list[str]]]
 
     None where the text is no such pair.
     """
+    if (sides := _two_sides(text)) is None:
+        return None
+    child, parent = map(_with_columns, sides)
+    return (child[0], _typed(child[1] or [])), (parent[0], _typed(parent[1] or []))
+
+
+def _two_sides(text: str) -> tuple[str, str] | None:
+    """The texts of the two sides of a pair, each with its columns."""
     quoted = False
     for position, character in enumerate(text):
         if character == '"':
             quoted = not quoted
         elif character == ":" and not quoted and text[:position].rstrip().endswith(")"):
-            child, parent = _with_columns(text[:position]), _with_columns(text[position + 1 :])
-            if child[1] and parent[1]:
-                return (child[0], _typed(child[1])), (parent[0], _typed(parent[1]))
+            sides = text[:position], text[position + 1 :]
+            if all(_with_columns(side)[1] for side in sides):
+                return sides
     return None
 
 
@@ -290,3 +307,15 @@ def _names_columns(
     if len(columns) != len(edge.pairs) or not _names_table(schema.child_of(edge), parts, matches):
         return False
     return all(matches(part, pair.child.name) for part, pair in zip(columns, edge.pairs, strict=True))
+
+
+def _names_parent(
+    schema: Schema,
+    edge: Relationship,
+    parts: list[_Part],
+    columns: list[_Part],
+    matches: Callable[[_Part, str], bool],
+) -> bool:
+    if len(columns) != len(edge.pairs) or not _names_table(schema.parent_of(edge), parts, matches):
+        return False
+    return all(matches(part, pair.parent.name) for part, pair in zip(columns, edge.pairs, strict=True))

@@ -33,6 +33,7 @@ def sync_lines(step: DdlStep, made: Sync) -> list[str]:
         ":fk_restore \\gset",
         "\\if :fk_none",
         "\\else",
+        *([f"DO {sync.dollars(f'BEGIN EXECUTE {sql.literal(made.check)}; END', 'check')};"] if made.makes else []),
         *(f"{statement};" for statement in step.statements),
         # Its lock is held by now: who makes another one has committed before, or waits.
         *psql.guard(others, changed),

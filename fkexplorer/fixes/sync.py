@@ -72,6 +72,15 @@ class Template:
         """The values of the twin."""
         return f"SELECT {', '.join(self.values.values())}"
 
+    @property
+    def check(self) -> str:
+        """Has the server look at names, types and privileges of the function's statement; nothing is done by it.
+
+        No row is read: whoever makes the function need not be allowed to.
+        """
+        nothing = f"(SELECT (NULL::{sql.table_name(self.source)}).*) AS s"
+        return f"EXPLAIN {self.insert} {self.select} FROM {nothing} {self.conflict}"
+
     def body(self, *, failing: bool = False) -> str:
         """The function's source.
 

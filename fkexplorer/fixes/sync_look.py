@@ -117,7 +117,7 @@ class _Looking:
 
     async def new(self, made: Template) -> Looked:
         """A trigger that is made."""
-        sketch = Sync(sql.table_name(made.source), made.name, made.function, made.body(), "", "")
+        sketch = Sync(sql.table_name(made.source), made.name, made.function, made.body(), "", made.check, "")
         state = await self.state(sketch)
         if state.taken:
             raise incomplete(
@@ -148,7 +148,7 @@ class _Looking:
     async def existing(self, keeper: twins.Keeper) -> Looked:
         """A trigger that is there, and is off."""
         source = self.schema.parent_of(self.request.edge)
-        sketch = Sync(sql.table_name(source), keeper.trigger, "", "", "", "")
+        sketch = Sync(sql.table_name(source), keeper.trigger, "", "", "", "", "")
         state = await self.state(sketch)
         tried, unproven = await self.tried(state, keeper.function)
         shown = f"a made-up row of {table_label(source)} got its row"
@@ -174,10 +174,9 @@ class _Looking:
 
     async def checked(self, made: Template) -> list[str]:
         """Have the server look at its statement: a wrong name or type is refused now; what could not be checked."""
-        statement = f"EXPLAIN {made.insert} {made.select} FROM (SELECT (NULL::{sql.table_name(made.source)}).*) AS s"
         limits = Limits(planner={"search_path": sync.PATH}, row_security=True)
         try:
-            await self.database.glance(f"{statement} {made.conflict}", limits=limits)
+            await self.database.glance(made.check, limits=limits)
         except psycopg.Error as error:
             failure = translate(error)
             if failure.kind is not Kind.DENIED:

@@ -18,6 +18,8 @@ class Sync:
     """The source of the function that is made; empty where a trigger that is there is switched on."""
     others: str
     """What tells the source's other triggers of INSERT, as they were when this was previewed (see `others_of`)."""
+    check: str
+    """A statement that the server refuses where the function's owner may not do what it does; it changes nothing."""
     proof: str
     """The DO statement that tries it and takes all back; empty where it is not tried."""
     unproven: str = ""

@@ -46,6 +46,7 @@ async def make(tx: Transaction, step: DdlStep, made: Sync) -> tuple[dict[str, An
         [(there,)] = await tx.rows(f"SELECT {sync.taken(table, made)}")
         if there:
             raise moved(f"there is a trigger {made.trigger} now, or a function {made.function}")
+        await tx.change(made.check)
     for statement in step.statements:
         await tx.run(statement)
     # Its lock is held by now: who makes another one has committed before, or waits.

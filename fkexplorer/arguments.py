@@ -247,7 +247,13 @@ def _fixes() -> dict[str, argparse.ArgumentParser]:
     target.add_argument("--map", metavar="FILE", help="repoint: a CSV file of old key, new key")
     plan.add_argument("--key", metavar="KEY", help="insert-parents, backfill: this key alone")
     plan.add_argument("--from", dest="source", metavar="TABLE", help="backfill: where the parents are taken from")
-    plan.add_argument("--scope", choices=["orphans", "key", "gap"], help="backfill: which rows of it (orphans)")
+    plan.add_argument(
+        "--scope",
+        choices=["orphans", "key", "gap", "uncastable"],
+        help="backfill: which rows of it (orphans); delete, set-null, quarantine: uncastable, where the types can't be"
+        " compared, is of those alone that the parent's type does not read",
+    )
+    plan.add_argument("--side", choices=["child", "parent"], help="change-type: whose column changes (child)")
     plan.add_argument(
         "--set",
         dest="sets",
@@ -258,7 +264,9 @@ def _fixes() -> dict[str, argparse.ArgumentParser]:
         " s); repeatable",
     )
     plan.add_argument("--rule", choices=RULES, help="add-constraint, change-on-delete: ON DELETE")
-    plan.add_argument("--name", metavar="NAME", help="of the constraint to add, of quarantine's side table")
+    plan.add_argument(
+        "--name", metavar="NAME", help="of the constraint to add, of the index or key, of quarantine's side table"
+    )
     plan.add_argument(
         "--strict-lock", action="store_true", help="keep others from writing the parent meanwhile: no race at all"
     )

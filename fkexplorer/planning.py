@@ -33,7 +33,8 @@ _FOR = {
     "map": (FixAction.REPOINT,),
     "key": (FixAction.INSERT_PARENTS, FixAction.BACKFILL),
     "from": (FixAction.BACKFILL,),
-    "scope": (FixAction.BACKFILL,),
+    "scope": (FixAction.BACKFILL, FixAction.DELETE, FixAction.SET_NULL, FixAction.QUARANTINE),
+    "side": (FixAction.CHANGE_TYPE,),
     "set": (FixAction.INSERT_PARENTS, FixAction.BACKFILL, FixAction.SYNC_TRIGGER),
     "rule": (FixAction.ADD_CONSTRAINT, FixAction.CHANGE_ON_DELETE),
     "name": (
@@ -68,6 +69,7 @@ class PlanOptions:
     source: str | None = None
     scope: str | None = None
     sets: Sequence[str] = ()
+    side: str | None = None
     rule: str | None = None
     name: str | None = None
     repeatable: bool = False
@@ -137,6 +139,7 @@ def _check(options: PlanOptions) -> None:
         "key": options.key,
         "from": options.source,
         "scope": options.scope,
+        "side": options.side,
         "set": options.sets,
         "rule": options.rule,
         "name": options.name,
@@ -177,6 +180,7 @@ def request_of(schema: Schema, edge: Relationship, options: PlanOptions) -> Requ
         source=one_table(schema, options.source).oid if options.source is not None else None,
         scope=Scope(options.scope) if options.scope else default,
         columns=dict(_column(filled, text) for text in options.sets),
+        side=options.side or "",
         rule=options.rule or "",
         name=options.name or "",
         strict=options.strict_lock,

@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fkexplorer.fixes.enabling import off_query
+from fkexplorer.fixes.hanging import UNHUNG, Hanging, read_hanging
+from fkexplorer.fixes.retype import retyped_table, retypes
 from fkexplorer.fixes.rows import impossible, named
 from fkexplorer.schema.actions import FixAction
-from fkexplorer.schema.model import TableKind
+from fkexplorer.schema.model import EdgeKind, TableKind
 from fkexplorer.schema.names import table_label
 
 if TYPE_CHECKING:
+    from fkexplorer.database.connection import Database
     from fkexplorer.fixes.model import Request
     from fkexplorer.fixes.shapes import Ask
     from fkexplorer.schema.model import Schema
@@ -38,16 +42,26 @@ class Beside:
 
     leaves: tuple[Leaf, ...] = ()
     """The partitions, without foreign tables, of the table that gets an index."""
+    off: tuple[tuple[str, str, str], ...] = ()
+    """The triggers of the constraint that do not fire: schema, table, name."""
+    hanging: Hanging = UNHUNG
+    """What hangs on columns whose type is to change."""
 
 
 NOTHING = Beside()
 
 
-async def read_beside(ask: Ask, schema: Schema, request: Request) -> Beside:
+async def read_beside(database: Database, ask: Ask, schema: Schema, request: Request) -> Beside:
     """Read what the plan of a request needs.
 
+    Args:
+        database: where.
+        ask: runs a statement there, with the limits of a preview.
+        schema: the schema that the request's edge is of.
+        request: what is asked for.
+
     Raises:
-        Trouble: what it aims at can't be (`impossible`).
+        Trouble: what it aims at can't be (`impossible`), or the connection is lost.
         psycopg.Error: the server refused.
     """
     if request.action is FixAction.CREATE_INDEX:
@@ -55,6 +69,11 @@ async def read_beside(ask: Ask, schema: Schema, request: Request) -> Beside:
     if request.action is FixAction.ADD_UNIQUE:
         await _partition_key(ask, schema, request)
         return Beside(leaves=await _leaves(ask, schema, request.edge.parent, unique=True))
+    if request.action is FixAction.ENABLE_TRIGGERS and request.edge.kind is EdgeKind.DECLARED:
+        return Beside(off=tuple((a, b, c) for a, b, c in await ask(off_query(schema, request.edge))))
+    if request.action is FixAction.CHANGE_TYPE and (changes := retypes(request.edge, request.side)):
+        found = await read_hanging(database, ask, schema, retyped_table(schema, request), changes)
+        return Beside(hanging=found)
     return NOTHING
 
 

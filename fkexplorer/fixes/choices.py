@@ -5,7 +5,6 @@ What may have changed since the catalogue was read (privileges, ownership, row s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,28 +14,20 @@ from fkexplorer.database.errors import trouble_of
 from fkexplorer.database.model import Trouble
 from fkexplorer.fixes import constraints, indexes, rows, sync, twins
 from fkexplorer.fixes.model import Choice
+from fkexplorer.fixes.permits import MAY, STATE, May, No, Permits, Role
 from fkexplorer.fixes.reach import Reach
+from fkexplorer.fixes.retype import CHILD, retypes
 from fkexplorer.schema.actions import FixAction
 from fkexplorer.schema.model import EdgeKind, TableKind
 from fkexplorer.schema.names import quote, table_label
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from fkexplorer.database.connection import Database
+    from fkexplorer.fixes.twins import Keeper
     from fkexplorer.orphans.model import Count
     from fkexplorer.schema.model import Column, Relationship, Schema, Table
-
-_MAY = """
-SELECT c.oid::int8, has_schema_privilege(c.relnamespace, 'USAGE'), has_schema_privilege(c.relnamespace, 'CREATE'),
- has_table_privilege(c.oid, 'SELECT'), has_any_column_privilege(c.oid, 'INSERT'), has_table_privilege(c.oid, 'DELETE'),
- has_table_privilege(c.oid, 'REFERENCES'), has_table_privilege(c.oid, 'TRIGGER'),
- pg_has_role(c.relowner, 'USAGE'), row_security_active(c.oid), pg_get_userbyid(c.relowner)::text,
- ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-  AND has_column_privilege(c.oid, a.attnum, 'UPDATE'))
-FROM pg_class c WHERE c.oid IN ({tables})
-"""
-_STATE = "SELECT pg_is_in_recovery(), current_user::text, current_setting('session_replication_role')"
 
 _TITLES = {
     FixAction.DELETE: "delete the orphans",
@@ -51,37 +42,11 @@ _TITLES = {
     FixAction.REVALIDATE: "make the constraint really checked",
     FixAction.ENFORCE: "enforce the constraint",
     FixAction.CREATE_INDEX: "build an index on the key",
+    FixAction.CHANGE_TYPE: "give the key the parent's type",
     FixAction.ADD_UNIQUE: "give the parent's columns a unique key",
+    FixAction.ENABLE_TRIGGERS: "switch the constraint's triggers on",
     FixAction.SYNC_TRIGGER: "keep the pair in step by a trigger",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _May:
-    """What the role may do with a table now."""
-
-    usage: bool
-    create: bool
-    select: bool
-    insert: bool
-    delete: bool
-    references: bool
-    trigger: bool
-    owner: bool
-    hidden: bool
-    """Row security hides rows from it."""
-    owner_name: str
-    updatable: list[str]
-    """The columns that it may update."""
-
-
-class _No(Exception):  # noqa: N818 - an answer
-    """A fix can't be done: why, and what would permit it."""
-
-    def __init__(self, reason: str, remedy: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.remedy = remedy
 
 
 async def choices(database: Database, schema: Schema, edge: Relationship, count: Count | None) -> list[Choice]:
@@ -99,43 +64,27 @@ async def choices(database: Database, schema: Schema, edge: Relationship, count:
     tables = {edge.child, edge.parent, *Reach(schema, edge.child, None, {}).tables}
     try:
         found, state, [(triggers,)], [(functions,)] = await database.glance(
-            _MAY.format(tables=", ".join(map(str, sorted(tables)))),
-            _STATE,
+            MAY.format(tables=", ".join(map(str, sorted(tables)))),
+            STATE,
             *twins.statements(schema.parent_of(edge), schema.child_of(edge)),
         )
     except psycopg.Error as error:
         raise trouble_of(error) from error
-    may = {oid: _May(*values) for oid, *values in found}
-    [(standby, role, replication)] = state
+    may = {oid: May(*values) for oid, *values in found}
+    [values] = state
     keeper = next(iter(twins.keepers(triggers, functions, schema.child_of(edge))), None)
-    return _Choosing(schema, edge, count, may, role, keeper=keeper, standby=standby, replication=replication).all()
+    return _Choosing((schema, edge, may, Role(*values)), count, keeper).all()
 
 
-class _Choosing:
+class _Choosing(Permits):
     """The choices of one edge."""
 
     def __init__(
-        self,
-        schema: Schema,
-        edge: Relationship,
-        count: Count | None,
-        may: dict[int, _May],
-        role: str,
-        *,
-        keeper: twins.Keeper | None,
-        standby: bool,
-        replication: str,
+        self, about: tuple[Schema, Relationship, Mapping[int, May], Role], count: Count | None, keeper: Keeper | None
     ) -> None:
-        self._schema = schema
-        self._edge = edge
+        super().__init__(*about)
         self._orphans = count.orphans if count else None
-        self._may = may
-        self._role = quote(role)
         self._keeper = keeper
-        self._standby = standby
-        self._replication = replication
-        self._child = schema.child_of(edge)
-        self._parent = schema.parent_of(edge)
 
     def all(self) -> list[Choice]:
         """Every one of them."""
@@ -152,7 +101,9 @@ class _Choosing:
             FixAction.REVALIDATE: self._revalidate,
             FixAction.ENFORCE: self._enforce,
             FixAction.CREATE_INDEX: self._index,
+            FixAction.CHANGE_TYPE: self._type,
             FixAction.ADD_UNIQUE: self._unique,
+            FixAction.ENABLE_TRIGGERS: self._triggers,
             FixAction.SYNC_TRIGGER: self._sync,
         }
         found = [self._choice(action, self._title(action), check) for action, check in checks.items()]
@@ -171,7 +122,7 @@ class _Choosing:
         try:
             self._anywhere()
             check()
-        except _No as no:
+        except No as no:
             return Choice(action, title, no.reason, no.remedy, rule)
         except Trouble as trouble:
             return Choice(action, title, trouble.reason, trouble.hint, rule)
@@ -183,26 +134,13 @@ class _Choosing:
         some = f"the {self._orphans:,} orphan{'' if self._orphans == 1 else 's'}" if self._orphans else "the orphans"
         return _TITLES[action].replace("the orphans", some)
 
-    def _anywhere(self) -> None:
-        """What keeps every fix from being done."""
-        if self._standby:
-            raise _No("the server is a standby, which takes no writes", "connect to the primary")
-        for table in (self._child, self._parent):
-            if table.oid not in self._may:
-                raise _No(f"{table_label(table)} is gone", "load the schema again")
-            if not self._may[table.oid].usage:
-                raise _No(
-                    f"no USAGE on the schema {quote(table.schema)}",
-                    f"GRANT USAGE ON SCHEMA {quote(table.schema)} TO {self._role}",
-                )
-
     def _rows(self) -> None:
         """What keeps every change of the orphans from being done."""
         if any(pair.equals is None for pair in self._edge.pairs):
-            raise _No("no operator compares the columns of the two sides", "give them one type first")
-        if self._replication != "origin":
-            raise _No(
-                f"session_replication_role is {self._replication}: no foreign key would act, nor refuse",
+            raise No("no operator compares the columns of the two sides", "give them one type first")
+        if self._server.replication != "origin":
+            raise No(
+                f"session_replication_role is {self._server.replication}: no foreign key would act, nor refuse",
                 "connect without that setting",
             )
         self._orphaned()
@@ -211,38 +149,13 @@ class _Choosing:
 
     def _orphaned(self) -> None:
         if self._orphans == 0:
-            raise _No("there is no orphan")
-
-    def _sees(self, table: Table) -> None:
-        may = self._may.get(table.oid)
-        if may is None:
-            return
-        if may.hidden:
-            raise _No(
-                f"row security hides rows of {table_label(table)} from {self._role}",
-                f"connect as its owner {quote(may.owner_name)}, or as a role with BYPASSRLS",
-            )
-        if not may.select:
-            self._lacks("SELECT", table)
+            raise No("there is no orphan")
 
     def _below(self, columns: Iterable[Column] | None) -> None:
         """The rows that follow by foreign keys are read, too: to be counted, and backed up."""
         names = None if columns is None else frozenset(column.name for column in columns)
         for oid in Reach(self._schema, self._child.oid, names, {}).tables:
             self._sees(self._schema.tables[oid])
-
-    def _lacks(self, privilege: str, table: Table, columns: Iterable[Column] = ()) -> None:
-        listed = f" ({rows.named(columns)})" if columns else ""
-        label = table_label(table)
-        raise _No(f"no {privilege} on {label}{listed}", f"GRANT {privilege}{listed} ON {label} TO {self._role}")
-
-    def _owns(self, table: Table) -> None:
-        may = self._may[table.oid]
-        if not may.owner:
-            raise _No(
-                f"{self._role} is not the owner of {table_label(table)}",
-                f"GRANT {quote(may.owner_name)} TO {self._role}, or connect as it",
-            )
 
     def _delete(self) -> None:
         self._rows()
@@ -274,7 +187,7 @@ class _Choosing:
 
     def _insert(self) -> None:
         if any(pair.equals is None for pair in self._edge.pairs):
-            raise _No("no operator compares the columns of the two sides", "give them one type first")
+            raise No("no operator compares the columns of the two sides", "give them one type first")
         rows.insertable(self._edge)
         for table in (self._child, self._parent):
             self._sees(table)
@@ -288,77 +201,91 @@ class _Choosing:
     def _add(self) -> None:
         existing = constraints.same_columns(self._schema, self._edge)
         if existing is not None:
-            raise _No(f"the constraint {quote(existing.name)} is there already")
+            raise No(f"the constraint {quote(existing.name)} is there already")
+        constraints.comparable(self._edge)
         constraints.key_to_point_at(self._schema, self._edge)
         self._owns(self._child)
         self._refers()
 
-    def _refers(self) -> None:
-        if not self._may[self._parent.oid].references:
-            self._lacks("REFERENCES", self._parent)
-
     def _declared(self) -> None:
         if self._edge.kind is not EdgeKind.DECLARED:
-            raise _No("these columns have no constraint", "add one first")
+            raise No("these columns have no constraint", "add one first")
         if not self._edge.enforced:
-            raise _No("the constraint is NOT ENFORCED", "enforce it")
+            raise No("the constraint is NOT ENFORCED", "enforce it")
 
     def _mended(self) -> None:
         if self._orphans:
             one = self._orphans == 1
-            raise _No(f"{self._orphans:,} {'orphan refuses' if one else 'orphans refuse'} it", "mend them first")
+            raise No(f"{self._orphans:,} {'orphan refuses' if one else 'orphans refuse'} it", "mend them first")
 
     def _validate(self) -> None:
         self._declared()
         if self._edge.validated:
-            raise _No("it is valid already" + (", and yet has orphans" if self._orphans else ""))
+            raise No("it is valid already" + (", and yet has orphans" if self._orphans else ""))
         self._mended()
         self._owns(self._child)
 
     def _revalidate(self) -> None:
         self._declared()
         if not self._edge.validated:
-            raise _No("it is not valid: validate it")
+            raise No("it is not valid: validate it")
         self._mended()
         self._owns(self._child)
         self._refers()
 
     def _enforce(self) -> None:
         if self._edge.kind is not EdgeKind.DECLARED:
-            raise _No("these columns have no constraint", "add one first")
+            raise No("these columns have no constraint", "add one first")
         if self._edge.enforced:
-            raise _No("it is enforced")
+            raise No("it is enforced")
         self._mended()
         self._owns(self._child)
         self._refers()
 
     def _index(self) -> None:
-        if name := indexes.supporting(self._schema, self._edge):
-            raise _No(f"the index {name} begins with the key")
+        if self._edge.index:
+            raise No(f"the index {self._edge.index} begins with the key")
         self._builds(self._child)
 
     def _unique(self) -> None:
         columns = [pair.parent for pair in self._edge.pairs]
         if index := indexes.unique_key(self._parent, columns):
-            raise _No(f"the index {quote(index.name)} keeps {rows.named(columns)} unique")
+            raise No(f"the index {quote(index.name)} keeps {rows.named(columns)} unique")
         self._builds(self._parent)
+
+    def _type(self) -> None:
+        changes = retypes(self._edge, CHILD)
+        if not changes:
+            raise No("both sides have the same types")
+        if self._child.kind is TableKind.FOREIGN:
+            raise No(f"{table_label(self._child)} is a foreign table")
+        self._sees(self._child)
+        self._owns(self._child)
+
+    def _triggers(self) -> None:
+        if self._edge.kind is not EdgeKind.DECLARED:
+            raise No("these columns have no constraint", "add one first")
+        triggers = self._edge.triggers
+        if not (triggers.child_off or triggers.parent_off):
+            missing = f"{triggers.missing} are missing" if triggers.missing else ""
+            raise No(missing or "all of them fire", "revalidate makes the constraint anew" if missing else "")
+        if not self._server.superuser:
+            raise No(
+                f"{self._role} is no superuser, who alone may switch a constraint's own triggers",
+                "revalidate makes the constraint anew, with new ones, as its owner",
+            )
 
     def _builds(self, table: Table) -> None:
         if table.kind is TableKind.FOREIGN:
-            raise _No(f"{table_label(table)} is a foreign table")
+            raise No(f"{table_label(table)} is a foreign table")
         self._owns(table)
         self._creates(table)
-
-    def _creates(self, table: Table) -> None:
-        if not self._may[table.oid].create:
-            name = quote(table.schema)
-            raise _No(f"no CREATE on the schema {name}", f"GRANT CREATE ON SCHEMA {name} TO {self._role}")
 
     def _sync(self) -> None:
         sync.check_pair(self._schema, self._edge)
         if self._keeper is not None:
             if self._keeper.fires:
-                raise _No(f"it is kept in step already, by the trigger {quote(self._keeper.trigger)}")
+                raise No(f"it is kept in step already, by the trigger {quote(self._keeper.trigger)}")
             self._owns(self._parent)
             return
         if not self._may[self._parent.oid].trigger:
@@ -372,10 +299,10 @@ class _Choosing:
 
     def _change(self, rule: str) -> None:
         if self._edge.kind is not EdgeKind.DECLARED:
-            raise _No("these columns have no constraint", "add one first")
+            raise No("these columns have no constraint", "add one first")
         action = constraints.rule_of(rule)
         if action is self._edge.on_delete:
-            raise _No(f"already {action.value.upper()}")
+            raise No(f"already {action.value.upper()}")
         constraints.allowed(self._schema, self._edge, action)
         self._owns(self._child)
         self._refers()

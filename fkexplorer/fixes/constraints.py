@@ -43,6 +43,7 @@ def add(schema: Schema, request: Request, server_version: int) -> tuple[Step, ..
     existing = same_columns(schema, edge)
     if existing is not None:
         return _existing(schema, existing)
+    comparable(edge)
     key_to_point_at(schema, edge)
     allowed(schema, edge, rule_of(request.rule) if request.rule else edge.on_delete)
     return adding(schema, request, server_version)
@@ -203,6 +204,21 @@ def key_to_point_at(schema: Schema, edge: Relationship) -> Index:
         f"{table_label(parent)} has no unique key on ({listed}) to point at",
         f"CREATE UNIQUE INDEX CONCURRENTLY ON {table_label(parent)} ({listed})",
     )
+
+
+def comparable(edge: Relationship) -> None:
+    """Make sure that a foreign key could compare each pair of columns.
+
+    Raises:
+        Trouble: it could not; the reason names the first pair.
+    """
+    for pair in edge.pairs:
+        if pair.equals is None:
+            raise impossible(
+                f"no operator compares {quote(pair.child.name)}, {pair.child.type_text}, with"
+                f" {quote(pair.parent.name)}, {pair.parent.type_text}",
+                "change the type of one of them first",
+            )
 
 
 def constraint_name(schema: Schema, edge: Relationship) -> str:

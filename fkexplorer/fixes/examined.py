@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,14 +10,19 @@ from fkexplorer.database.model import Trouble
 from fkexplorer.fixes import sql
 from fkexplorer.fixes.indexes import index_name
 from fkexplorer.fixes.model import DdlStep
+from fkexplorer.fixes.retype import retyped_table, retypes
 from fkexplorer.fixes.rows import named
 from fkexplorer.fixes.standing import ANOTHER, BUSY, INVALID
+from fkexplorer.orphans.casting import castable
+from fkexplorer.orphans.predicate import EdgePredicate
 from fkexplorer.schema.actions import FixAction
-from fkexplorer.schema.names import table_label
+from fkexplorer.schema.names import columns_label, quote, table_label
 from fkexplorer.schema.secrets import is_secret
 
 if TYPE_CHECKING:
-    from fkexplorer.fixes.model import Plan
+    from fkexplorer.fixes.beside import Beside
+    from fkexplorer.fixes.model import Plan, Request
+    from fkexplorer.fixes.retype import Retype
     from fkexplorer.fixes.shapes import Ask
     from fkexplorer.schema.model import Column, Schema, Table
 
@@ -24,6 +30,12 @@ EXAMPLES = 3
 """Values that a reason names."""
 BUILD_BYTES = 100e6
 """Bytes of a table from which an index is built in a second."""
+REWRITE_BYTES = 30e6
+"""Bytes of a table that are written anew in a second, its indexes with it."""
+_BRIEF = 0.05
+"""Seconds that a change of the catalogue alone takes."""
+_LITERAL = re.compile(r"'(?P<text>(?:[^']|'')*)'::[a-z ]+")
+"""A default that is a value, as `pg_get_expr` writes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +47,34 @@ class Examined:
     seconds: float
     notes: tuple[str, ...] = ()
     """What people have to know beside, a sentence each."""
+    lasting: tuple[str, ...] = ()
+    """What an undo does not bring back."""
 
 
-async def examined(ask: Ask, schema: Schema, plan: Plan) -> Examined:
+async def examined(ask: Ask, schema: Schema, version: int, plan: Plan, beside: Beside) -> Examined:
     """Look whether a plan whose steps have a standing can be done.
 
+    Args:
+        ask: runs a statement.
+        schema: the schema that the plan is of.
+        version: the server's `server_version_num`.
+        plan: with at least one step.
+        beside: what was read for it.
+
     Raises:
-        Trouble: values are in the way (`blocked`), or a name is taken (`incomplete`).
+        Trouble: values, or what hangs on a column, are in the way (`blocked`), or a name is taken (`incomplete`).
         psycopg.Error: the server refused.
     """
+    match plan.request.action:
+        case FixAction.CHANGE_TYPE:
+            return await _type(ask, schema, version, plan.request, beside)
+        case FixAction.ENABLE_TRIGGERS:
+            return await _triggers(ask, schema, plan.request)
+        case _:
+            return await _index(ask, schema, plan)
+
+
+async def _index(ask: Ask, schema: Schema, plan: Plan) -> Examined:
     request = plan.request
     unique = request.action is FixAction.ADD_UNIQUE
     table = schema.parent_of(request.edge) if unique else schema.child_of(request.edge)
@@ -59,7 +90,121 @@ async def examined(ask: Ask, schema: Schema, plan: Plan) -> Examined:
                 f"rows where {named(nullable)} is NULL are not kept apart by it, and nothing can refer to them"
             )
     name = index_name(schema, request, table, columns, unique=unique)
-    return Examined(name, table.likely_bytes / BUILD_BYTES, tuple(notes))
+    return Examined(name, _BRIEF + table.likely_bytes / BUILD_BYTES, tuple(notes))
+
+
+async def _triggers(ask: Ask, schema: Schema, request: Request) -> Examined:
+    """Rows that came while they were off are not looked at when they fire again."""
+    edge = request.edge
+    notes = []
+    if edge.triggers.missing:
+        notes.append("triggers that are missing are not made by it: revalidate makes the constraint anew")
+    if all(pair.equals for pair in edge.pairs):
+        predicate = EdgePredicate(schema, edge)
+        where = sql.condition(predicate, predicate.is_orphan)
+        [(orphans,)] = await ask(f"SELECT count(*) FROM {sql.source(schema.child_of(edge), 'c')} WHERE {where}")
+        if orphans:
+            stay = "orphan is there and stays: mend it" if orphans == 1 else "orphans are there and stay: mend them"
+            notes.append(f"{orphans:,} {stay}, then revalidate, which looks through all rows")
+        else:
+            notes.append("no orphan is there now; revalidate lets the server look through all rows itself")
+    return Examined(edge.name, _BRIEF, tuple(notes))
+
+
+async def _type(ask: Ask, schema: Schema, version: int, request: Request, beside: Beside) -> Examined:
+    """Nothing may hang on the columns that refuses, and each value has to be one of the new type."""
+    table, changes = retyped_table(schema, request), retypes(request.edge, request.side)
+    if beside.hanging.refuses:
+        raise Trouble(
+            f"{columns_label(table, [each.column for each in changes])} can't change its type while it is used by "
+            + "; ".join(beside.hanging.refuses),
+            "drop those before, and make them anew after",
+            code="blocked",
+        )
+    notes, lasting = list(beside.hanging.notes), []
+    for each in changes:
+        await _default_casts(ask, version, each, beside.hanging.defaults.get(each.column.number, ""))
+        valid = castable(each.column, each.to, version, "c")
+        if valid is None:
+            notes.append(
+                f"whether every value of {quote(each.column.name)} casts can't be told before PostgreSQL 16:"
+                " the server ends it at the first one that does not"
+            )
+            continue
+        await _values_cast(ask, table, each, valid)
+        lasting += await _spelled_anew(ask, table, each)
+    rewrites = any(each.rewrites for each in changes)
+    if rewrites:
+        notes.append(f"the table is written anew, for which there has to be room: {table.likely_bytes / 1e6:,.0f} MB")
+    else:
+        notes.append("no row is written anew: the values stay as they are")
+    seconds = _BRIEF + (table.likely_bytes / REWRITE_BYTES if rewrites else 0)
+    return Examined(", ".join(each.column.name for each in changes), seconds, tuple(notes), tuple(lasting))
+
+
+async def _values_cast(ask: Ask, table: Table, change: Retype, valid: str) -> None:
+    """Make sure that the new type reads every value. Rows of partitions and inheritors change with the table's.
+
+    Raises:
+        Trouble: some it does not (`blocked`).
+    """
+    own = f"c.{sql.name(change.column.name)}"
+    shown = "'…'" if is_secret(change.column.name) else f"pg_catalog.left({own}::pg_catalog.text, 60)"
+    found = await ask(
+        f"SELECT {shown}, pg_catalog.count(*), pg_catalog.sum(pg_catalog.count(*)) OVER ()::pg_catalog.int8,"
+        f" pg_catalog.count(*) OVER () FROM {sql.table_name(table)} AS c WHERE {own} IS NOT NULL AND NOT ({valid})"
+        f" GROUP BY {own} ORDER BY 2 DESC, 1 LIMIT {EXAMPLES}"
+    )
+    if found:
+        _, _, rows, values = found[0]
+        listed = ", ".join(value for value, *_ in found) + (", …" if values > len(found) else "")
+        one = f"{rows:,} {'row' if rows == 1 else 'rows'} of {columns_label(table, [change.column])}"
+        raise Trouble(
+            f"{one} {'has a value that does' if rows == 1 else 'have values that do'} not cast to"
+            f" {change.to.type_text}: {listed}",
+            "mend them first: delete, set-null and quarantine take them (scope uncastable)",
+            code="blocked",
+        )
+
+
+async def _spelled_anew(ask: Ask, table: Table, change: Retype) -> list[str]:
+    """How many values are written in another way by the new type, as a uuid in capitals: that does not come back."""
+    if not change.by_text:
+        return []
+    own = f"CAST(c.{sql.name(change.column.name)} AS pg_catalog.text)"
+    new = f"CAST(CAST({own} AS {sql.type_name(change.to.type)}) AS pg_catalog.text)"
+    shown = "'…'" if is_secret(change.column.name) else f"pg_catalog.left(pg_catalog.min({own}), 60)"
+    [(rows, example)] = await ask(
+        f"SELECT pg_catalog.count(*), {shown} FROM {sql.table_name(table)} AS c"
+        f' WHERE {own} COLLATE pg_catalog."C" OPERATOR(pg_catalog.<>) {new} COLLATE pg_catalog."C"'
+    )
+    if not rows:
+        return []
+    values = "value is" if rows == 1 else "values are"
+    spelled = f"spelled otherwise than {change.to.type_text} writes them"
+    return [f"the spelling of {quote(change.column.name)}: {rows:,} {values} {spelled}, as {example}"]
+
+
+async def _default_casts(ask: Ask, version: int, change: Retype, default: str) -> None:
+    """A default that is a value is one of the new type: the server would find out at the next insert alone.
+
+    Raises:
+        Trouble: it is not (`blocked`).
+    """
+    value = _LITERAL.fullmatch(default)
+    if value is None or not change.by_text:
+        return
+    named_so = f"CAST({sql.literal(value['text'].replace(chr(39) * 2, chr(39)))} AS pg_catalog.text)"
+    valid = castable(change.column, change.to, version, "c")
+    if valid is None:
+        return
+    [(good,)] = await ask(f"SELECT {valid} FROM (SELECT {named_so} AS {sql.name(change.column.name)}) AS c")
+    if not good:
+        raise Trouble(
+            f"the default of {quote(change.column.name)} does not cast to {change.to.type_text}: {default}",
+            f"ALTER TABLE … ALTER COLUMN {quote(change.column.name)} DROP DEFAULT, or give it another",
+            code="blocked",
+        )
 
 
 async def _stands(ask: Ask, step: DdlStep) -> list[str]:

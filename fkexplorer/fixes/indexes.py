@@ -21,24 +21,11 @@ if TYPE_CHECKING:
 
     from fkexplorer.fixes.beside import Beside
     from fkexplorer.fixes.model import Request
-    from fkexplorer.schema.model import Column, Index, Relationship, Schema, Table
+    from fkexplorer.schema.model import Column, Index, Schema, Table
 
 _CONCURRENTLY = "reads and writes go on; it waits for all transactions that run when it begins"
 KEY = "key"
 """How an index stands that a UNIQUE or PRIMARY KEY constraint has."""
-
-
-def supporting(schema: Schema, edge: Relationship) -> str | None:
-    """The valid index of the child that begins with the key's columns, as `schema.name`; None if there is none."""
-    if edge.index is not None:
-        return edge.index
-    child, wanted = schema.child_of(edge), {pair.child.number for pair in edge.pairs}
-    for index in child.indexes:
-        first = {column.number for column in index.columns[: len(wanted)]}
-        usable = index.valid and (not index.partial or index.not_null_predicate in wanted)
-        if usable and index.method in {"btree", "hash"} and first == wanted:
-            return f"{child.schema}.{index.name}"
-    return None
 
 
 def create_index(schema: Schema, request: Request, beside: Beside) -> tuple[DdlStep, ...]:
@@ -48,7 +35,7 @@ def create_index(schema: Schema, request: Request, beside: Beside) -> tuple[DdlS
         Trouble: the table can have none, or the name is taken.
     """
     edge = request.edge
-    if supporting(schema, edge):
+    if edge.index:
         return ()
     columns = tuple(pair.child for pair in edge.pairs)
     return _steps(schema, request, schema.child_of(edge), columns, beside, unique=False)

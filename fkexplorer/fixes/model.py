@@ -26,7 +26,7 @@ Key = tuple[str | None, ...]
 
 
 class Scope(StrEnum):
-    """Which rows a backfill brings into the parent."""
+    """Which rows a fix is about: of a backfill, those that it brings into the parent."""
 
     ORPHANS = "orphans"
     """Those that the edge's orphans name."""
@@ -34,6 +34,8 @@ class Scope(StrEnum):
     """One given key."""
     GAP = "gap"
     """Every row of the source that has no twin in the parent."""
+    UNCASTABLE = "uncastable"
+    """Of a change of rows whose columns can't be compared: those alone whose key the parent's type does not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,9 @@ class Request:
     rule: str = ""
     """The new ON DELETE rule, as `cascade`."""
     name: str = ""
-    """Of the constraint to add, or of the side table."""
+    """Of the constraint to add, of the index or key to build, or of the side table."""
+    side: str = ""
+    """Whose column gets the other's type: `child` or `parent`; empty means the child's."""
     strict: bool = False
     """Keep others from writing the parent while rows are changed, so that there is no race at all."""
     strict_trigger: bool = False

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fkexplorer.fixes import sql
 from fkexplorer.fixes.model import DataStep, DdlStep, Verb
 from fkexplorer.fixes.rows import named
+from fkexplorer.schema.actions import FixAction
 from fkexplorer.schema.names import quote, table_label
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def privilege(schema: Schema, facts: ServerFacts, plan: Plan) -> str:
     """By which privilege the plan may be done, in a few words; empty for a plan without steps."""
     if not plan.steps:
         return ""
-    if facts.superuser:
+    if facts.superuser or plan.request.action is FixAction.ENABLE_TRIGGERS:
         return "superuser"
     step = plan.steps[0]
     if isinstance(step, DdlStep) and step.sync is not None and step.sync.makes:
@@ -85,7 +86,7 @@ async def event_triggers(ask: Ask, steps: Iterable[Step]) -> list[str]:
 
     Args:
         ask: reads, as the role that will do it.
-        steps: of a plan. None of them rewrites a table, so that `table_rewrite` is not looked for.
+        steps: of a plan.
     """
     statements = [text for step in steps for text in (step.statements if isinstance(step, DdlStep) else step.first)]
     tags = {_tag(statement) for statement in statements}
@@ -94,7 +95,9 @@ async def event_triggers(ask: Ask, steps: Iterable[Step]) -> list[str]:
     # What ALTER TABLE drops is told to `sql_drop` under the tag of the whole statement.
     dropping = {_tag(statement) for statement in statements if " DROP CONSTRAINT " in statement}
     listed = {
-        "events": "'ddl_command_start', 'ddl_command_end'" + (", 'sql_drop'" if dropping else ""),
+        "events": "'ddl_command_start', 'ddl_command_end'"
+        + (", 'sql_drop'" if dropping else "")
+        + (", 'table_rewrite'" if any(" ALTER COLUMN " in statement for statement in statements) else ""),
         "tags": ", ".join(map(sql.literal, sorted(tags))),
     }
     return [

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fkexplorer.fixes import constraints, indexes, parents, rows, sql
+from fkexplorer.fixes import constraints, enabling, indexes, parents, retype, rows, sql
 from fkexplorer.fixes.beside import NOTHING
 from fkexplorer.fixes.model import Plan
-from fkexplorer.fixes.standing import regclass
+from fkexplorer.fixes.standing import regclass, types_query
 from fkexplorer.orphans.predicate import EdgePredicate
 from fkexplorer.schema.actions import FixAction
 
@@ -30,8 +30,8 @@ OF_CONSTRAINT = frozenset(
     }
 )
 """The fixes that change the constraint itself."""
-OF_TABLE = frozenset({FixAction.CREATE_INDEX, FixAction.ADD_UNIQUE})
-"""Those that change what the constraint rests on: an index, a key. Their steps have a standing."""
+OF_TABLE = frozenset({FixAction.CREATE_INDEX, FixAction.ADD_UNIQUE, FixAction.CHANGE_TYPE, FixAction.ENABLE_TRIGGERS})
+"""Those that change what the constraint rests on: an index, a key, a type, triggers. Their steps have a standing."""
 
 
 def make_plan(
@@ -52,7 +52,7 @@ def make_plan(
             (`changed`). Reason and hint name the columns.
     """
     if request.action in OF_TABLE:
-        return Plan(request, _table_steps(schema, request, beside), (_indexes(schema, request),))
+        return Plan(request, _table_steps(schema, request, beside), (_stands(schema, request),))
     if request.action in OF_CONSTRAINT:
         steps = _constraint_steps(schema, facts.version_number, request)
         return Plan(request, steps, (*_orphans(schema, request.edge), _state(schema, request)))
@@ -82,6 +82,10 @@ def _table_steps(schema: Schema, request: Request, beside: Beside) -> tuple[Step
     match request.action:
         case FixAction.CREATE_INDEX:
             return indexes.create_index(schema, request, beside)
+        case FixAction.CHANGE_TYPE:
+            return retype.change_type(schema, request, beside)
+        case FixAction.ENABLE_TRIGGERS:
+            return enabling.enable(schema, request, beside)
         case _:
             return indexes.add_unique(schema, request, beside)
 
@@ -119,9 +123,15 @@ def _state(schema: Schema, request: Request) -> str:
     )
 
 
-def _indexes(schema: Schema, request: Request) -> str:
-    """What the catalogue says of the indexes."""
+def _stands(schema: Schema, request: Request) -> str:
+    """What the catalogue says of an index, a type or triggers."""
     edge = request.edge
+    if request.action is FixAction.ENABLE_TRIGGERS:
+        return enabling.off_query(schema, edge)
+    if request.action is FixAction.CHANGE_TYPE:
+        table = retype.retyped_table(schema, request)
+        columns = tuple(each.column for each in retype.retypes(edge, request.side))
+        return types_query(table, columns or tuple(pair.child for pair in edge.pairs))
     table = schema.parent_of(edge) if request.action is FixAction.ADD_UNIQUE else schema.child_of(edge)
     return (
         "SELECT indexrelid::pg_catalog.regclass AS index, indisvalid, pg_catalog.pg_get_indexdef(indexrelid) AS"

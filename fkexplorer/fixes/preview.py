@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from fkexplorer.database.connection import Database
+    from fkexplorer.fixes.beside import Beside
     from fkexplorer.fixes.model import Plan, Request, Step
     from fkexplorer.orphans.model import Page
     from fkexplorer.schema.model import Column, Index, Schema
@@ -73,13 +74,14 @@ async def preview(database: Database, schema: Schema, request: Request) -> Previ
         async def ask(statement: str) -> list[tuple[Any, ...]]:
             return (await database.glance(statement, limits=limits))[0]
 
-        plan = make_plan(schema, database.facts, request, index, await read_beside(ask, schema, request))
+        beside = await read_beside(database, ask, schema, request)
+        plan = make_plan(schema, database.facts, request, index, beside)
         looking = _Looking(database, schema, plan, index, limits, clock)
         if not plan.steps:
             return looking.seen(confirm="", seconds=0.0)
         step = plan.steps[0]
         if request.action in OF_TABLE:
-            return await looking.table()
+            return await looking.table(beside)
         if not isinstance(step, DataStep):
             return await looking.constraint()
         return await (looking.insert(step) if step.change.verb is Verb.INSERT else looking.change(step))
@@ -255,13 +257,14 @@ class _Looking:
             holders=await holders(self.ask, self.schema, locks),
         )
 
-    async def table(self) -> Preview:
-        """Of what a constraint rests on: an index, a key, a type."""
-        found = await examined(self.ask, self.schema, self.plan)
+    async def table(self, beside: Beside) -> Preview:
+        """Of what a constraint rests on: an index, a key, a type, triggers."""
+        found = await examined(self.ask, self.schema, self.database.facts.version_number, self.plan, beside)
         seen = self.seen(confirm=found.confirm, seconds=found.seconds)
         return replace(
             seen,
-            lasting=(*seen.lasting, *await event_triggers(self.ask, self.plan.steps), *found.notes),
+            notes=found.notes,
+            lasting=(*seen.lasting, *found.lasting, *await event_triggers(self.ask, self.plan.steps)),
             holders=await holders(self.ask, self.schema, [lock for step in self.plan.steps for lock in step.locks]),
         )
 

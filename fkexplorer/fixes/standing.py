@@ -108,3 +108,14 @@ def index_query(table: str, name: str, columns: tuple[Column, ...], *, unique: b
     else:
         fits += f" AND (m.amname = 'btree' OR m.amname = 'hash' AND x.indnkeyatts = {number})"
     return _INDEX.format(table=oid, wanted=_numbers(oid, columns), name=sql.literal(name), exact=definition, fits=fits)
+
+
+def types_query(table: Table, columns: tuple[Column, ...]) -> str:
+    """The types of columns, in their order, as people read them (`format_type`)."""
+    oid = regclass(table)
+    listed = ", ".join(f"({at}, {sql.literal(column.name)})" for at, column in enumerate(columns))
+    return (
+        "SELECT pg_catalog.string_agg(pg_catalog.format_type(a.atttypid, a.atttypmod), ', ' ORDER BY v.n)"
+        f" FROM (VALUES {listed}) AS v (n, name) JOIN pg_catalog.pg_attribute a"
+        f" ON a.attrelid = {oid} AND a.attname = v.name"
+    )

@@ -83,7 +83,7 @@ def verdict(plan: Plan, after: Measure) -> tuple[Ending, str]:
     if plan.request.action in OF_TABLE:
         # What each step had to make is there: its standing was asked for. Orphans are no part of it.
         some = _number(after.orphans, "orphan remains", "orphans remain") if after.orphans else ""
-        return Ending.DONE, f"done; {some}, which it is not about" if some else "done"
+        return Ending.DONE, f"done; {some}, for another fix" if some else "done"
     if plan.request.action is FixAction.SYNC_TRIGGER:
         some = _number(after.gap, "row has none", "rows have none") if after.gap else ""
         return Ending.DONE, f"done, for rows that come; of those that are there {some}" if some else "done"

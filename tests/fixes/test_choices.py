@@ -66,6 +66,7 @@ async def test_what_an_owner_may_do(make_database: Callable[[str], str]) -> None
         (FixAction.INSERT_PARENTS, ""),
         (FixAction.BACKFILL, ""),
         (FixAction.QUARANTINE, ""),
+        (FixAction.CREATE_INDEX, ""),
         (FixAction.CHANGE_ON_DELETE, "restrict"),
         (FixAction.CHANGE_ON_DELETE, "no-action"),
     }
@@ -74,6 +75,10 @@ async def test_what_an_owner_may_do(make_database: Callable[[str], str]) -> None
     assert reasons[FixAction.ADD_CONSTRAINT, ""] == "the constraint fk is there already"
     assert reasons[FixAction.VALIDATE, ""] == "it is valid already, and yet has orphans"
     assert reasons[FixAction.REVALIDATE, ""] == "2 orphans refuse it"
+    assert reasons[FixAction.ENFORCE, ""] == "it is enforced"
+    assert reasons[FixAction.CHANGE_TYPE, ""] == "both sides have the same types"
+    assert reasons[FixAction.ADD_UNIQUE, ""] == "the index p_pkey keeps id unique"
+    assert reasons[FixAction.ENABLE_TRIGGERS, ""] == "all of them fire"
     assert reasons[FixAction.CHANGE_ON_DELETE, "cascade"] == "already CASCADE"
     assert reasons[FixAction.CHANGE_ON_DELETE, "set-null"] == "pid is NOT NULL"
     assert of(found, FixAction.DELETE).title == "delete the 2 orphans"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from fkexplorer.database.errors import trouble_of
+from fkexplorer.diagnosis.asking import CLOCK
 from fkexplorer.diagnosis.cannot_sides import sides_of, table_named
 from fkexplorer.diagnosis.model import Evidence, Part, Suggestion
 from fkexplorer.diagnosis.named_there import Told, clipped, look
@@ -16,7 +17,7 @@ from fkexplorer.fixes import sql
 from fkexplorer.schema.names import qualified, quote, table_label
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from fkexplorer.diagnosis.asking import Ground
     from fkexplorer.diagnosis.case import Case
@@ -32,7 +33,7 @@ SELECT n.nspname, t.typname FROM pg_catalog.pg_type AS t JOIN pg_catalog.pg_name
 WHERE t.typname IN ({names}) AND n.nspname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1, 2
 """.strip()
 _RIGHTS = """
-SELECT extract(epoch FROM clock_timestamp())::float8 AS at, c.oid::int8 AS oid,
+SELECT c.oid::int8 AS oid,
  pg_get_userbyid(c.relowner)::text AS owner, quote_ident(n.nspname) AS schema,
  has_schema_privilege(n.oid, 'USAGE') AS usage,
  has_any_column_privilege(c.oid, 'REFERENCES') AS refers, pg_has_role(c.relowner, 'USAGE') AS owns,
@@ -135,67 +136,74 @@ async def permission(case: Case) -> Part:
     tables = list({each.oid: each for each in (child, parent, named) if each is not None}.values())
     if not tables:
         return Part()
-    lacks = await lacking(case, tables, child, parent)
-    user = quote(case.database.facts.user)
+    rights = await rights_on(case, tables)
+    missing = rights.lacking(tables, child, parent)
     needs = (
         "A foreign key wants the child's owner, REFERENCES on the parent's columns, and USAGE on both schemas; its"
         " check then reads the parent as the parent's owner."
     )
     findings = [
-        Evidence("privilege_missing", text, lacks.at, "the catalogue", lacks.query, grant.rstrip(";"), weight=100)
-        for text, grant in lacks.missing
+        Evidence("privilege_missing", text, rights.at, "the catalogue", rights.query, grant.rstrip(";"), weight=100)
+        for text, grant in missing
     ]
-    findings.append(Evidence("privileges_needed", needs, lacks.at, "the manual", weight=50))
-    if not lacks.missing:
+    findings.append(Evidence("privileges_needed", needs, rights.at, "the manual", weight=50))
+    if not missing:
         labels = ", ".join(table_label(each) for each in tables)
-        text = f"{user} lacks nothing for it on {labels}: the role that was refused is another one."
+        text = f"{rights.user} lacks nothing for it on {labels}: the role that was refused is another one."
         ruled_out = Evidence(
-            "privilege_missing", text, lacks.at, "the catalogue", lacks.query, "nothing missing", weight=60
+            "privilege_missing", text, rights.at, "the catalogue", rights.query, "nothing missing", weight=60
         )
         return Part(tuple(findings), (ruled_out,))
-    suggestions = tuple(Suggestion("Grant what is missing.", sql=grant, weight=90) for _, grant in lacks.missing)
+    suggestions = tuple(Suggestion("Grant what is missing.", sql=grant, weight=90) for _, grant in missing)
     return Part(tuple(findings), (), suggestions, live=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Lacks:
-    """What a role lacks to make a foreign key."""
+class Rights:
+    """What the role that is connected may do with some tables, as far as a foreign key wants it."""
 
-    missing: tuple[tuple[str, str], ...]
-    """Each in a sentence, with the GRANT that gives it."""
+    user: str
+    tables: Mapping[int, Mapping[str, Any]]
+    """By OID; without those that were dropped meanwhile."""
     at: datetime
     """The server's clock, UTC."""
     query: str
     """What was asked, to be run again by hand."""
 
+    def lacking(
+        self, tables: Iterable[Table], child: Table | None, parent: Table | None
+    ) -> tuple[tuple[str, str], ...]:
+        """What is missing on these tables to make a foreign key from child to parent.
 
-async def lacking(ground: Ground, tables: Sequence[Table], child: Table | None, parent: Table | None) -> Lacks:
-    """What the role that is connected lacks on these tables to make a foreign key between child and parent.
+        Returns:
+            Each in a sentence, with the GRANT that gives it.
+        """
+        missing: list[tuple[str, str]] = []
+        for table in tables:
+            if table.oid in self.tables:
+                own = self.tables[table.oid]
+                missing += _lacking(own, table, self.user, child=table is child, parent=table is parent)
+        return tuple(dict.fromkeys(missing))
+
+
+async def rights_on(ground: Ground, tables: Sequence[Table]) -> Rights:
+    """Ask what the role may do with these tables, at least one, in one round trip.
 
     Raises:
         Trouble: the server refused, or the connection is lost.
     """
-    rights = await _rights(ground, tables)
-    user = quote(ground.database.facts.user)
-    missing: list[tuple[str, str]] = []
-    for table in tables:
-        missing += _lacking(rights[table.oid], table, user, child=table is child, parent=table is parent)
-    at = datetime.fromtimestamp(next(iter(rights.values()))["at"], UTC)
-    query = f"{_RIGHTS.format(tables=', '.join(str(each.oid) for each in tables))};"
-    return Lacks(tuple(dict.fromkeys(missing)), at, query)
-
-
-async def _rights(ground: Ground, tables: Sequence[Table]) -> dict[int, dict[str, Any]]:
-    names = ("at", "oid", "owner", "schema", "usage", "refers", "owns", "owner_usage", "owner_reads")
+    names = ("oid", "owner", "schema", "usage", "refers", "owns", "owner_usage", "owner_reads")
+    query = _RIGHTS.format(tables=", ".join(str(each.oid) for each in tables))
     try:
-        [rows] = await ground.database.glance(_RIGHTS.format(tables=", ".join(str(each.oid) for each in tables)))
+        [[(at,)], rows] = await ground.database.glance(CLOCK, query)
     except psycopg.Error as error:
         raise trouble_of(error) from error
     found = [dict(zip(names, row, strict=True)) for row in rows]
-    return {each["oid"]: each for each in found}
+    moment = datetime.fromtimestamp(at, UTC)
+    return Rights(quote(ground.database.facts.user), {each["oid"]: each for each in found}, moment, f"{query};")
 
 
-def _lacking(rights: dict[str, Any], table: Table, user: str, *, child: bool, parent: bool) -> list[tuple[str, str]]:
+def _lacking(rights: Mapping[str, Any], table: Table, user: str, *, child: bool, parent: bool) -> list[tuple[str, str]]:
     """What is missing on one table: in a sentence, and the GRANT."""
     label, owner, schema = table_label(table), quote(rights["owner"]), rights["schema"]
     found = []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fkexplorer.diagnosis.cannot_starts import rights_on
 from fkexplorer.doctor.cannot_named import unknown_names
 from fkexplorer.doctor.cannot_pair import Obstacle, in_the_way
 from fkexplorer.doctor.model import Finding, Severity, Treatment
@@ -20,6 +21,7 @@ from fkexplorer.schema.model import EdgeKind
 from fkexplorer.schema.names import columns_label, edge_label, quote, table_label
 
 if TYPE_CHECKING:
+    from fkexplorer.diagnosis.cannot_starts import Rights
     from fkexplorer.doctor.exam import Exam
     from fkexplorer.fixes.model import Step
     from fkexplorer.schema.model import Relationship
@@ -39,17 +41,21 @@ async def cannot(exam: Exam) -> list[Finding]:
     Raises:
         Trouble: the connection is lost.
     """
-    found = []
-    for edge in exam.edges:
-        if edge.kind is EdgeKind.CONFIGURED:
-            found += [_conditional(exam, edge)] if edge.only else await _pair(exam, edge)
+    pairs = [edge for edge in exam.edges if edge.kind is EdgeKind.CONFIGURED]
+    found = [_conditional(exam, edge) for edge in pairs if edge.only]
+    pairs = [edge for edge in pairs if not edge.only]
+    if pairs:
+        tables = {oid: exam.schema.tables[oid] for edge in pairs for oid in (edge.child, edge.parent)}
+        rights = await rights_on(exam, list(tables.values()))
+        for edge in pairs:
+            found += await _pair(exam, edge, rights)
     for relation in exam.unbound:
         found += await unknown_names(exam, relation)
     return found
 
 
-async def _pair(exam: Exam, edge: Relationship) -> list[Finding]:
-    obstacles = await in_the_way(exam, edge)
+async def _pair(exam: Exam, edge: Relationship, rights: Rights) -> list[Finding]:
+    obstacles = await in_the_way(exam, edge, rights)
     steps = adding(exam.schema, Request(edge, FixAction.ADD_CONSTRAINT), exam.database.facts.version_number)
     comparable = all(pair.equals is not None for pair in edge.pairs)
     if comparable and exam.orphans(edge):

@@ -13,7 +13,6 @@ from fkexplorer.diagnosis.cannot_change import Change
 from fkexplorer.diagnosis.cannot_keys import no_key
 from fkexplorer.diagnosis.cannot_objects import outlived
 from fkexplorer.diagnosis.cannot_sides import Sides
-from fkexplorer.diagnosis.cannot_starts import lacking
 from fkexplorer.diagnosis.cannot_types import conflict
 from fkexplorer.doctor.model import Finding, Severity, Treatment
 from fkexplorer.fixes import sql
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
+    from fkexplorer.diagnosis.cannot_starts import Rights
     from fkexplorer.diagnosis.model import Evidence
     from fkexplorer.doctor.exam import Exam
     from fkexplorer.schema.model import Column, Relationship, Table
@@ -76,8 +76,13 @@ class Obstacle:
         )
 
 
-async def in_the_way(exam: Exam, edge: Relationship) -> list[Obstacle]:
+async def in_the_way(exam: Exam, edge: Relationship, rights: Rights) -> list[Obstacle]:
     """All that is in the way of a constraint for a pair, but its orphans, in the order in which it is to be mended.
+
+    Args:
+        exam: the examination.
+        edge: the pair.
+        rights: what the role may do with its two tables.
 
     Raises:
         Trouble: the connection is lost.
@@ -87,7 +92,7 @@ async def in_the_way(exam: Exam, edge: Relationship) -> list[Obstacle]:
         return found
     child, parent = exam.schema.child_of(edge), exam.schema.parent_of(edge)
     sides = Sides(child, tuple(pair.child for pair in edge.pairs), parent, tuple(pair.parent for pair in edge.pairs))
-    found += await _privileges(exam, child, parent)
+    found += _privileges(exam, rights, child, parent)
     if unique_key(parent, sides.parent_columns) is None:
         found.append(await _key(exam, edge, parent, sides))
     if any(pair.equals is None for pair in edge.pairs):
@@ -154,23 +159,22 @@ async def _virtual(exam: Exam, edge: Relationship) -> list[Obstacle]:
     ]
 
 
-async def _privileges(exam: Exam, child: Table, parent: Table) -> list[Obstacle]:
+def _privileges(exam: Exam, rights: Rights, child: Table, parent: Table) -> list[Obstacle]:
     """What this role lacks; of a role that owns neither table, and came to read all of it, nothing is said."""
     if exam.whole and not (child.privileges.owner or parent.privileges.owner):
         return []
-    tables = list({each.oid: each for each in (child, parent)}.values())
-    lacks = await lacking(exam, tables, child, parent)
-    if not lacks.missing:
+    missing = rights.lacking({each.oid: each for each in (child, parent)}.values(), child, parent)
+    if not missing:
         return []
     return [
         Obstacle(
             "privilege_missing",
-            " ".join(text for text, _ in lacks.missing),
+            " ".join(text for text, _ in missing),
             "has_schema_privilege, has_any_column_privilege, pg_has_role: false",
             "A foreign key wants the child's owner, REFERENCES on the parent's columns, and USAGE on both schemas; its"
             " check then reads the parent as the parent's owner (42501).",
-            lacks.at,
-            tuple(dict.fromkeys(_without_end(grant) for _, grant in lacks.missing)),
+            rights.at,
+            tuple(dict.fromkeys(_without_end(grant) for _, grant in missing)),
             (),
             "It is for the owner, or a superuser, to grant it.",
         )

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from fkexplorer.inference.drafts import Draft
 from fkexplorer.inference.habits import is_generic
 from fkexplorer.inference.structure import column_reasons, equality, place_reason
+from fkexplorer.inference.vocabulary import KEY_WORDS
 from fkexplorer.inference.weights import reason
-from fkexplorer.inference.words import references, same, singular, words
+from fkexplorer.inference.words import meant, references, same, singular, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from fkexplorer.inference.world import World
     from fkexplorer.schema.model import Column, Table
 
+_NAMES = frozenset({"name", "code"})
+"""Columns of a key that a child calls by the table alone: `city` is the `name` of a city."""
+Held = tuple[int, tuple[str, ...], "Column"]
 Found = dict[int, dict[tuple[str, ...], "Column"]]
 
 
@@ -58,7 +62,7 @@ def _kind(world: World, target: Target) -> str:
         return "whole_link" if len(target.columns) == len(target.table.columns) else "whole_plain_key"
     for name in plain:
         stems = {same(each.stem) for each in references(name) if each.key}
-        if words(name) in (("id",), ("uuid",)) or stems & ends:
+        if words(name) in (("id",), ("uuid",)) or stems & ends or (target.primary and name.lower() in _NAMES):
             return "whole_key"
     return "whole_plain_key"
 
@@ -76,34 +80,43 @@ def _spellings(world: World, target: Target, column: Column) -> list[str]:
     """What a child may call a part of the key, the likeliest first; `order_id` for the `id` of `orders`."""
     names = [words(column.name), words(world.plain(target.table, column.name))]
     own = words(target.table.name)
-    found = ["".join(name) for name in names if not is_generic("_".join(name))]
-    if words(column.name) in (("id",), ("uuid",), ("no",), ("code",), ("key",)):
-        found.append("".join((*own[:-1], singular(own[-1]), *words(column.name))))
+    found = [_spelled(name) for name in names if not is_generic("_".join(name))]
+    if len(names[0]) == 1 and names[0][0] in KEY_WORDS | _NAMES:
+        found.append(_spelled((*own[:-1], singular(own[-1]), *names[0])))
+        found += [_spelled(own)] if target.primary else []
     return list(dict.fromkeys(found))
 
 
-def _columns_by_name(world: World) -> dict[str, list[tuple[int, tuple[str, ...], Column]]]:
-    """All columns by the ends of their names, word breaks left out: OID of the table, the words before, the column."""
+def _spelled(some: tuple[str, ...]) -> str:
+    """Words without their breaks, abbreviations written out, and one word for all that tell a key."""
+    if len(some) > 1 and some[-1] in KEY_WORDS:
+        return f"{meant(some[:-1])} key"
+    return meant(some)
+
+
+def _columns_by_name(world: World) -> dict[str, list[Held]]:
+    """All columns by the beginnings and ends of their names: OID of the table, the other words, the column."""
     wanted = {
         spelling
         for target in world.composites
         for column in target.columns
         for spelling in _spellings(world, target, column)
     }
-    found: dict[str, list[tuple[int, tuple[str, ...], Column]]] = defaultdict(list)
-    for table in world.tables:
+    found: dict[str, list[Held]] = defaultdict(list)
+    for table in world.tables if wanted else ():
         skip = world.prefixes[table.oid]
         for column in table.columns:
             own = words(column.name)
-            for start in range(len(own)):
-                spelling = "".join(own[start:])
+            ends = [(start, len(own)) for start in range(len(own))]
+            for start, end in ends + [(skip, end) for end in range(skip + 1, len(own))]:
+                spelling = _spelled(own[start:end])
                 if spelling in wanted:
-                    rest = own[skip:start] if start > skip else ()
+                    rest = (*own[skip:start], *own[end:])
                     found[spelling].append((table.oid, rest, column))
     return found
 
 
-def _holders(by_name: dict[str, list[tuple[int, tuple[str, ...], Column]]], spellings: list[str]) -> Found:
+def _holders(by_name: dict[str, list[Held]], spellings: list[str]) -> Found:
     """By table the columns that may be a part, by the words before its name."""
     found: Found = defaultdict(dict)
     for spelling in spellings:

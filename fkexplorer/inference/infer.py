@@ -158,8 +158,18 @@ def _settled(world: World, drafts: list[Draft]) -> list[Guess]:
         near = [draft for draft in ranked if ranked[0].score - draft.score < GAP - 1e-9]
         rivals = tuple(draft.target.table.oid for draft in near) if len(near) > 1 else ()
         found += [draft.guess(world.evidence, rivals) for draft in near if draft.score >= SUGGESTED]
-    fresh = [guess for guess in found if guess.edge.oid not in world.known]
+    fresh = [guess for guess in found if guess.edge.oid not in world.known and not _implied(guess, found)]
     return sorted(fresh, key=lambda guess: _order(world.schema, guess))
+
+
+def _implied(guess: Guess, others: Iterable[Guess]) -> bool:
+    """Whether a key of several columns is part of a longer one that is guessed: that one's parent refers to it."""
+    own = {pair.child.number for pair in guess.edge.pairs}
+    return len(own) > 1 and any(
+        other.edge.child == guess.edge.child and own < {pair.child.number for pair in other.edge.pairs}
+        for other in others
+        if len(other.edge.pairs) > 2
+    )
 
 
 def _order(schema: Schema, guess: Guess) -> tuple[float, str, tuple[int, ...], str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,10 @@ _PEOPLE = ("user", "account", "person", "member", "employee", "staff", "profile"
 """What tables of people are called, the likeliest first."""
 _SHARED = 3
 """Tables that begin with one word before that is taken for a prefix."""
+
+
+def _stems(name: str) -> set[str]:
+    return {same(each.stem) for each in references(name) if each.stem and (each.key or not each.by)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +56,21 @@ class Names:
         entities = {same(words(table.name)) for table in tables}
         shared = {first for first, times in firsts.items() if times >= _SHARED and same((first,)) not in entities}
         self._prefixes = shared | TABLE_PREFIXES
-        self.people: list[tuple[int, Table]] = []
+        found: list[tuple[int, Table]] = []
         for table in tables:
-            self._learn(table, words(table.name))
-        self.people.sort(key=lambda each: each[0])
+            found += self._learn(table, words(table.name))
+        named = Counter(name for table in tables for column in table.columns for name in _stems(column.name))
+        # Users, or else those that most columns name, or else the likeliest by their own name.
+        self.people = sorted(
+            (
+                ((rank > 1, -named[same(words(table.name)[rank % 2 :])] * (rank > 1), rank), table)
+                for rank, table in found
+            ),
+            key=lambda each: each[0],
+        )
 
-    def _learn(self, table: Table, own: tuple[str, ...]) -> None:
+    def _learn(self, table: Table, own: tuple[str, ...]) -> Iterator[tuple[int, Table]]:
+        """Enter a table; gives it back, with a rank, if it is one of people: even where it is called so at once."""
         if not own:
             return
         self._full[same(own)].append(table)
@@ -70,9 +83,9 @@ class Names:
             self._tails[same(own[start:])].append(table)
         for rank, person in enumerate(_PEOPLE):
             if same(own) == person or meant(own) == person:
-                self.people.append((2 * rank, table))
+                yield 2 * rank, table
             elif same(own[1:]) == person and own[0] in self._prefixes | {"auth", "res", "identity"}:
-                self.people.append((2 * rank + 1, table))
+                yield 2 * rank + 1, table
 
     def called(self, some: Sequence[str]) -> list[Table]:
         """The tables of exactly this name, whatever its number and its word breaks."""
@@ -138,8 +151,8 @@ class Names:
         stem = reference.stem
         if reference.glued:
             if len(stem[-1]) >= 3:
-                for named in self._whole(child, reference):
-                    yield Named(named.table, "glued", reference)
+                found = [named for named in self._whole(child, reference) if named.code != "name_with_context"]
+                yield from (Named(named.table, "glued", reference) for named in found)
             return
         found = self._whole(child, reference)
         yield from found

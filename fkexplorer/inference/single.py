@@ -42,8 +42,10 @@ _STRONG = frozenset(
 """Names that are to be believed even where the two types can't be compared: that is then the finding."""
 _OWN_TOO = frozenset({"self", "actor", "end_of_name", "declared_alone", "joined_alone", "comment_alone"})
 """What may lead to the table itself; its bare name, as `users.user_id`, only says whose column it is."""
-_NOT_OF_KEYS = frozenset({"end_of_table", "shortened", "bare_text", "bare_end", "actor", "end_is_key"})
+_NOT_OF_KEYS = frozenset({"end_of_table", "shortened", "bare_end", "actor", "end_is_key"})
 """What is too little for a column that is its own table's primary key."""
+_SHARED = 3
+"""Tables that have a key's column before that tells that it is known beyond its table."""
 _WEAKER = frozenset({"name_with_context", "end_of_table", "shortened"})
 _NOT_TO_FOLLOWERS = frozenset(
     {"end_of_table", "shortened", "name_without_prefix", "same_as_key", "same_as_plain_key", "end_is_key"}
@@ -94,6 +96,10 @@ def _draft(world: World, table: Table, column: Column, hint: Hint) -> Draft | No
     key = (target.table.oid, target.columns[0].number)
     if code != "declared_alone":
         draft.add(world.habits.sibling_reason(column.name, key))
+    if code in ("bare_text", "bare_end"):
+        draft.add(world.regular)
+    if code == "same_as_plain_key" and (times := world.holders[column.name]) > _SHARED:
+        draft.add(reason("shared", f"{times - 1:,} tables have this column"))
     draft.add(world.habits.manner(world.plain(table, column.name)))
     draft.add(_joined(world, (table.oid, column.number), key), _commented(column, target))
     if world.owns(table, column.number) and code not in ("extension_by_name", "same_table_elsewhere"):
@@ -207,8 +213,10 @@ def _code_of_key(world: World, child: tuple[Table, Column], target: Target, *, w
         code = "same_as_key" if sure else "same_as_plain_key"
     elif sure and len(target.columns[0].name) > 3:
         code = "end_is_key"
-    # A table's own key is not another's for being called like it.
-    return "" if world.owns(table, column.number) or not (target.primary or code == "same_as_key") else code
+    # A table's own key is not another's for being called like it, unless the other one's is the shorter name.
+    if world.owns(table, column.number) and not world.lent(table, column):
+        return ""
+    return code if target.primary or code == "same_as_key" else ""
 
 
 def _of_siblings(world: World, column: Column) -> Iterator[Hint]:

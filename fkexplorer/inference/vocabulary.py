@@ -58,7 +58,8 @@ CHIEFS = _set("""
 """)
 """People who are in the same table as those whose they are, where that is one of people."""
 ACTORS = _set("""
-    author owner creator assignee assigner approver reviewer editor sender recipient receiver uploader submitter
+    author owner creator registrant answerer translator merger salesman
+    salesperson assignee assigner approver reviewer editor sender recipient receiver uploader submitter
     requester reporter responsible modifier updater deleter actor operator agent signer moderator voter follower
     followed follow blocker blocked poster commenter inviter invitee subscriber assigned createdby updatedby
     modifiedby admin merge lastmodifiedby write create

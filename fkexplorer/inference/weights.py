@@ -59,6 +59,8 @@ POINTS: Mapping[str, float] = {
     "own_end": -0.15,
     "other_key_word": -0.20,
     "external": -0.35,
+    "regular": 0.20,
+    "shared": 0.10,
     "as_declared": 0.05,
     "unlike_declared": -0.10,
     # What the data says.

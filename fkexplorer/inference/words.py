@@ -12,7 +12,10 @@ from functools import cache
 from fkexplorer.inference.vocabulary import ARRAY_WORDS, FIRST_WORDS, ID_WORDS, KEY_WORDS
 
 _WORD = re.compile(r"[^\W\d_]+|\d+")
-_CAMEL = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+# `teamIDwinner` has an ID in it, and `APIDocs` has none.
+_CAMEL = re.compile(
+    r"(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])(?!(?<=[a-z]I)D[a-z]{2})|(?<=[a-z]ID)(?=[a-z]{2})"
+)
 
 _GLUED = ("uuid", "guid", "code", "key", "id", "no", "sk", "fk")
 """Key words that stand at the end of a word, as in `userid`; the longest first."""
@@ -123,6 +126,9 @@ def references(name: str) -> tuple[Reference, ...]:
     all_words = words(name)
     if not all_words:
         return ()
+    while len(all_words) > 1 and all_words[-1].isdigit():
+        # `country1` and `country2` are two countries.
+        all_words = all_words[:-1]
     found: list[Reference] = []
     *rest, last = all_words
     if last == "uid" and rest:
@@ -149,6 +155,8 @@ def references(name: str) -> tuple[Reference, ...]:
 
 
 def _without_by(rest: list[str]) -> tuple[str, ...]:
+    while len(rest) > 1 and rest[-1].isdigit():
+        rest = rest[:-1]
     return tuple(rest[:-1] if rest and rest[-1] == "by" else rest)
 
 

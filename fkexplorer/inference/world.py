@@ -9,13 +9,19 @@ from fkexplorer.inference.columns import bound, own_prefix, without
 from fkexplorer.inference.habits import Habits, is_generic
 from fkexplorer.inference.keys import Kinds, Target, sole_key, targets_of, under_domain
 from fkexplorer.inference.naming import Names
+from fkexplorer.inference.vocabulary import BARE_STOP
+from fkexplorer.inference.weights import reason
 from fkexplorer.inference.words import references, same, words
 from fkexplorer.schema.model import EdgeKind
 from fkexplorer.schema.undeclared import undeclared_oid
 
 if TYPE_CHECKING:
-    from fkexplorer.inference.model import CatalogueEvidence
-    from fkexplorer.schema.model import Schema, Table, TypeName
+    from fkexplorer.inference.model import CatalogueEvidence, Reason
+    from fkexplorer.schema.model import Column, Schema, Table, TypeName
+
+
+_ENOUGH = 5
+"""Columns that are called like tables before that is a habit."""
 
 
 class World:
@@ -40,6 +46,8 @@ class World:
         }
         """What the edges that there are would be numbered as, had nobody declared them."""
         self.prefixes = {table.oid: own_prefix(table) for table in self.tables}
+        self.holders = Counter(column.name for table in self.tables for column in table.columns)
+        """How many tables have a column of a name."""
         self.times_named = Counter(table.name for table in self.tables)
         self.singles: dict[int, list[Target]] = defaultdict(list)
         self.composites: list[Target] = []
@@ -56,6 +64,13 @@ class World:
                     self._learn(target)
                     if target.primary:
                         self.unnamed[under_domain(target.columns[0])].append(target)
+        self._lent = {
+            (target.table.oid, target.columns[0].number)
+            for targets in self.by_key_name.values()
+            for target in targets
+            if self._is_lent(target, targets)
+        }
+        self.regular = self._regular()
         self.joins: dict[tuple[int, int], list[tuple[tuple[int, int], str]]] = defaultdict(list)
         for join in evidence.joins:
             self.joins[join.left].append((join.right, join.where))
@@ -74,18 +89,60 @@ class World:
     def borrowed(self, target: Target) -> bool:
         """Whether a key is another table's: `user_profiles.user_id` where there are `users`."""
         column = target.columns[0]
-        if (target.table.oid, column.number) in self.habits.borrowed:
+        key = (target.table.oid, column.number)
+        if key in self.habits.borrowed or key in self._lent:
             return True
         own = words(target.table.name)
         ends = {same(own[start:]) for start in range(len(own))}
         for reference in references(self.plain(target.table, column.name)):
-            if reference.stem and reference.key and same(reference.stem) not in ends:
-                return any(table.oid != target.table.oid for table in self.named(reference.stem))
+            stem = same(reference.stem)
+            if not stem or stem == same(own) or (not reference.key and stem in BARE_STOP):
+                continue
+            named = self.names.called(reference.stem)
+            # `drug_order.order_id` is that of `orders`, where there are these.
+            if not named and reference.key and stem not in ends:
+                named = self.names.ends_in(reference.stem)
+            if any(table.oid != target.table.oid for table in named):
+                return True
+        return False
+
+    def _is_lent(self, target: Target, others: list[Target]) -> bool:
+        """Whether a key of the same name is another table's by rights.
+
+        `last_trade.lt_s_symb` is that of `security.s_symb`, and `users_field_data.uid` that of `users.uid`.
+        """
+        name = words(target.columns[0].name)
+        own = words(target.table.name)
+        for other in others:
+            if other.table.oid == target.table.oid or not other.primary:
+                continue
+            theirs = words(other.columns[0].name)
+            if theirs != name and len(theirs) < len(name):
+                return True
+            beginning = words(other.table.name)
+            if theirs == name and len(beginning) < len(own) and same(own[: len(beginning)]) == same(beginning):
+                return True
         return False
 
     def named(self, some: tuple[str, ...]) -> list[Table]:
         """The tables that are called so, behind a prefix if there is none without."""
         return self.names.called(some) or self.names.ends_in(some)
+
+    def lent(self, table: Table, column: Column) -> bool:
+        """Whether a column is a key that is another table's by rights."""
+        return (table.oid, column.number) in self._lent
+
+    def _regular(self) -> Reason | None:
+        """That columns are called like the tables whose keys they hold, if that is what this schema does."""
+        times = sum(
+            1
+            for table in self.tables
+            for column in table.columns
+            if column.category in "NSU"
+            for named in self.names.called(words(column.name))[:1]
+            if named.oid != table.oid and same(words(column.name)) not in BARE_STOP and self.singles.get(named.oid)
+        )
+        return reason("regular", f"{times:,} columns are called like tables") if times >= _ENOUGH else None
 
     def has_beside_key(self, table: Table, name: str) -> bool:
         """Whether a table has a column of this name that is not its primary key."""

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
+import psycopg
 import pytest
 
 from fkexplorer.arguments import parsers
@@ -128,6 +129,22 @@ async def test_what_is_configured_is_examined_and_what_is_not_there_is_named(
     assert read["summary"]["examined"] == 2
     # Without them nothing is wrong.
     assert await asked(small) == 0
+
+
+async def test_a_pair_about_some_rows_is_counted_and_can_be_no_constraint(
+    database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "known.toml"
+    file.write_text('[[relationships]]\npair = "notes(about_id):p(id)"\nwhere = { about_type = "P" }\n')
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE notes (about_id int, about_type text);"
+            "INSERT INTO p VALUES (1); INSERT INTO notes VALUES (1, 'P'), (2, 'P'), (3, 'Q'), (4, NULL)"
+        )
+    settings = load_settings(str(file), {}, tmp_path)
+    [notice] = (await document(database_url, capsys, settings=settings))["findings"]
+    assert (notice["code"], notice["severity"], notice["sql"]) == ("conditional", "notice", None)
+    assert notice["text"].endswith("it has 1 orphan.")
 
 
 async def test_junit_has_a_case_for_what_is_well_and_for_each_finding(

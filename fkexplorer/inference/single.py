@@ -85,7 +85,7 @@ def drafts_of_column(world: World, table: Table, column: Column) -> list[Draft]:
 def _draft(world: World, table: Table, column: Column, hint: Hint) -> Draft | None:
     target, code = hint.target, hint.why.code
     operator = equality(world.evidence, column, target.columns[0])
-    if operator is None and code not in _STRONG:
+    if operator is None and (code not in _STRONG or any(each.code == "other_key_word" for each in hint.more)):
         return None
     if world.owns(table, column.number) and code in _NOT_OF_KEYS:
         return None

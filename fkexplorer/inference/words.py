@@ -22,7 +22,8 @@ _GLUED = ("uuid", "guid", "code", "key", "id", "no", "sk", "fk")
 
 # Plurals, also of Latin and Greek, that the rules of the library do not know; each of them was tried.
 _IRREGULAR = {
-    "abuses": "abuse", "alumni": "alumnus", "appendices": "appendix", "atlases": "atlas", "bases": "base",
+    "abuses": "abuse", "alumni": "alumnus", "appendices": "appendix", "atlases": "atlas",
+    "axis": "axis", "bases": "base",
     "bonuses": "bonus", "bonus": "bonus", "caches": "cache", "campus": "campus", "campuses": "campus",
     "canvas": "canvas", "canvases": "canvas", "census": "census", "censuses": "census", "cookies": "cookie",
     "corpora": "corpus", "corpus": "corpus", "criteria": "criterion", "feet": "foot", "focus": "focus",
@@ -59,8 +60,10 @@ def singular(word: str) -> str:
     """A form that a word and its plural share; not always a word of English."""
     import inflection  # noqa: PLC0415 - only guessing wants it
 
-    if word in _IRREGULAR:
-        return _IRREGULAR[word]
+    for irregular, one in _IRREGULAR.items():
+        # Also behind another word, as in `orderstatuses`, unless it is so short that it is there by chance.
+        if word == irregular or (len(irregular) > 3 and word.endswith(irregular)):
+            return word.removesuffix(irregular) + one
     for _ in range(3):
         once = str(inflection.singularize(word))
         if once == word:

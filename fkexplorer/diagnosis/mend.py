@@ -185,16 +185,16 @@ class _Mending:
             if gap.trigger_off:
                 text = f"Enable the trigger {quote(gap.trigger_off)} of {source}, else the gap opens again."
             yield Suggestion(text, FixAction.SYNC_TRIGGER, edge=edge.oid, weight=88)
-            return
-        text = (
-            f"Make the row of {target} where that of {source} is made: in the same transaction, or by a trigger of"
-            f" {source}. Else the gap opens again."
-        )
-        yield Suggestion(text, weight=75)
+        elif gap.missing:
+            text = (
+                f"Make the row of {target} where that of {source} is made: in the same transaction, or by a trigger of"
+                f" {source}. Else the gap opens again."
+            )
+            yield Suggestion(text, weight=75)
 
     def of_code(self) -> Iterator[Suggestion]:
         """What the code that was refused could do: hold the parent, or make it in the same transaction."""
-        if self._gap is not None and self._gap.missing and not self._gap.trigger:
+        if self._gap is not None and not self._gap.trigger:
             yield from self._keeping(self._gap)
         if not self._key:
             return

@@ -11,9 +11,9 @@ from fkexplorer.diagnosis.cannot_starts import rights_on
 from fkexplorer.doctor.cannot_named import unknown_names
 from fkexplorer.doctor.cannot_pair import Obstacle, in_the_way
 from fkexplorer.doctor.model import Finding, Severity, Treatment
+from fkexplorer.doctor.planned import strongest
 from fkexplorer.doctor.treating import about, orphans_text, scan_seconds
 from fkexplorer.fixes.constraints import adding
-from fkexplorer.fixes.locks import locks
 from fkexplorer.fixes.model import Request
 from fkexplorer.orphans.model import Bound
 from fkexplorer.schema.actions import FixAction
@@ -66,7 +66,7 @@ async def _pair(exam: Exam, edge: Relationship, rights: Rights) -> list[Finding]
     if all(each.mends for each in obstacles) and last.code != "orphans_in_the_way":
         obstacles[-1] = last.then(
             [statement for step in steps for statement in step.statements],
-            [(lock.table, lock.mode) for step in steps for lock in step.locks],
+            [lock for step in steps for lock in step.locks],
             "Then the constraint is made NOT VALID, and VALIDATE looks through the rows: it blocks no writes."
             if len(steps) > 1
             else "Then the constraint is made: it looks through the rows while writes to both tables wait.",
@@ -95,7 +95,7 @@ def _orphans(exam: Exam, edge: Relationship, steps: tuple[Step, ...]) -> Obstacl
         " parent (23503).",
         count.as_of,
         statements,
-        tuple((lock.table, lock.mode) for step in steps for lock in step.locks),
+        strongest(lock for step in steps for lock in step.locks),
         f"{them}: mend {'it' if number == 1 else 'them'}, and {what} will pass, {about(scan_seconds(exam, edge))},"
         f" {blocks}.",
         FixAction.ADD_CONSTRAINT,
@@ -128,7 +128,7 @@ def _undeclared(exam: Exam, edge: Relationship, steps: tuple[Step, ...]) -> Find
         count.as_of if count.known else exam.schema.loaded_at,
         Treatment(
             tuple(statement for step in steps for statement in step.statements),
-            locks((lock.table, lock.mode) for step in steps for lock in step.locks),
+            strongest(lock for step in steps for lock in step.locks),
             forecast,
             FixAction.ADD_CONSTRAINT,
         ),

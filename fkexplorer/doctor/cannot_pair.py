@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 
-from fkexplorer.database.errors import Kind, trouble_of
-from fkexplorer.database.model import Trouble
+from fkexplorer.database.errors import trouble_of
 from fkexplorer.diagnosis.cannot_change import Change
 from fkexplorer.diagnosis.cannot_keys import no_key
 from fkexplorer.diagnosis.cannot_objects import outlived
 from fkexplorer.diagnosis.cannot_sides import Sides
 from fkexplorer.diagnosis.cannot_types import conflict
 from fkexplorer.doctor.model import Finding, Severity, Treatment
+from fkexplorer.doctor.planned import planned, strongest
 from fkexplorer.fixes import sql
-from fkexplorer.fixes.beside import read_beside
 from fkexplorer.fixes.indexes import unique_key
 from fkexplorer.fixes.locks import ACCESS_EXCLUSIVE, locks
 from fkexplorer.fixes.model import Request
-from fkexplorer.fixes.plans import make_plan
 from fkexplorer.orphans.casting import misfit
 from fkexplorer.orphans.turns import size_text
 from fkexplorer.schema.actions import FixAction
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from fkexplorer.diagnosis.cannot_starts import Rights
     from fkexplorer.diagnosis.model import Evidence
     from fkexplorer.doctor.exam import Exam
+    from fkexplorer.fixes.model import Lock
     from fkexplorer.schema.model import Column, Relationship, Table
 
 _VIRTUAL = 180000
@@ -51,26 +50,25 @@ class Obstacle:
     why: str
     at: datetime
     statements: tuple[str, ...] = ()
-    modes: tuple[tuple[int, str], ...] = ()
-    """The locks of the statements: a table's OID and a mode."""
+    locks: tuple[Lock, ...] = ()
     forecast: str = ""
     action: FixAction | None = None
     options: tuple[tuple[str, str], ...] = ()
     mends: bool = True
     """Whether the constraint could be made after it."""
 
-    def then(self, statements: Iterable[str], modes: Iterable[tuple[int, str]], forecast: str) -> Obstacle:
+    def then(self, statements: Iterable[str], locks: Iterable[Lock], forecast: str) -> Obstacle:
         """With what follows, once it is mended."""
         return replace(
             self,
             statements=(*self.statements, *statements),
-            modes=(*self.modes, *modes),
+            locks=strongest((*self.locks, *locks)),
             forecast=f"{self.forecast} {forecast}".lstrip(),
         )
 
     def finding(self, label: str, edge: Relationship) -> Finding:
         """As a finding on that edge."""
-        treatment = Treatment(self.statements, locks(self.modes), self.forecast, self.action, self.options)
+        treatment = Treatment(self.statements, self.locks, self.forecast, self.action, self.options)
         return Finding(
             self.code, Severity.ERROR, label, edge.oid, edge.child, self.text, self.seen, self.why, self.at, treatment
         )
@@ -124,7 +122,7 @@ def _standing(exam: Exam, edge: Relationship) -> Iterator[Obstacle]:
             "After a crash, or at the end of a session, the parent would be empty and the child would not (42P16).",
             at,
             statements,
-            ((parent.oid, ACCESS_EXCLUSIVE),) if statements else (),
+            locks([(parent.oid, ACCESS_EXCLUSIVE)]) if statements else (),
             f"{table_label(parent)} ({size_text(parent.likely_bytes)}) is written anew." if statements else "",
             mends=bool(statements),
         )
@@ -188,43 +186,18 @@ async def _key(exam: Exam, edge: Relationship, parent: Table, sides: Sides) -> O
     _note(exam, sides.parent_label, told)
     repeated = next((each for each in told if each.code == "repeated_keys"), None)
     first = (f"-- First decide which rows keep their key: {repeated.text}",) if repeated else ()
-    statements, modes = await planned(exam, Request(edge, FixAction.ADD_UNIQUE))
+    fix = await planned(exam, Request(edge, FixAction.ADD_UNIQUE))
     return Obstacle(
         part.findings[0].code,
         " ".join(each.text for each in told),
         "no row of pg_index for just these columns that is unique, valid, immediate, whole and without an expression",
         "A foreign key refers to one row, and only a unique key keeps it one (42830).",
         max(each.at for each in told),
-        (*first, *statements),
-        modes,
+        (*first, *fix.statements),
+        fix.locks,
         "The index is built while reads and writes go on.",
         FixAction.ADD_UNIQUE,
     )
-
-
-async def planned(exam: Exam, request: Request) -> tuple[tuple[str, ...], tuple[tuple[int, str], ...]]:
-    """The statements of a fix and its locks; where it can't be planned, the reason as a comment, and no lock.
-
-    Raises:
-        Trouble: the connection is lost.
-    """
-
-    async def ask(statement: str) -> list[tuple[Any, ...]]:
-        try:
-            [rows] = await exam.database.glance(statement)
-        except psycopg.Error as error:
-            raise trouble_of(error) from error
-        return rows
-
-    try:
-        beside = await read_beside(exam.database, ask, exam.schema, request)
-        plan = make_plan(exam.schema, exam.database.facts, request, beside=beside)
-    except Trouble as trouble:
-        if trouble.code == Kind.LOST.value:
-            raise
-        return (f"-- {trouble.reason}: {trouble.hint}",), ()
-    statements = tuple(statement for step in plan.steps for statement in step.statements)
-    return statements, tuple((lock.table, lock.mode) for step in plan.steps for lock in step.locks)
 
 
 def _swapped(exam: Exam, edge: Relationship, sides: Sides) -> Obstacle | None:
@@ -261,27 +234,30 @@ async def _types(exam: Exam, edge: Relationship, sides: Sides) -> Obstacle:
     changes = [Change.of(exam, (child, pair.child), (parent, pair.parent)) for pair in off]
     findings = sorted(part.findings, key=lambda each: -each.weight) if part else []
     _note(exam, edge_label(exam.schema, edge), findings)
+    of_child = all(each.of_child for each in changes)
+    fix = await planned(exam, Request(edge, FixAction.CHANGE_TYPE, side="child" if of_child else "parent"))
     statements: list[str] = []
     rows = sum(each.number or 0 for each in findings if each.code in {"uncastable", "orphans_after_cast"})
-    of_child = all(each.of_child for each in changes)
     if rows:
         statements += _clean(exam, edge, rows, changes)
-    statements += [f"-- {each.text}" for each in findings if each.code == "views_in_the_way"]
-    for suggestion in part.suggestions if part else ():
-        statements += [_without_end(each) for each in suggestion.sql.split("\n")]
+    told = [each.text for each in findings if each.code != "views_in_the_way"]
+    if fix.refuses:
+        listed = "; ".join(fix.refuses)
+        told.append(f"The type can't be changed while it is used by {listed}.")
+        statements.append(f"-- Drop these first, and make them anew after: {listed}")
     tables = list({each.table.oid: each.table for each in changes}.values())
     anew = " and ".join(f"{table_label(each)} ({size_text(each.likely_bytes)})" for each in tables)
     clean = f"{rows:,} row{'' if rows == 1 else 's'} to clean first. " if rows else ""
     return Obstacle(
         "types_differ",
-        " ".join(each.text for each in findings),
+        " ".join(told),
         "pg_amop has no = for "
         + ", ".join(f"({pair.parent.type_text}, {pair.child.type_text})" for pair in off)
         + " in the operator family of the parent's key",
         "The server refuses such a constraint (42804), and a join of the two needs a cast, which no index serves.",
         max((each.at for each in findings), default=exam.at),
-        tuple(statements),
-        tuple((each.table.oid, ACCESS_EXCLUSIVE) for each in changes),
+        (*statements, *fix.statements),
+        fix.locks,
         f"{clean}The change of the type writes {anew} anew, and nobody reads or writes it meanwhile.",
         FixAction.CHANGE_TYPE,
         () if of_child else (("side", "parent"),),

@@ -27,7 +27,7 @@ from sqlalchemy.exc import DBAPIError
 
 from fkexplorer.database.limits import Limits
 from fkexplorer.orphans.model import Estimate
-from fkexplorer.orphans.predicate import EdgePredicate, Incomparable, relation, taken_at
+from fkexplorer.orphans.predicate import EdgePredicate, Incomparable, child_columns, relation, taken_at
 from fkexplorer.orphans.sizes import pages_of
 from fkexplorer.orphans.ways.keys import rows_of
 from fkexplorer.orphans.ways.way import mark
@@ -92,7 +92,7 @@ async def estimate_edge(
             if total < _TINY * pages:
                 return None
             share = min(max(pages, total * _SHARE), _MOST_PAGES) / total
-            sample = relation(schema.child_of(edge), "c", [pair.child for pair in edge.pairs], percent=share * 100)
+            sample = relation(schema.child_of(edge), "c", child_columns(edge), percent=share * 100)
             version = database.facts.version_number
             of = _one_of(share * rows_of(schema.child_of(edge)))
             indexed = _has_index(schema, edge)

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from fkexplorer.database.errors import Kind, translate
 from fkexplorer.database.limits import Limits
 from fkexplorer.orphans.model import Bound, Count, Status, Way
+from fkexplorer.orphans.predicate import child_columns
 from fkexplorer.schema.model import Match
 from fkexplorer.schema.names import quote, table_label
 
@@ -97,7 +98,7 @@ class _Access:
 
 def _columns(schema: Schema, edge: Relationship) -> list[tuple[Table, Column]]:
     child, parent = schema.child_of(edge), schema.parent_of(edge)
-    return [(child, pair.child) for pair in edge.pairs] + [(parent, pair.parent) for pair in edge.pairs]
+    return [(child, each) for each in child_columns(edge)] + [(parent, pair.parent) for pair in edge.pairs]
 
 
 def _catalogued(schema: Schema, edge: Relationship) -> _Access:

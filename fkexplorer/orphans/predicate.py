@@ -2,11 +2,13 @@
 
 It follows `RI_Initial_Check` (`ri_triggers.c`): ONLY for each side that is not partitioned, the constraint's own
 operator with its schema, casts by `pg_type.typname`, the parent's collation, MATCH SIMPLE and FULL, and for a PERIOD
-the union of the parent's ranges. Counting and paging share these pieces, so that they never disagree.
+the union of the parent's ranges. An edge that is about some rows of its child (`Relationship.only`) leaves all others
+aside. Counting and paging share these pieces, so that they never disagree.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
@@ -29,8 +31,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import quoted_name
 from sqlalchemy.types import UserDefinedType
 
-from fkexplorer.schema.model import Match, TableKind
-from fkexplorer.schema.names import quote
+from fkexplorer.schema.model import Match, Operator, TableKind, TypeName
+from fkexplorer.schema.names import literal, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.compiler import TypeCompiler
     from sqlalchemy.sql.selectable import NamedFromClause
 
-    from fkexplorer.schema.model import Collation, Column, ColumnPair, Operator, Relationship, Schema, Table, TypeName
+    from fkexplorer.schema.model import Collation, Column, ColumnPair, Condition, Relationship, Schema, Table
 
 
 class Incomparable(Exception):  # noqa: N818 - a fact about an edge, not a fault
@@ -127,7 +129,7 @@ class EdgePredicate:
         self.edge = edge
         self.child_table = schema.child_of(edge)
         self.parent_table = schema.parent_of(edge)
-        own = None if all_columns else [pair.child for pair in edge.pairs]
+        own = None if all_columns else child_columns(edge)
         self.child = relation(self.child_table, "c", own) if child is None else child
         own = None if all_columns else [pair.parent for pair in edge.pairs]
         self.parent = relation(self.parent_table, "p", own)
@@ -148,18 +150,34 @@ class EdgePredicate:
         return only(select(*columns).select_from(self.parent), self.parent, self.parent_table)
 
     @property
+    def meant(self) -> list[ColumnElement[bool]]:
+        """Which rows of `c` the edge is about, where it is not about all: no condition, or one."""
+        only = self.edge.only
+        return [] if only is None else [holds(self.child.c[only.column.name], only)]
+
+    @property
     def not_null_condition(self) -> ColumnElement[bool]:
         """Which rows of `c` PostgreSQL checks: no NULL in the key, or with MATCH FULL not all NULL.
 
         Asked even of NOT NULL columns: from PostgreSQL 18 such a constraint too may be NOT VALID over NULLs.
         """
+        return and_(*self.meant, self._present)
+
+    @property
+    def _present(self) -> ColumnElement[bool]:
         present = [self.child.c[pair.child.name].is_not(None) for pair in self.edge.pairs]
         return or_(*present) if self.edge.match is Match.FULL else and_(*present)
 
     @property
     def all_null(self) -> ColumnElement[bool]:
         """Which rows of `c` have no part of the key at all."""
-        return and_(*(self.child.c[pair.child.name].is_(None) for pair in self.edge.pairs))
+        return and_(*self.meant, *(self.child.c[pair.child.name].is_(None) for pair in self.edge.pairs))
+
+    @property
+    def partly_null(self) -> ColumnElement[bool]:
+        """Which rows of `c` MATCH SIMPLE lets pass because a part of the key is NULL."""
+        without = (self.child.c[pair.child.name].is_(None) for pair in self.edge.pairs)
+        return and_(*self.meant, not_(self._present), not_(and_(*without)))
 
     @property
     def has_parent(self) -> Exists:
@@ -208,7 +226,7 @@ class EdgePredicate:
 
     def has_child_where(self, *conditions: ColumnElement[bool]) -> Exists:
         """The same, with more asked of the row of `c`."""
-        found = self.from_child(literal_column("1")).where(*conditions, *self._comparisons())
+        found = self.from_child(literal_column("1")).where(*conditions, *self.meant, *self._comparisons())
         return found.correlate(self.parent).exists()
 
     @property
@@ -223,6 +241,30 @@ class EdgePredicate:
                 raise Incomparable
             comparisons.append(operator(parent, pair.equals, child))
         return comparisons
+
+
+def child_columns(edge: Relationship) -> list[Column]:
+    """The columns of the child that tell whether a row violates the edge."""
+    key = [pair.child for pair in edge.pairs]
+    return key if edge.only is None or edge.only.column in key else [*key, edge.only.column]
+
+
+def holds(value: ColumnElement[Any], only: Condition) -> ColumnElement[bool]:
+    """Whether a column has the condition's value.
+
+    Integers are compared as such; all else by its text, so that no value is an error: of an enum it may be none.
+    """
+    of = only.column.base_type or only.column.type
+    of_integers = of in _INTEGERS and _INTEGER.fullmatch(only.value)
+    right: ColumnElement[Any] = literal_column(literal(only.value))
+    if not of_integers:
+        text_type = TypeName("pg_catalog", "text")
+        return operator(cast_to(value, text_type), Operator("pg_catalog", "=", None, None), cast_to(right, text_type))
+    return operator(value, Operator("pg_catalog", "=", None, None), cast_to(right, TypeName("pg_catalog", "int8")))
+
+
+_INTEGERS = frozenset(TypeName("pg_catalog", name) for name in ("int2", "int4", "int8"))
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
 
 def cast_to(value: ColumnElement[Any], to: TypeName | None) -> ColumnElement[Any]:
@@ -281,12 +323,11 @@ def totals_statement(predicate: EdgePredicate, server_version: int) -> Select[An
 
 def row_totals(predicate: EdgePredicate) -> list[Label[int]]:
     """What a scan of the child tells: `rows`, `nulls`, `unchecked`."""
-    all_null = predicate.all_null
-    partly = and_(not_(predicate.not_null_condition), not_(all_null))
+    rows = func.count().filter(*predicate.meant) if predicate.meant else func.count()
     return [
-        func.count().label("rows"),
-        func.count().filter(all_null).label("nulls"),
-        func.count().filter(partly).label("unchecked"),
+        rows.label("rows"),
+        func.count().filter(predicate.all_null).label("nulls"),
+        func.count().filter(predicate.partly_null).label("unchecked"),
     ]
 
 

@@ -37,9 +37,9 @@ def ordered_pairs(schema: Schema, edge: Relationship) -> tuple[OrderedPair, ...]
     """The edge's pairs in the order in which an index of the child and one of the parent have them as leading columns.
 
     Empty where no such two indexes are, or their order is not proven to be the equality's own. A PERIOD has none: its
-    `&&` is no equality.
+    `&&` is no equality. Nor has an edge that is about some rows of its child: the index has all of them.
     """
-    if edge.period:
+    if edge.period or edge.only:
         return ()
     children = _leading(schema.child_of(edge), [pair.child.number for pair in edge.pairs])
     parents = _leading(schema.parent_of(edge), [pair.parent.number for pair in edge.pairs])
@@ -116,8 +116,11 @@ def _ordered(edge: Relationship, child: IndexColumn, parent: IndexColumn) -> Ord
 
 
 def integers(edge: Relationship) -> bool:
-    """Whether the key is one column of PostgreSQL's own integers on both sides, compared as such."""
-    return len(edge.pairs) == 1 and not edge.period and integer_pair(edge.pairs[0])
+    """Whether the key is one column of PostgreSQL's own integers on both sides, compared as such.
+
+    No key of an edge that is about some rows of its child counts as such: the ways that go by integers read all rows.
+    """
+    return len(edge.pairs) == 1 and not edge.period and edge.only is None and integer_pair(edge.pairs[0])
 
 
 def integer_pair(pair: ColumnPair) -> bool:

@@ -71,7 +71,7 @@ def _disagreement(case: Case, parent: Table, edges: Sequence[Relationship]) -> E
     # The error's own first, since it is the one that is known.
     own = [each for each in stop if case.edge and each.oid == case.edge.oid]
     stop = [*own, *(each for each in stop if each not in own)]
-    text = f"ON DELETE disagrees about {table_label(parent)}: {_named(on, 'goes on')}; {_named(stop, 'stops')}."
+    text = f"ON DELETE disagrees about {table_label(parent)}: {named(on, 'goes on')}; {named(stop, 'stops')}."
     tables = _tables(case, on)
     if case.error.kind is ErrorKind.STILL_REFERENCED:
         text += f" A delete there would go on into {tables}, and is refused as a whole."
@@ -98,7 +98,7 @@ def _agreement(case: Case, parent: Table, edges: Sequence[Relationship]) -> Evid
     return _evidence(case, parent, "rules_disagree", text, ", ".join(sorted(names)), "confrelid", 30)
 
 
-def _named(edges: Sequence[Relationship], does: str) -> str:
+def named(edges: Sequence[Relationship], does: str) -> str:
     """Some of these with their rules, and how many more do the same: `goes on` or `stops`."""
     listed = ", ".join(f"{quote(each.name)} is {each.on_delete.value.upper()}" for each in edges[:_SHOWN])
     more = edges[_SHOWN:]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fkexplorer.database.model import Trouble
 from fkexplorer.doctor.model import Treatment
+from fkexplorer.doctor.planned import planned
 from fkexplorer.fixes import sql
-from fkexplorer.fixes.locks import locks
 from fkexplorer.fixes.model import Request
-from fkexplorer.fixes.plans import make_plan
 from fkexplorer.orphans.cost import candidates
 from fkexplorer.orphans.model import Bound, Way
 from fkexplorer.schema.model import EdgeState
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     from fkexplorer.schema.model import Relationship, Schema
 
 
-def treated(
+async def treated(
     exam: Exam, edge: Relationship, action: FixAction, forecast: str, *, rule: str = "", first: tuple[str, ...] = ()
 ) -> Treatment:
     """The panel's action on an edge as a treatment: its statements and locks as the fix has them.
@@ -37,15 +35,13 @@ def treated(
 
     Returns:
         The treatment; where the fix can't be planned, its reason stands in place of the statements, as a comment.
+
+    Raises:
+        Trouble: the connection is lost.
     """
+    fix = await planned(exam, Request(edge, action, rule=rule))
     options = (("rule", rule),) if rule else ()
-    try:
-        plan = make_plan(exam.schema, exam.database.facts, Request(edge, action, rule=rule))
-    except Trouble as trouble:
-        return Treatment((*first, f"-- {trouble.reason}: {trouble.hint}"), (), forecast, action, options)
-    statements = tuple(statement for step in plan.steps for statement in step.statements)
-    taken = locks((lock.table, lock.mode) for step in plan.steps for lock in step.locks)
-    return Treatment((*first, *statements), taken, forecast, action, options)
+    return Treatment((*first, *fix.statements), fix.locks, forecast, action, options)
 
 
 def about(seconds: float) -> str:

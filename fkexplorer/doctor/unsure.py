@@ -15,7 +15,7 @@ from fkexplorer.schema.model import EdgeKind, EdgeState
 from fkexplorer.schema.names import edge_label
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from fkexplorer.doctor.exam import Exam
     from fkexplorer.schema.model import Relationship
@@ -37,30 +37,31 @@ async def unsure(exam: Exam) -> list[Finding]:
     """
     declared = [edge for edge in exam.edges if edge.kind is EdgeKind.DECLARED]
     server = await read_server(exam)
-    found = [finding for edge in declared for finding in _state(exam, edge)]
+    found = [finding for edge in declared for finding in await _state(exam, edge)]
     found += cancelled(exam, declared, server)
     found += collations(exam, server)
     found += replication_roles(exam, server)
-    found += inherited(exam, declared)
+    found += await inherited(exam, declared)
     found += await partly_null(exam, declared)
     found += _deferred(exam, declared)
     return found
 
 
-def _state(exam: Exam, edge: Relationship) -> Iterator[Finding]:
+async def _state(exam: Exam, edge: Relationship) -> list[Finding]:
     """How far PostgreSQL vouches for a constraint, and orphans that it has all the same."""
     if edge.state is EdgeState.NOT_ENFORCED:
-        yield _not_enforced(exam, edge)
-        return
+        return [await _not_enforced(exam, edge)]
+    found = []
     triggers = edge.triggers
     if triggers.child_off or triggers.parent_off:
-        yield _triggers(exam, edge)
+        found.append(await _triggers(exam, edge))
     if triggers.missing:
-        yield _unprotected(exam, edge)
+        found.append(await _unprotected(exam, edge))
     if not edge.validated:
-        yield _not_valid(exam, edge)
+        found.append(await _not_valid(exam, edge))
     elif exam.orphans(edge) and triggers.all_fire:
-        yield _orphans(exam, edge)
+        found.append(await _orphans(exam, edge))
+    return found
 
 
 def _found(exam: Exam, edge: Relationship, code: str, text: str, seen: str, why: str, mend: Treatment) -> Finding:  # noqa: PLR0917 - what a finding is made of
@@ -79,7 +80,7 @@ def _found(exam: Exam, edge: Relationship, code: str, text: str, seen: str, why:
     )
 
 
-def _not_enforced(exam: Exam, edge: Relationship) -> Finding:
+async def _not_enforced(exam: Exam, edge: Relationship) -> Finding:
     return _found(
         exam,
         edge,
@@ -87,11 +88,11 @@ def _not_enforced(exam: Exam, edge: Relationship) -> Finding:
         f"is NOT ENFORCED: PostgreSQL does not check it at all; {orphans_text(exam, edge)}.",
         "pg_constraint.conenforced = false",
         "Any row may name a parent that is not there, and a parent may go and leave its children behind.",
-        _scanned(exam, edge, FixAction.ENFORCE, "ENFORCED", blocks=True),
+        await _scanned(exam, edge, FixAction.ENFORCE, "ENFORCED", blocks=True),
     )
 
 
-def _not_valid(exam: Exam, edge: Relationship) -> Finding:
+async def _not_valid(exam: Exam, edge: Relationship) -> Finding:
     return _found(
         exam,
         edge,
@@ -99,11 +100,11 @@ def _not_valid(exam: Exam, edge: Relationship) -> Finding:
         f"is NOT VALID: rows from before it were never checked; {orphans_text(exam, edge)}.",
         "pg_constraint.convalidated = false",
         "New rows are checked and old ones are not, so that nobody can rely on a parent being there.",
-        _scanned(exam, edge, FixAction.VALIDATE, "VALIDATE"),
+        await _scanned(exam, edge, FixAction.VALIDATE, "VALIDATE"),
     )
 
 
-def _orphans(exam: Exam, edge: Relationship) -> Finding:
+async def _orphans(exam: Exam, edge: Relationship) -> Finding:
     return _found(
         exam,
         edge,
@@ -112,11 +113,11 @@ def _orphans(exam: Exam, edge: Relationship) -> Finding:
         "pg_constraint.convalidated = true, and rows of the child without a row of the parent",
         "They came while its triggers did not fire (a restore, a replica, a session of a superuser) or by a damaged"
         " index: VALIDATE would not look for them, and a dump of these tables can't be restored.",
-        _scanned(exam, edge, FixAction.REVALIDATE, "VALIDATE"),
+        await _scanned(exam, edge, FixAction.REVALIDATE, "VALIDATE"),
     )
 
 
-def _triggers(exam: Exam, edge: Relationship) -> Finding:
+async def _triggers(exam: Exam, edge: Relationship) -> Finding:
     triggers = edge.triggers
     child = "rows may come that name no parent" if triggers.child_off else ""
     parent = "parents may go, and leave their children behind" if triggers.parent_off else ""
@@ -128,7 +129,7 @@ def _triggers(exam: Exam, edge: Relationship) -> Finding:
         f"has {number} of its own triggers off, on {listed(triggers.places)}; {orphans_text(exam, edge)}.",
         "pg_trigger.tgenabled is neither O nor A",
         f"It is called valid, but there {' and '.join(each for each in (child, parent) if each)}.",
-        treated(
+        await treated(
             exam,
             edge,
             FixAction.ENABLE_TRIGGERS,
@@ -137,7 +138,7 @@ def _triggers(exam: Exam, edge: Relationship) -> Finding:
     )
 
 
-def _unprotected(exam: Exam, edge: Relationship) -> Finding:
+async def _unprotected(exam: Exam, edge: Relationship) -> Finding:
     places, number = listed(edge.triggers.places), edge.triggers.missing
     has = "a partition of its parent has" if number == 1 else f"{number} partitions of its parent have"
     return _found(
@@ -148,23 +149,23 @@ def _unprotected(exam: Exam, edge: Relationship) -> Finding:
         "no row of pg_constraint for that partition has the constraint's OID as its conparentid",
         "A row of that partition can be deleted while others refer to it. DETACH PARTITION left it so on servers before"
         " 17.1, 16.5, 15.9, 14.14 and 13.17.",
-        _scanned(exam, edge, FixAction.REVALIDATE, "VALIDATE"),
+        await _scanned(exam, edge, FixAction.REVALIDATE, "VALIDATE"),
     )
 
 
-def _scanned(exam: Exam, edge: Relationship, action: FixAction, what: str, *, blocks: bool = False) -> Treatment:
+async def _scanned(exam: Exam, edge: Relationship, action: FixAction, what: str, *, blocks: bool = False) -> Treatment:
     """An action that has the server look through the child's rows, and what will come of it."""
     number = exam.orphans(edge)
     if number is None:
-        return treated(exam, edge, action, f"Count its orphans first: with any of them {what} fails.")
+        return await treated(exam, edge, action, f"Count its orphans first: with any of them {what} fails.")
     if number:
         some = f"the {number:,} orphans" if number > 1 else "the orphan"
         first = (f"-- First mend {some}: delete, set-null, set-default, repoint or insert-parents.",)
         forecast = f"{number:,} orphan{'s' if number > 1 else ''}: {what} would fail."
-        return treated(exam, edge, action, forecast, first=first)
+        return await treated(exam, edge, action, forecast, first=first)
     reads = "blocks reads and writes" if blocks else "blocks no writes"
     forecast = f"0 orphans: {what} will pass, {about(scan_seconds(exam, edge))}, {reads}."
-    return treated(exam, edge, action, forecast)
+    return await treated(exam, edge, action, forecast)
 
 
 def _deferred(exam: Exam, edges: Sequence[Relationship]) -> list[Finding]:

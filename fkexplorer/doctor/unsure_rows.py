@@ -22,7 +22,7 @@ from fkexplorer.schema.model import EdgeKind, EdgeState, Match, TableKind
 from fkexplorer.schema.names import columns_label, edge_label, quote, table_label
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from fkexplorer.doctor.exam import Exam
     from fkexplorer.fixes.model import Lock
@@ -32,12 +32,15 @@ _TREATED = 3
 """Tables whose statements are written out."""
 
 
-def inherited(exam: Exam, edges: Sequence[Relationship]) -> Iterator[Finding]:
+async def inherited(exam: Exam, edges: Sequence[Relationship]) -> list[Finding]:
     """Tables that INHERIT from an end of an edge: a foreign key is not inherited, on either end.
 
     Returns:
         `inheritance_unbound`, one for each child that others inherit from without a constraint of their own, and
         `inheritance_unreferenced`, one for each parent whose heirs' rows nobody can refer to.
+
+    Raises:
+        Trouble: the connection is lost.
     """
     heirs = _heirs(exam.schema)
     children: dict[int, list[Relationship]] = defaultdict(list)
@@ -47,10 +50,9 @@ def inherited(exam: Exam, edges: Sequence[Relationship]) -> Iterator[Finding]:
             children[edge.child].append(edge)
         if edge.parent in heirs:
             parents[edge.parent].append(edge)
-    for table, own in children.items():
-        yield _unbound(exam, exam.schema.tables[table], own, heirs[table])
-    for table, own in parents.items():
-        yield _unreferenced(exam, exam.schema.tables[table], own, heirs[table])
+    found = [await _unbound(exam, exam.schema.tables[table], own, heirs[table]) for table, own in children.items()]
+    found += [_unreferenced(exam, exam.schema.tables[table], own, heirs[table]) for table, own in parents.items()]
+    return found
 
 
 def _heirs(schema: Schema) -> dict[int, list[Table]]:
@@ -80,7 +82,7 @@ def _bound(schema: Schema, edge: Relationship, heir: Table) -> bool:
     )
 
 
-def _unbound(exam: Exam, child: Table, edges: Sequence[Relationship], heirs: Sequence[Table]) -> Finding:
+async def _unbound(exam: Exam, child: Table, edges: Sequence[Relationship], heirs: Sequence[Table]) -> Finding:
     schema = exam.schema
     bare = [heir for heir in heirs if any(not _bound(schema, edge, heir) for edge in edges)]
     keys = "foreign key" if len(edges) == 1 else f"{len(edges)} foreign keys"
@@ -97,7 +99,7 @@ def _unbound(exam: Exam, child: Table, edges: Sequence[Relationship], heirs: Seq
     locks: list[Lock] = []
     for heir, edge in [(heir, edge) for heir in bare for edge in edges if not _bound(schema, edge, heir)][:_TREATED]:
         if (pair := _of_heir(edge, heir)) is not None:
-            added = treated(exam, pair, FixAction.ADD_CONSTRAINT, "")
+            added = await treated(exam, pair, FixAction.ADD_CONSTRAINT, "")
             statements += added.statements
             locks += added.locks
     if len(bare) * len(edges) > _TREATED:
@@ -170,7 +172,7 @@ async def partly_null(exam: Exam, edges: Sequence[Relationship]) -> list[Finding
 
     if asked:
         await pipelined(exam.database, list(asked.values()), Limits(statement_timeout_ms=exam.ms), answered)
-    return [_partly(exam, edge, number) for edge in some if (number := known.get(edge.oid))]
+    return [await _partly(exam, edge, number) for edge in some if (number := known.get(edge.oid))]
 
 
 def _what(exam: Exam, edge: Relationship) -> str:
@@ -207,7 +209,7 @@ def _uncovered(schema: Schema, edge: Relationship) -> list[ColumnPair]:
     ]
 
 
-def _partly(exam: Exam, edge: Relationship, number: int) -> Finding:
+async def _partly(exam: Exam, edge: Relationship, number: int) -> Finding:
     schema, label = exam.schema, edge_label(exam.schema, edge)
     child = schema.child_of(edge)
     bare = _uncovered(schema, edge)
@@ -228,11 +230,11 @@ def _partly(exam: Exam, edge: Relationship, number: int) -> Finding:
         f"Such a row may have any {listed([pair.child.name for pair in bare])}: as soon as one column is NULL, the"
         " others are not looked at.",
         exam.at,
-        _filled(exam, edge, bare),
+        await _filled(exam, edge, bare),
     )
 
 
-def _filled(exam: Exam, edge: Relationship, bare: Sequence[ColumnPair]) -> Treatment:
+async def _filled(exam: Exam, edge: Relationship, bare: Sequence[ColumnPair]) -> Treatment:
     """A foreign key of its own for each column that has one in the parent; else a CHECK of all or none."""
     schema = exam.schema
     child = schema.child_of(edge)
@@ -252,7 +254,7 @@ def _filled(exam: Exam, edge: Relationship, bare: Sequence[ColumnPair]) -> Treat
                     pairs=(replace(above.pairs[0], child=pair.child),),
                     set_columns=(),
                 )
-                added = treated(exam, alone, FixAction.ADD_CONSTRAINT, "")
+                added = await treated(exam, alone, FixAction.ADD_CONSTRAINT, "")
                 where = columns_label(schema.parent_of(above), [above.pairs[0].parent])
                 statements += [f"-- {quote(pair.child.name)} is a key of {where}: check it there", *added.statements]
                 locks += added.locks

@@ -15,7 +15,7 @@ from fkexplorer.doctor.model import Severity
 from fkexplorer.known.bind import read_known
 from fkexplorer.known.model import WrittenRelation
 from fkexplorer.named import one_column, one_edge, one_table
-from fkexplorer.reports.doctor import doctor_text, summary
+from fkexplorer.reports.doctor import doctor_text
 from fkexplorer.reports.values import number
 from fkexplorer.schema.graph import Graph
 from fkexplorer.schema.names import split_pair
@@ -102,7 +102,6 @@ def _print(found: Examination, schema: Schema, database: Database, console: Cons
             console.lines(doctor_markdown(found, schema, database.facts))
         case _:
             console.lines(doctor_text(found, schema, cells=console.width, ascii=console.ascii))
-    console.say(summary(found))
 
 
 def _verdict(found: Examination, console: Console) -> int:

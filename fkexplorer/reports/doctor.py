@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fkexplorer.doctor.model import Severity
+from fkexplorer.reports.diagnosis import stamp
 from fkexplorer.reports.style import Line, Span, plain
 from fkexplorer.reports.values import duration, fit, inert, number
 from fkexplorer.schema.names import edge_label, table_label
@@ -122,6 +123,8 @@ class _Lines:
                 yield DoctorLine((), each)
         yield from self._missed("not looked at", found.not_looked)
         yield from self._missed("over the cost limit", found.skipped)
+        yield from (DoctorLine(line) for line in self._wrapped(summary(found)))
+        yield DoctorLine((Span(f"looked at {stamp(found.at)}", "dim"),))
 
     def finding(self, finding: Finding) -> Iterator[Line]:
         """The lines of one finding."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fkexplorer.doctor.model import Severity
+from fkexplorer.reports.diagnosis import stamp
 from fkexplorer.reports.doctor import TITLES, lock_words, plan_command, short_text, sql_lines, summary
 from fkexplorer.reports.markdown import code, fenced, plain
-from fkexplorer.reports.values import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,7 +28,7 @@ def doctor_markdown(found: Examination, schema: Schema, facts: ServerFacts) -> l
     lines = [
         f"# The constraints of {plain(facts.place)}",
         "",
-        f"{plain(summary(found))}. {plain(facts.version)}, {moment(found.at)}.",
+        f"{plain(summary(found))}. {plain(facts.version)}, {stamp(found.at)}.",
         "",
     ]
     for severity in Severity:
@@ -46,7 +46,7 @@ def _finding(finding: Finding, schema: Schema) -> Iterator[str]:
     yield ""
     yield f"{plain(short_text(finding))} {plain(finding.why)}"
     yield ""
-    yield f"- Seen: {plain(finding.seen)} ({moment(finding.at)})"
+    yield f"- Seen: {plain(finding.seen)} ({stamp(finding.at)})"
     if finding.treatment.forecast:
         yield f"- Then: {plain(finding.treatment.forecast)}"
     for words in lock_words(finding, schema):

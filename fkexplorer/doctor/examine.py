@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fkexplorer.diagnosis.asking import clock
 from fkexplorer.doctor.cannot import cannot
 from fkexplorer.doctor.exam import Exam
+from fkexplorer.doctor.hurts import hurts
 from fkexplorer.doctor.model import Examination, Severity
 from fkexplorer.doctor.unsure import unsure
 from fkexplorer.orphans.model import Status
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from fkexplorer.schema.graph import Graph
     from fkexplorer.schema.model import Relationship, Schema
 
-_RULES: tuple[Callable[[Exam], Awaitable[list[Finding]]], ...] = (cannot, unsure)
+_RULES: tuple[Callable[[Exam], Awaitable[list[Finding]]], ...] = (cannot, unsure, hurts)
 _ORDER = {severity: place for place, severity in enumerate(Severity)}
 SECONDS = 2.0
 

@@ -69,7 +69,7 @@ FILLERS = _set("""
     to of by the for in on at from a an last first current default main primary
 """)
 TABLE_PREFIXES = _set("""
-    tbl t tb app dim fact ref lkp lookup m mst sys core base
+    app auth base core dim django fact lkp lookup m mst ref res sys t tb tbl
 """)
 GENERIC = _set("""
     id uuid guid code key name title slug email value type kind number no date version token url path label

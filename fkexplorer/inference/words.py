@@ -6,7 +6,7 @@ A word is compared by its singular, so that neither side has to be one. Everythi
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from fkexplorer.inference.vocabulary import ARRAY_WORDS, FIRST_WORDS, ID_WORDS, KEY_WORDS
@@ -126,26 +126,36 @@ class Reference:
 @cache
 def references(name: str) -> tuple[Reference, ...]:
     """The ways to read a column's name, the likeliest first; none for one without letters."""
-    all_words = words(name)
-    if not all_words:
-        return ()
-    while len(all_words) > 1 and all_words[-1].isdigit():
-        # `country1` and `country2` are two countries.
-        all_words = all_words[:-1]
     found: list[Reference] = []
-    *rest, last = all_words
+    # `country1` and `address_id_2` are one of two countries and addresses, `table_1_id` may be of `table_1`.
+    for some in dict.fromkeys((_unnumbered(words(name)), words(name))):
+        found += _references(some)
+        found += [replace(each, stem=_unnumbered(each.stem)) for each in found if each.stem != _unnumbered(each.stem)]
+    return tuple(dict.fromkeys(found))
+
+
+def _unnumbered(some: tuple[str, ...]) -> tuple[str, ...]:
+    while len(some) > 1 and some[-1].isdigit():
+        some = some[:-1]
+    return some
+
+
+def _references(all_words: tuple[str, ...]) -> list[Reference]:
+    if not all_words or all(word.isdigit() for word in all_words):
+        return []
+    found: list[Reference] = []
+    rest, last = all_words[:-1], all_words[-1]
     if last == "uid" and rest:
         # `create_uid` is the user who created it.
-        found.append(Reference(tuple(rest), "id", by=True))
+        found.append(Reference(rest, "id", by=True))
     elif last in KEY_WORDS:
-        if rest and rest[-1] == "ptr":
-            # Django calls so the key of the table that a model inherits from.
-            rest.pop()
-        found.append(Reference(_without_by(rest), last, by=bool(rest) and rest[-1] == "by"))
+        by = rest[-1:] == ("by",)
+        # Django calls `page_ptr_id` the key of the table that a model inherits from.
+        found.append(Reference(rest[:-1] if by or rest[-1:] == ("ptr",) else rest, last, by=by))
     elif all_words[0] in FIRST_WORDS and rest:
         found.append(Reference(all_words[1:], all_words[0], first=True))
     elif last == "by" and rest:
-        found.append(Reference(tuple(rest), by=True))
+        found.append(Reference(rest, by=True))
     else:
         for end in _GLUED:
             if last.endswith(end) and len(last) >= len(end) + 3:
@@ -154,13 +164,7 @@ def references(name: str) -> tuple[Reference, ...]:
     if not (found and found[0].by):
         # `zip_code` may be a table `zip_codes` too, and `order` one of its own.
         found.append(Reference(all_words))
-    return tuple(found)
-
-
-def _without_by(rest: list[str]) -> tuple[str, ...]:
-    while len(rest) > 1 and rest[-1].isdigit():
-        rest = rest[:-1]
-    return tuple(rest[:-1] if rest and rest[-1] == "by" else rest)
+    return found
 
 
 @cache

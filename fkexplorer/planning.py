@@ -91,7 +91,7 @@ async def plan(database: Database, console: Console, settings: Settings, options
     """
     _check(options)
     schema = await known_schema(database, settings, console)
-    request = request_of(schema, await edge_or_pair(database, schema, options.edge), options)
+    request = request_of(schema, await edge_or_pair(database, schema, options.edge, incomparable=True), options)
     console.progress("counting what it would do")
     try:
         seen = await preview(database, schema, request)

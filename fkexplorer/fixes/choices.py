@@ -13,6 +13,7 @@ import psycopg
 from fkexplorer.database.errors import trouble_of
 from fkexplorer.database.model import Trouble
 from fkexplorer.fixes import constraints, indexes, rows, sync, twins
+from fkexplorer.fixes.misfits import MENDS, incomparable, misfits
 from fkexplorer.fixes.model import Choice
 from fkexplorer.fixes.permits import MAY, STATE, May, No, Permits, Role
 from fkexplorer.fixes.reach import Reach
@@ -71,9 +72,10 @@ async def choices(database: Database, schema: Schema, edge: Relationship, count:
     except psycopg.Error as error:
         raise trouble_of(error) from error
     may = {oid: May(*values) for oid, *values in found}
-    [values] = state
+    [(standby, name, replication, superuser)] = state
     keeper = next(iter(twins.keepers(triggers, functions, schema.child_of(edge))), None)
-    return _Choosing((schema, edge, may, Role(*values)), count, keeper).all()
+    role = Role(standby, name, replication, superuser, database.facts.version_number)
+    return _Choosing((schema, edge, may, role), count, keeper).all()
 
 
 class _Choosing(Permits):
@@ -131,13 +133,18 @@ class _Choosing(Permits):
     def _title(self, action: FixAction) -> str:
         if action is FixAction.SYNC_TRIGGER and self._keeper is not None and not self._keeper.fires:
             return f"enable the trigger {quote(self._keeper.trigger)}, which keeps the pair in step"
+        if incomparable(self._edge):
+            # They are told by what casts, and counted by the preview.
+            return _TITLES[action].replace("the orphans", "the rows that do not cast or have no parent")
         some = f"the {self._orphans:,} orphan{'' if self._orphans == 1 else 's'}" if self._orphans else "the orphans"
         return _TITLES[action].replace("the orphans", some)
 
-    def _rows(self) -> None:
+    def _rows(self, action: FixAction) -> None:
         """What keeps every change of the orphans from being done."""
-        if any(pair.equals is None for pair in self._edge.pairs):
-            raise No("no operator compares the columns of the two sides", "give them one type first")
+        if incomparable(self._edge):
+            if action not in MENDS:
+                raise No("no operator compares the columns of the two sides", "change the type first")
+            misfits(self._schema, self._edge, self._server.version)
         if self._server.replication != "origin":
             raise No(
                 f"session_replication_role is {self._server.replication}: no foreign key would act, nor refuse",
@@ -158,7 +165,7 @@ class _Choosing(Permits):
             self._sees(self._schema.tables[oid])
 
     def _delete(self) -> None:
-        self._rows()
+        self._rows(FixAction.DELETE)
         if not self._may[self._child.oid].delete:
             self._lacks("DELETE", self._child)
         # A row is locked before it is backed up, for which PostgreSQL wants the same as for an UPDATE.
@@ -173,21 +180,21 @@ class _Choosing(Permits):
         self._below(columns)
 
     def _set_null(self) -> None:
-        self._rows()
+        self._rows(FixAction.SET_NULL)
         self._update(rows.nullable(self._schema, self._edge))
 
     def _set_default(self) -> None:
-        self._rows()
+        self._rows(FixAction.SET_DEFAULT)
         self._update(rows.defaulted(self._edge))
 
     def _repoint(self) -> None:
-        self._rows()
+        self._rows(FixAction.REPOINT)
         rows.repointable(self._edge)
         self._update([pair.child for pair in self._edge.pairs])
 
     def _insert(self) -> None:
-        if any(pair.equals is None for pair in self._edge.pairs):
-            raise No("no operator compares the columns of the two sides", "give them one type first")
+        if incomparable(self._edge):
+            raise No("no operator compares the columns of the two sides", "change the type first")
         rows.insertable(self._edge)
         for table in (self._child, self._parent):
             self._sees(table)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fkexplorer.database.connection import Database
     from fkexplorer.fixes.model import DataStep, Preview
     from fkexplorer.fixes.shapes import Ask, Shape
-    from fkexplorer.schema.model import Column, Index, Schema
+    from fkexplorer.schema.model import Column, Schema
 
 AMONG = "(c.tableoid, c.ctid) IN (SELECT at.leaf, at.place FROM :fk_target)"
 """That a row of `c` is one of those that a script has locked."""
@@ -84,15 +84,15 @@ async def material(database: Database, schema: Schema, preview: Preview, step: D
             async with database.read() as connection:
                 child = schema.child_of(preview.plan.request.edge)
                 index = await key_index(connection, child, database.facts.version_number)
-            return await _of_insert(ask, schema, preview, step, index)
+            orphans = Orphans(schema, preview.plan.request, index, database.facts.version_number)
+            return await _of_insert(ask, orphans, preview, step)
         return await _of_rows(ask, schema, preview, step)
     except (psycopg.Error, SQLAlchemyError) as error:
         raise trouble_of(error) from error
 
 
-async def _of_insert(ask: Ask, schema: Schema, preview: Preview, step: DataStep, index: Index | None) -> Material:
+async def _of_insert(ask: Ask, orphans: Orphans, preview: Preview, step: DataStep) -> Material:
     request = preview.plan.request
-    orphans = Orphans(schema, request, index)
     wanted = sourced if request.action is FixAction.BACKFILL else stubs
     new = wanted(orphans, request).rows
     same = _same([pair.parent.name for pair in request.edge.pairs], "p")

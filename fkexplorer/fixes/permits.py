@@ -30,7 +30,7 @@ STATE = """
 SELECT pg_is_in_recovery(), current_user::text, current_setting('session_replication_role'),
  (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user)
 """
-"""The fields of `Role`."""
+"""The fields of `Role`, but for the version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,8 @@ class Role:
     replication: str
     """`session_replication_role`."""
     superuser: bool
+    version: int
+    """`server_version_num`."""
 
 
 class Permits:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from fkexplorer.fixes import constraints, enabling, indexes, parents, retype, rows, sql
 from fkexplorer.fixes.beside import NOTHING
+from fkexplorer.fixes.misfits import count_query, incomparable
 from fkexplorer.fixes.model import Plan
 from fkexplorer.fixes.standing import regclass, types_query
 from fkexplorer.orphans.predicate import EdgePredicate
@@ -55,8 +56,8 @@ def make_plan(
         return Plan(request, _table_steps(schema, request, beside), (_stands(schema, request),))
     if request.action in OF_CONSTRAINT:
         steps = _constraint_steps(schema, facts.version_number, request)
-        return Plan(request, steps, (*_orphans(schema, request.edge), _state(schema, request)))
-    orphans = rows.Orphans(schema, request, index)
+        return Plan(request, steps, (*_orphans(schema, facts.version_number, request.edge), _state(schema, request)))
+    orphans = rows.Orphans(schema, request, index, facts.version_number)
     step: Step
     gap, keys = "", ""
     match request.action:
@@ -75,7 +76,9 @@ def make_plan(
         case _:
             step = parents.backfill(orphans, request)
             gap, keys = parents.gap(orphans, request), parents.gap_keys(orphans, request)
-    return Plan(request, (step,), (*_orphans(schema, request.edge), *([gap] if gap else [])), gap, keys)
+    return Plan(
+        request, (step,), (*_orphans(schema, facts.version_number, request.edge), *([gap] if gap else [])), gap, keys
+    )
 
 
 def _table_steps(schema: Schema, request: Request, beside: Beside) -> tuple[Step, ...]:
@@ -104,10 +107,11 @@ def _constraint_steps(schema: Schema, server_version: int, request: Request) -> 
             return constraints.change_on_delete(schema, request, server_version)
 
 
-def _orphans(schema: Schema, edge: Relationship) -> tuple[str, ...]:
-    """How many orphans the edge has; nothing where they can't be told."""
-    if any(pair.equals is None for pair in edge.pairs):
-        return ()
+def _orphans(schema: Schema, server_version: int, edge: Relationship) -> tuple[str, ...]:
+    """How many orphans the edge has, or rows that do not cast; nothing where they can't be told."""
+    if incomparable(edge):
+        asked = count_query(schema, edge, server_version)
+        return (asked,) if asked else ()
     predicate = EdgePredicate(schema, edge)
     where = sql.condition(predicate, predicate.is_orphan)
     return (f"SELECT count(*) AS orphans FROM {sql.source(predicate.child_table, 'c')} WHERE {where}",)

@@ -159,7 +159,7 @@ class _Looking:
     async def insert(self, step: DataStep) -> Preview:
         """Of an INSERT."""
         request = self.plan.request
-        orphans = Orphans(self.schema, request, self.index)
+        orphans = Orphans(self.schema, request, self.index, self.database.facts.version_number)
         backfills = request.action is FixAction.BACKFILL
         new = parents.sourced(orphans, request) if backfills else parents.stubs(orphans, request)
         parent = self.schema.parent_of(request.edge)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sqlalchemy import literal_column
@@ -9,7 +10,8 @@ from sqlalchemy import literal_column
 from fkexplorer.database.model import Trouble
 from fkexplorer.fixes import sql
 from fkexplorer.fixes.locks import data_locks
-from fkexplorer.fixes.model import Change, DataStep, Verb
+from fkexplorer.fixes.misfits import about, incomparable
+from fkexplorer.fixes.model import Change, DataStep, Scope, Verb
 from fkexplorer.fixes.reach import Reach
 from fkexplorer.fixes.verdicts import DEFAULT
 from fkexplorer.orphans.keyset import index_parts, place_parts, value_type
@@ -48,28 +50,37 @@ class Orphans:
         schema: the schema that the edge is of.
         request: the request; its marked rows and its marked keys narrow them.
         index: the index that marked rows are told by; None for their place.
+        version: the server's `server_version_num`: by it is told what casts, where the columns can't be compared.
 
     Raises:
-        Trouble: no operator compares the edge's columns (`incomparable`), or the table has another key than the marked
-            rows were read by (`changed`), or the edge's keys can't be marked (`impossible`, `incomplete`).
+        Trouble: no operator compares the edge's columns, and the rows can't be told without (`incomparable`), the table
+            has another key than the marked rows were read by (`changed`), or the edge's keys can't be marked
+            (`impossible`, `incomplete`).
     """
 
-    def __init__(self, schema: Schema, request: Request, index: Index | None) -> None:
+    def __init__(self, schema: Schema, request: Request, index: Index | None, version: int) -> None:
         self.schema = schema
         self.edge = request.edge
-        self.predicate = predicate_of(schema, request.edge)
-        self.table: Table = self.predicate.child_table
+        self.table: Table = schema.child_of(request.edge)
         marked = [marked_rows(self.table, request.rows, index)] if request.rows else []
         marked += [_of_keys(self.predicate, request)] if request.missing else []
         self.marked = " AND ".join(marked)
         """Whether a row of `c` is marked; empty where all orphans are meant."""
-        orphaned = sql.condition(self.predicate, self.predicate.is_orphan)
+        if incomparable(request.edge):
+            orphaned, what = about(schema, request, version)
+        else:
+            orphaned, what = sql.condition(self.predicate, self.predicate.is_orphan), "the orphans"
+            if request.scope is Scope.UNCASTABLE:
+                raise incomplete("the columns can be compared, so that every value casts", "leave out the scope")
         self.where = f"{orphaned} AND {self.marked}" if self.marked else orphaned
         keys = f"{len(request.missing):,} marked {'key' if len(request.missing) == 1 else 'keys'}"
-        self.what = (
-            "the marked rows" if request.rows else f"the orphans with {keys}" if request.missing else "the orphans"
-        )
+        self.what = "the marked rows" if request.rows else f"the orphans with {keys}" if request.missing else what
         self.label = table_label(self.table)
+
+    @cached_property
+    def predicate(self) -> EdgePredicate:
+        """Tells the orphans; raises Trouble (`incomparable`) where the columns can't be compared."""
+        return predicate_of(self.schema, self.edge)
 
     def step(self, title: str, change: Change, *, first: tuple[str, ...] = ()) -> DataStep:
         """A step of one change of them."""

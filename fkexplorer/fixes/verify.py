@@ -9,7 +9,8 @@ import psycopg
 
 from fkexplorer.database.limits import Limits
 from fkexplorer.database.model import Trouble
-from fkexplorer.fixes.model import NAMED, Ending
+from fkexplorer.fixes.misfits import count_query, incomparable
+from fkexplorer.fixes.model import NAMED, Ending, Scope
 from fkexplorer.fixes.plans import OF_TABLE
 from fkexplorer.fixes.sql import literal
 from fkexplorer.orphans.counter import count_edge
@@ -38,22 +39,30 @@ class Measure:
     """Rows of a backfill's source without a twin; None too where there is no such source."""
     lacking: tuple[str, ...] = ()
     """Some of their keys, where they were asked for: one more than `NAMED` where there are more."""
+    uncastable: int = 0
+    """Rows that do not cast, where the columns can't be compared."""
+    unbound: int | None = None
+    """Rows that do, and have no parent; None where that is not known, or the columns can be compared."""
 
     @property
     def orphans(self) -> int | None:
         """The number of orphans, where it is known exactly."""
-        return self.count.orphans if self.count else None
+        known = self.count.orphans if self.count else None
+        return self.unbound if known is None else known
 
 
 async def measure(
     database: Database, schema: Schema, edge: Relationship | None, gap: str = "", keys: str = ""
 ) -> Measure:
     """Count an edge, and a gap by this query; by the other one name rows that it is of."""
-    count, missing = None, None
+    count, missing, uncastable, unbound = None, None, 0, None
     lacking: tuple[str, ...] = ()
     try:
         if edge is not None:
             count = await count_edge(database, schema, edge, trust_catalogue=False)
+            asked = count_query(schema, edge, database.facts.version_number) if incomparable(edge) else ""
+            if asked:
+                [[(uncastable, unbound)]] = await database.glance(asked)
         if gap:
             # Expressions of a backfill are a person's, and run with the role's own search_path.
             [[(path,)]] = await database.glance("SELECT reset_val FROM pg_settings WHERE name = 'search_path'")
@@ -64,7 +73,7 @@ async def measure(
                 lacking = tuple(key for (key,) in rows)
     except (Trouble, psycopg.Error):
         missing = None
-    return Measure(count, missing, lacking)
+    return Measure(count, missing, lacking, uncastable, unbound)
 
 
 async def may_validate(database: Database, edge: Relationship, measured: Measure) -> bool:
@@ -91,15 +100,24 @@ def verdict(plan: Plan, after: Measure) -> tuple[Ending, str]:
     if after.orphans is None:
         reason = after.count.error if after.count else "the connection is lost"
         left.append(f"what remains is not known ({reason})")
-    elif after.orphans:
+    elif after.orphans and plan.request.scope is not Scope.UNCASTABLE:
         left.append(_number(after.orphans, "orphan remains", "orphans remain"))
+    if after.uncastable:
+        left.append(_number(after.uncastable, "row does not cast", "rows do not cast"))
     if plan.gap and plan.request.action is FixAction.BACKFILL:
         if after.gap is None:
             left.append("the gap could not be counted")
         elif after.gap:
             words = _number(after.gap, "row of the source has no twin", "rows of the source have no twin")
             left.append(words + _named(after.lacking))
-    return (Ending.REMAINING, ", ".join(left)) if left else (Ending.DONE, "done: no orphan remains")
+    return (Ending.REMAINING, ", ".join(left)) if left else (Ending.DONE, _done(plan, after))
+
+
+def _done(plan: Plan, after: Measure) -> str:
+    if not incomparable(plan.request.edge):
+        return "done: no orphan remains"
+    some = _number(after.orphans, "row has", "rows have") if after.orphans else "none has"
+    return f"done: every value casts now, and of those that do {some} no parent"
 
 
 def _named(keys: tuple[str, ...]) -> str:

@@ -64,7 +64,7 @@ def _needs(column: Column) -> bool:
     return column.not_null and not (column.has_default or column.identity)
 
 
-def fields_for(schema: Schema, edge: Relationship, action: FixAction) -> list[Field]:
+def fields_for(schema: Schema, edge: Relationship, action: FixAction) -> list[Field]:  # noqa: PLR0911 - one for each
     """What an action may be told about this edge; nothing for one that needs no word."""
     parent = schema.parent_of(edge)
     key = ", ".join(pair.parent.name for pair in edge.pairs)
@@ -103,8 +103,21 @@ def fields_for(schema: Schema, edge: Relationship, action: FixAction) -> list[Fi
             ]
         case FixAction.ADD_CONSTRAINT:
             return [name, Field("rule", "ON DELETE: cascade, set-null, …; empty: no-action")]
+        case FixAction.DELETE | FixAction.SET_NULL:
+            return _scope(edge)
+        case FixAction.QUARANTINE:
+            return [name, *_scope(edge)]
+        case FixAction.CHANGE_TYPE:
+            return [Field("side", "whose column changes, child or parent; empty: the child's")]
         case _:
             return [name] if action in _MADE else []
+
+
+def _scope(edge: Relationship) -> list[Field]:
+    """Where the columns can't be compared, which of two kinds of rows it is about."""
+    if all(pair.equals for pair in edge.pairs):
+        return []
+    return [Field("scope", "uncastable: those alone that do not cast; empty: also those without a parent")]
 
 
 def options_of(options: PlanOptions, values: Mapping[str, str]) -> PlanOptions:

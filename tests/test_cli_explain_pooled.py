@@ -1,4 +1,4 @@
-"""`explain` through pgbouncer in transaction mode: it says the same as without."""
+"""`explain` and `doctor` through pgbouncer in transaction mode: they say the same as without."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import pytest
 
 from fkexplorer.demo.database import build_demo
 from tests.database import test_pooler
+from tests.test_cli_doctor import SESSIONS, document
 from tests.test_cli_explain import INCIDENT, NEXTAUTH, PRIMARY, PROFILES, WORKSPACES, errors
 
 pooled = test_pooler.pooled
-_TIMES = frozenset({"at", "as_of", "seconds"})
+_TIMES = frozenset({"at", "as_of", "seconds", "forecast"})
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +50,14 @@ async def test_it_says_the_same(both: tuple[str, str], text: str, edge: str | No
     assert len(through[1][0]["findings"]) > 1
     assert through[0] == direct[0]
     assert without_times(through[1]) == without_times(direct[1])
+
+
+@pytest.mark.parametrize("arguments", [(), (SESSIONS,)], ids=["all", "sessions"])
+async def test_the_doctor_says_the_same(
+    both: tuple[str, str], arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    through, direct = [await document(conninfo, capsys, *arguments) for conninfo in both]
+    assert through["findings"]
+    assert through["not_looked"] == []
+    for each in ("findings", "not_looked", "skipped", "summary"):
+        assert without_times(through[each]) == without_times(direct[each])

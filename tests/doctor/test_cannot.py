@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from fkexplorer.demo.server import EmbeddedServer
 
 pytestmark = pytest.mark.matrix
+SOON = r"(less than a second|about \d+ s)"
 
 SCHEMA = """
 CREATE TABLE parent (id int PRIMARY KEY, a int, b text, email text, code text, late int, twice int, number int,
@@ -55,7 +57,7 @@ async def test_a_pair_that_nothing_stands_in_the_way_of(some: str) -> None:
         "public.healthy(parent_id):public.parent(id) has no constraint, and nothing stands in the way of one; it has no"
         " orphan."
     )
-    assert notice.treatment.forecast == "0 orphans: VALIDATE will pass, less than a second, blocks no writes."
+    assert re.fullmatch(f"0 orphans: VALIDATE will pass, {SOON}, blocks no writes.", notice.treatment.forecast)
     assert notice.treatment.action is FixAction.ADD_CONSTRAINT
     assert [lock.mode for lock in notice.treatment.locks] == [SHARE_ROW_EXCLUSIVE, SHARE_ROW_EXCLUSIVE]
     assert len(notice.treatment.statements) == 2
@@ -76,8 +78,8 @@ async def test_orphans_are_counted_and_a_constraint_not_valid_comes_before_they_
     assert found.keys() == {"orphans_in_the_way"}
     finding = found["orphans_in_the_way"]
     assert finding.text == "5 orphans in public.orphaned.parent_id: VALIDATE would fail."
-    assert finding.treatment.forecast == (
-        "5 orphans: mend them, and VALIDATE will pass, less than a second, blocks no writes."
+    assert re.fullmatch(
+        f"5 orphans: mend them, and VALIDATE will pass, {SOON}, blocks no writes.", finding.treatment.forecast
     )
     add, decide, validate = finding.treatment.statements
     assert add.endswith("NOT VALID")

@@ -78,7 +78,8 @@ class Names:
         if len(own) == 1 and len(own[0]) > 4:
             self._long[own[0][0]].append((own[0], table))
         for start in range(1, len(own)):
-            if start == 1 and (own[0] in self._prefixes or own[0] == own[1]):
+            # `tax_taxclass` is the class `TaxClass` of Django's application `tax`.
+            if start == 1 and (own[0] in self._prefixes or own[1].startswith(own[0])):
                 self._less[same(own[1:])].append(table)
             self._tails[same(own[start:])].append(table)
         for rank, person in enumerate(_PEOPLE):
@@ -139,7 +140,9 @@ class Names:
         own = words(child.name)
         for count in range(1, len(own) + 1):
             context = self._meant.get(meant((*own[:count], *stem)), ())
-            found += [Named(table, "name_with_context", reference) for table in context if table.oid != child.oid]
+            # What all tables begin with tells nothing of a table's rows, what it alone does may.
+            code = "name_with_prefix" if count == 1 and own[0] in self._prefixes else "name_with_context"
+            found += [Named(table, code, reference) for table in context]
         if not found:
             less = self._less.get(same(stem), ())
             found = [Named(table, "name_without_prefix", reference) for table in less]
@@ -147,36 +150,57 @@ class Names:
             found = [Named(table, "abbreviation", reference) for table in self._meant.get(meant(stem), ())]
         return found
 
-    def _keyed(self, child: Table, reference: Reference) -> Iterator[Named]:
-        stem = reference.stem
+    def _keyed(self, child: Table, reference: Reference) -> list[Named]:
+        """A name with a word for a key: the tables that the likeliest way finds that finds any."""
         if reference.glued:
-            if len(stem[-1]) >= 3:
-                found = [named for named in self._whole(child, reference) if named.code != "name_with_context"]
-                yield from (Named(named.table, "glued", reference) for named in found)
-            return
-        found = self._whole(child, reference)
-        yield from found
-        if found:
-            return
-        for start in range(1, len(stem)):
-            found = self._end(stem, start, reference)
-            if found:
-                yield from found
-                return
-        if stem[-1] in _WAYS and len(stem) > 1:
-            # `issue_from_id` and `issue_to_id` are two `issues`.
-            found = self._whole(child, replace(reference, stem=stem[:-1]))
-            yield from (Named(named.table, "end_of_name", reference, stem[-1:]) for named in found)
-            return
-        tails = self._tails.get(same(stem), ())
-        if tails:
-            yield from (Named(table, "end_of_table", reference) for table in tails[:4])
-            return
-        if len(stem) == 1:
-            short = written_out(stem[0])
-            for long, table in self._long.get(stem[0][0], ()):
-                if abbreviates(short, written_out(long)):
-                    yield Named(table, "shortened", reference)
+            # `paid` is no `id` of a `pa`.
+            found = self._whole(child, reference) if len(reference.stem[-1]) >= 3 else []
+            return [Named(named.table, "glued", reference) for named in found if named.code != "name_with_context"]
+        if reference.after:
+            return self._with_rest(child, reference, reference.stem, reference.after)
+        for way in (self._whole, self._beginning, self._ends, self._tail, self._shortened):
+            if found := way(child, reference):
+                return found
+        return []
+
+    def _with_rest(
+        self, child: Table, reference: Reference, stem: tuple[str, ...], rest: tuple[str, ...]
+    ) -> list[Named]:
+        found = self._whole(child, replace(reference, stem=stem))
+        return [Named(named.table, "end_of_name", reference, rest) for named in found]
+
+    def _beginning(self, child: Table, reference: Reference) -> list[Named]:
+        """`id_address_delivery` is one of `addresses`, and so are `address_from_id` and `address_to_id`."""
+        stem = reference.stem
+        if not reference.first and stem[-1] not in _WAYS:
+            return []
+        least = 0 if reference.first else len(stem) - 2
+        for end in range(len(stem) - 1, least, -1):
+            if found := self._with_rest(child, reference, stem[:end], stem[end:]):
+                return found
+        return []
+
+    def _ends(self, _: Table, reference: Reference) -> list[Named]:
+        """Tables that as many of the last words as possible name."""
+        for start in range(1, len(reference.stem)):
+            if found := self._end(reference.stem, start, reference):
+                return found
+        return []
+
+    def _tail(self, _: Table, reference: Reference) -> list[Named]:
+        """Tables whose name ends so, whatever it begins with."""
+        return [Named(table, "end_of_table", reference) for table in self._tails.get(same(reference.stem), ())[:4]]
+
+    def _shortened(self, _: Table, reference: Reference) -> list[Named]:
+        """Tables whose only word it is without some letters."""
+        if len(reference.stem) > 1:
+            return []
+        short = written_out(reference.stem[0])
+        return [
+            Named(table, "shortened", reference)
+            for long, table in self._long.get(reference.stem[0][0], ())
+            if abbreviates(short, written_out(long))
+        ]
 
     def _end(self, stem: tuple[str, ...], start: int, reference: Reference) -> list[Named]:
         """Tables that the last words of a stem name, which have to be more than a letter or two."""

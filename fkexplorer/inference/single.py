@@ -29,6 +29,7 @@ _STRONG = frozenset(
     [
         "name_of_table",
         "name_with_context",
+        "name_with_prefix",
         "name_without_prefix",
         "end_of_name",
         "abbreviation",
@@ -142,7 +143,8 @@ def _of_name(world: World, table: Table, column: Column, named: Named) -> Hint |
     if parent.oid in world.followers and code in _NOT_TO_FOLLOWERS:
         return None
     # A table that has the same column is one more child, as `list_accounts(account_id)`, unless it is its key.
-    if code in _WEAKER and world.has_beside_key(parent, column.name):
+    lists = code == "name_with_prefix" and world.names.called(reference.stem)
+    if (code in _WEAKER or lists) and world.has_beside_key(parent, column.name):
         return None
     target = key_meant(world, parent, column, reference)
     if target is None:

@@ -17,6 +17,8 @@ _CAMEL = re.compile(
     r"(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])(?!(?<=[a-z]I)D[a-z]{2})|(?<=[a-z]ID)(?=[a-z]{2})"
 )
 
+_MIDDLE = ("id", "uuid", "fk")
+"""Key words behind which some schemas tell a role."""
 _GLUED = ("uuid", "guid", "code", "key", "id", "no", "sk", "fk")
 """Key words that stand at the end of a word, as in `userid`; the longest first."""
 
@@ -114,6 +116,8 @@ class Reference:
     """It is the end of a word, as in `userid`: that may be chance, as in `paid`."""
     first: bool = False
     """It stands first, as in `id_user`."""
+    after: tuple[str, ...] = ()
+    """The words behind it, as `tech` in `users_id_tech`."""
     by: bool = False
     """It ends in `by`, as `created_by`: somebody who did something."""
 
@@ -156,11 +160,10 @@ def _references(all_words: tuple[str, ...]) -> list[Reference]:
         found.append(Reference(all_words[1:], all_words[0], first=True))
     elif last == "by" and rest:
         found.append(Reference(rest, by=True))
-    else:
-        for end in _GLUED:
-            if last.endswith(end) and len(last) >= len(end) + 3:
-                found.append(Reference((*rest, last[: -len(end)]), end, glued=True))
-                break
+    elif middle := next((place for place in range(1, len(rest)) if rest[place] in _MIDDLE), 0):
+        found.append(Reference(rest[:middle], rest[middle], after=all_words[middle + 1 :]))
+    elif end := next((end for end in _GLUED if last.endswith(end) and len(last) >= len(end) + 3), ""):
+        found.append(Reference((*rest, last[: -len(end)]), end, glued=True))
     if not (found and found[0].by):
         # `zip_code` may be a table `zip_codes` too, and `order` one of its own.
         found.append(Reference(all_words))

@@ -172,6 +172,9 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     )
     _add_max_bytes(check)
     check.add_argument("--fail-on-skipped", action="store_true", help="exit code 2 if a foreign key was skipped")
+    check.add_argument(
+        "--inferred", action="store_true", help="guess relationships that nobody declared, and count those too"
+    )
     check.add_argument("--full", action="store_true", help="count rows, NULLs and childless parents too")
     check.add_argument("--deep", action="store_true", help="trust no index: find what a corrupt one hides")
     check.add_argument("--eager", action="store_true", help="long counts never rest, however busy the server is")

@@ -86,6 +86,7 @@ def _reading(
             deep=options.deep,
             eager=options.eager,
             jobs=options.jobs,
+            inferred=options.inferred,
             baseline=options.baseline,
             write_baseline=options.write_baseline,
         )

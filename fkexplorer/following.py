@@ -23,6 +23,7 @@ from fkexplorer.reports.live import wait_lines
 from fkexplorer.reports.style import plain
 from fkexplorer.reports.values import inert, number
 from fkexplorer.schema.graph import Graph
+from fkexplorer.schema.model import EdgeKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -183,8 +184,12 @@ class Explaining:
 
     async def _diagnose(self, found: Found) -> Diagnosis:
         chosen = one_edge(self.schema, self._chosen) if self._chosen is not None else None
-        if chosen is not None and found.error.constraint not in {None, chosen.name}:
-            chosen = None
+        named = found.error.constraint
+        if chosen is not None and named not in {None, chosen.name}:
+            others = {edge.name for edge in self.schema.edges.values()}
+            # A pair has no name: it is meant where no constraint has the one that is told.
+            if chosen.kind is EdgeKind.DECLARED or named in others:
+                chosen = None
         return await diagnose(
             self._database,
             self.schema,

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from fkexplorer.baselines import baseline_before, load_baseline, save_baseline
 from fkexplorer.database.model import Trouble
-from fkexplorer.named import edge_or_pair, known_schema, one_table
+from fkexplorer.known.bind import read_known, rejected_oids
+from fkexplorer.known.ignoring import Ignores
+from fkexplorer.named import edge_or_pair, known_schema, one_table, say_all
 from fkexplorer.orphans.model import Status
 from fkexplorer.orphans.partitions import orphans_by_partition
 from fkexplorer.orphans.queue import CountQueue
@@ -23,6 +25,7 @@ from fkexplorer.reports.lens import build_lens
 from fkexplorer.reports.text import check_text, uncounted
 from fkexplorer.reports.values import exact, inert, number
 from fkexplorer.schema.names import edge_label, qualified, table_label
+from fkexplorer.schema.undeclared import undeclared_oid
 from fkexplorer.version import version
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from fkexplorer.config import Settings
     from fkexplorer.console import Console
     from fkexplorer.database.connection import Database
+    from fkexplorer.inference.model import Guess
     from fkexplorer.orphans.model import Count, Page, Progress
     from fkexplorer.schema.model import Relationship, Schema
 
@@ -53,6 +57,8 @@ class CheckOptions:
     eager: bool = False
     """Long counts never rest."""
     jobs: int = 2
+    inferred: bool = False
+    """Guesses are counted too."""
     baseline: str | None = None
     """A file of known problems."""
     write_baseline: str | None = None
@@ -76,11 +82,17 @@ async def check(database: Database, console: Console, settings: Settings, option
     Raises:
         Trouble: a table or schema is not there, or the connection was lost.
     """
-    known = load_baseline(options.baseline) if options.baseline else Baseline()
+    baseline = load_baseline(options.baseline) if options.baseline else Baseline()
     if options.write_baseline:
         baseline_before(options.write_baseline)  # what is no baseline is told before anything is counted
     started, clock = datetime.now(UTC), time.monotonic()
-    schema = await known_schema(database, settings, console)
+    console.progress("reading the catalogue")
+    known = await read_known(database, settings)
+    guesses, unguessed = await _guesses(database, known.schema, settings, options) if options.inferred else ({}, ())
+    schema = replace(known.schema, edges={**known.schema.edges, **{oid: each.edge for oid, each in guesses.items()}})
+    ignores = Ignores(schema, settings.ignored, schema.loaded_at.date())
+    problems = (*known.problems, *ignores.problems, *unguessed)
+    say_all(console, problems)
     tables, edges = scope(schema, options)
     counts = await _count(database, schema, edges, console, options)
     result = Check(
@@ -92,18 +104,40 @@ async def check(database: Database, console: Console, settings: Settings, option
         counts=counts,
         started=started,
         seconds=time.monotonic() - clock,
+        guesses=guesses,
+        origins=known.origins,
+        problems=problems,
     )
-    excused = {edge.oid: words for edge in result.edges if (words := known.knows(result, edge))}
-    result = replace(result, excused=excused)
+    bad = result.with_status(Status.ORPHANS, Status.SKIPPED, *UNCOUNTED)
+    ignored = {edge.oid: words for edge in bad if (words := ignores.reason(edge.oid))}
+    in_baseline = {edge.oid: words for edge in bad if (words := baseline.knows(result, edge))}
+    lapsed = {edge.oid: words for edge in bad if (words := ignores.lapsed(edge.oid))}
+    result = replace(result, excused={**in_baseline, **ignored}, lapsed=lapsed)
     _print(result, console, options)
-    if gone := known.gone(result):
+    if gone := baseline.gone(result):
         shown = ", ".join(gone[:_NAMED]) + (", …" if len(gone) > _NAMED else "")
         console.say(f"fewer orphans than in the baseline: {shown}; --write-baseline writes it anew")
     if options.write_baseline is not None:
-        return _written(result, console, options.write_baseline)
+        return _written(result, console, options.write_baseline, ignored)
     return _verdict(result, console, options)
 
 
+async def _guesses(
+    database: Database, schema: Schema, settings: Settings, options: CheckOptions
+) -> tuple[dict[int, Guess], tuple[str, ...]]:
+    """The guesses that are shown, but for the rejected, by the OID of their edge; and what could not be looked at."""
+    from fkexplorer.inference.look import look  # noqa: PLC0415 - few ask for it
+
+    found = await look(database, schema, data=True, seconds=_GUESSING, max_bytes=options.max_bytes)
+    edges = [(guess, guess.edge) for guess in found.shown if guess.edge.oid not in schema.edges]
+    rejected = rejected_oids(schema, settings.rejected)
+    # Of a polymorphic pair all kinds are rejected at once.
+    kept = [guess for guess, edge in edges if undeclared_oid(edge.child, edge.parent, edge.pairs) not in rejected]
+    return {guess.edge.oid: guess for guess in kept}, found.problems
+
+
+_GUESSING = 30.0
+"""Seconds in which keys are sampled for guesses, at most."""
 _NAMED = 5
 """Foreign keys that one line names at most."""
 
@@ -124,9 +158,9 @@ def _print(result: Check, console: Console, options: CheckOptions) -> None:
             console.lines(check_text(result, full=options.full, ascii=console.ascii))
 
 
-def _written(result: Check, console: Console, path: str) -> int:
+def _written(result: Check, console: Console, path: str, ignored: Iterable[int]) -> int:
     """Write the problems of a run as known ones; they are none then, but for what may well be counted next time."""
-    made = save_baseline(path, lambda before: before.with_check(result, now=datetime.now(UTC)))
+    made = save_baseline(path, lambda before: before.with_check(result, now=datetime.now(UTC), but=ignored))
     orphans, uncounted = len(made.orphans or {}), len(made.uncounted)
     console.say(
         f"{path}: {number(orphans, 'foreign key')} with orphans"

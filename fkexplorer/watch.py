@@ -43,8 +43,15 @@ async def watch(database: Database, console: Console, settings: Settings, option
         The exit code once nobody reads the output any more.
 
     Raises:
-        Trouble: a table or schema is not there, or the first reading of the catalogue failed.
+        Trouble: a table or schema is not there, guesses were asked for (`usage`), or the first reading of the
+            catalogue failed.
     """
+    if options.inferred:
+        raise Trouble(
+            "--inferred is not for --watch",
+            "accept a guess as a relationship in .fkexplorer.toml, and it is watched",
+            code="usage",
+        )
     log = _Log(console, options, await known_schema(database, settings, console))
 
     async def read() -> Schema:

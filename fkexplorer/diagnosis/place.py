@@ -16,6 +16,7 @@ from fkexplorer.diagnosis.guessing import guesses
 from fkexplorer.diagnosis.model import Candidate, Evidence, Placed
 from fkexplorer.diagnosis.named_there import Name, Told, look
 from fkexplorer.diagnosis.reading.model import ErrorKind
+from fkexplorer.schema.model import EdgeKind
 from fkexplorer.schema.names import edge_label, qualified, table_label
 
 if TYPE_CHECKING:
@@ -101,8 +102,14 @@ class _Placing:
         known = [self._candidate(match, reason) for match in _best(self._by_tables())]
         if self._told.constraint is None:
             return known
+        if known and all(self._is_configured(each) for each in known):
+            return known  # it has no name that could be another one
         renamed = "its name is another than the text says"
         return [replace(each, edge=None, reasons=(*each.reasons, renamed)) for each in known]
+
+    def _is_configured(self, candidate: Candidate) -> bool:
+        edge = self._schema.edges.get(candidate.edge or 0)
+        return edge is not None and edge.kind is not EdgeKind.DECLARED
 
     def parent(self, candidates: list[Candidate]) -> int | None:
         """OID of the table whose row is still referred to: the named one, else that of the only candidate."""
@@ -137,7 +144,9 @@ class _Placing:
         if not refused and not (told.child_columns or told.parent_columns) and not (told.child and told.parent):
             return []
         matches = [self._match(edge, None) for edge in self._schema.edges.values()]
-        return [each for each in matches if not (each.table or each.parent or each.columns)]
+        found = [each for each in matches if not (each.table or each.parent or each.columns)]
+        # Only a constraint refuses a row: one that is configured alone is meant where there is none.
+        return [each for each in found if each.edge.kind is EdgeKind.DECLARED] or found
 
     def _match(self, edge: Relationship, own: Own | None) -> _Match:
         child, parent = self._schema.child_of(edge), self._schema.parent_of(edge)

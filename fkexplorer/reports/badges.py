@@ -13,7 +13,7 @@ from fkexplorer.orphans.model import Bound, Count, Status
 from fkexplorer.reports.live import QUIET
 from fkexplorer.reports.style import Span
 from fkexplorer.reports.values import human, percent
-from fkexplorer.schema.model import EdgeState
+from fkexplorer.schema.model import EdgeKind, EdgeState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -121,11 +121,11 @@ def edge_badge(schema: Schema, edge: Relationship, count: Count | None, live: Li
 
 
 def tags(edge: Relationship, *, cycle: int | None = None) -> tuple[Span, ...]:
-    """What else to know of an edge, most important first: `off`, `NV`, `(2)`, `c2`, `noix`.
+    """What else to know of an edge, most important first: `cfg`, `off`, `NV`, `(2)`, `c2`, `noix`.
 
     `cycle` is the length of the shortest cycle through the edge; a self-reference (1) is no tag.
     """
-    words: list[str] = []
+    words = ["cfg"] if edge.kind is EdgeKind.CONFIGURED else []
     if edge.state in (EdgeState.NOT_ENFORCED, EdgeState.DISABLED):
         words.append("off")
     if edge.state is not EdgeState.UNDECLARED and edge.enforced and not edge.validated:

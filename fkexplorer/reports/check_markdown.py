@@ -50,9 +50,9 @@ def _section(check: Check, title: str, edges: Sequence[Relationship]) -> Iterato
 def _row(check: Check, edge: Relationship) -> tuple[str, str, str]:
     count = check.count(edge)
     words = count_words(check.schema, edge, count) if count.known else count.error or STATUS_WORDS[count.status]
-    excuse = check.excuse(edge)
+    remark = check.remark(edge)
     return (
         code(edge_label(check.schema, edge)),
         plain(pairing(check.schema, edge)),
-        plain(words + (f" ({excuse})" if excuse else "")),
+        plain(words + (f" ({remark})" if remark else "")),
     )

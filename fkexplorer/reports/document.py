@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fkexplorer.orphans.model import Status
 from fkexplorer.reports.badges import severity
 from fkexplorer.reports.values import moment
+from fkexplorer.schema.model import EdgeKind
 from fkexplorer.schema.names import edge_label, qualified
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from fkexplorer.database.model import ServerFacts
+    from fkexplorer.inference.model import Guess
     from fkexplorer.orphans.model import Count
     from fkexplorer.schema.model import Relationship, Schema, Table
 
@@ -40,10 +42,24 @@ class Check:
     seconds: float
     excused: Mapping[int, str] = field(default_factory=dict)
     """By OID of an edge why its problem is no failure: it is in the baseline, or ignored for a reason."""
+    lapsed: Mapping[int, str] = field(default_factory=dict)
+    """By OID of an edge that its problem was ignored, and is not any more."""
+    guesses: Mapping[int, Guess] = field(default_factory=dict)
+    """By OID of an inferred edge why it is taken for one."""
+    origins: Mapping[int, str] = field(default_factory=dict)
+    """By OID of a configured edge where it is written."""
+    problems: tuple[str, ...] = ()
+    """What is configured and could not be looked at, or guessed, a sentence each."""
 
     def excuse(self, edge: Relationship) -> str:
         """Why a problem of this edge is no failure, in a few words; empty where it is one, or has none."""
         return self.excused.get(edge.oid, "")
+
+    def remark(self, edge: Relationship) -> str:
+        """What else to say of its problem: why it is none, or that it was none until a day, or that it is a guess."""
+        guess = self.guesses.get(edge.oid)
+        words = (self.excuse(edge) or self.lapsed.get(edge.oid, ""), f"guessed, {guess.score:.2f}" if guess else "")
+        return "; ".join(filter(None, words))
 
     def failing(self, *statuses: Status) -> list[Relationship]:
         """The edges whose count ended in one of these, but for the excused."""
@@ -57,10 +73,18 @@ class Check:
         """The edges whose count ended in one of these."""
         return [edge for edge in self.edges if self.count(edge).status in statuses]
 
+    def of_kind(self, kind: EdgeKind) -> list[Relationship]:
+        """The edges of one kind."""
+        return [edge for edge in self.edges if edge.kind is kind]
+
     @property
     def orphans(self) -> int:
         """Orphans of all edges together; a row with two broken keys counts twice."""
-        return sum(self.count(edge).orphans or 0 for edge in self.edges)
+        return self.orphans_of(self.edges)
+
+    def orphans_of(self, edges: Sequence[Relationship]) -> int:
+        """The same of these edges."""
+        return sum(self.count(edge).orphans or 0 for edge in edges)
 
 
 def worst_first(schema: Schema, edges: Sequence[Relationship], counts: Mapping[int, Count]) -> tuple[Relationship, ...]:
@@ -93,10 +117,18 @@ def check_document(check: Check) -> dict[str, object]:
             "failed": len(check.with_status(*UNCOUNTED)),
             "edges_with_orphans": len(check.with_status(Status.ORPHANS)),
             "orphans": check.orphans,
+            "orphans_of_inferred": check.orphans_of(check.of_kind(EdgeKind.INFERRED)),
             "excused": len(check.excused),
         },
+        "problems": list(check.problems),
         "edges": [
-            _edge(check.schema, edge, check.count(edge)) | {"excused": check.excuse(edge) or None}
+            _edge(check.schema, edge, check.count(edge))
+            | _guessed(check.guesses.get(edge.oid))
+            | {
+                "origin": check.origins.get(edge.oid),
+                "excused": check.excuse(edge) or None,
+                "lapsed": check.lapsed.get(edge.oid),
+            }
             for edge in check.edges
         ],
     }
@@ -116,6 +148,7 @@ def _edge(schema: Schema, edge: Relationship, count: Count) -> dict[str, object]
         "constraint": edge.name,
         "child": _end(child, [pair.child.name for pair in edge.pairs]),
         "parent": _end(parent, [pair.parent.name for pair in edge.pairs]),
+        "where": {edge.only.column.name: edge.only.value} if edge.only else None,
         "match": edge.match.value,
         "on_delete": edge.on_delete.value,
         "on_update": edge.on_update.value,
@@ -134,8 +167,16 @@ def _edge(schema: Schema, edge: Relationship, count: Count) -> dict[str, object]
         "as_of": None if count.status is Status.SKIPPED else moment(count.as_of),
         "seconds": round(count.seconds, 4),
         "error": count.error,
-        "score": None,
-        "reasons": [],
+    }
+
+
+def _guessed(guess: Guess | None) -> dict[str, object]:
+    """Why an edge is taken for one that nobody declared; of any other there is no score."""
+    if guess is None:
+        return {"score": None, "reasons": []}
+    return {
+        "score": round(guess.score, 2),
+        "reasons": [{"code": each.code, "text": each.text, "points": round(each.points, 2)} for each in guess.reasons],
     }
 
 

@@ -10,7 +10,7 @@ from fkexplorer.reports.badges import STATUS_WORDS, edge_badge, tags
 from fkexplorer.reports.document import UNCOUNTED
 from fkexplorer.reports.sentence import count_words, pairing
 from fkexplorer.reports.values import duration, exact, inert, number, width
-from fkexplorer.schema.model import EdgeState
+from fkexplorer.schema.model import EdgeKind, EdgeState
 from fkexplorer.schema.names import edge_label
 
 if TYPE_CHECKING:
@@ -36,7 +36,12 @@ def check_text(check: Check, *, full: bool = False, ascii: bool = False) -> list
         ("clean now, but PostgreSQL does not vouch for it", loose),
         ("clean", held),
     )
-    lines = [line for title, edges in sections for line in _listed(check, title, edges, full=full, ascii=ascii)]
+    guessed = [edge for edge in check.of_kind(EdgeKind.INFERRED) if not check.excuse(edge)]
+    listed = [
+        *((title, [edge for edge in edges if edge not in guessed]) for title, edges in sections),
+        ("guessed: no constraint, and nobody has said so", guessed),
+    ]
+    lines = [line for title, edges in listed for line in _listed(check, title, edges, full=full, ascii=ascii)]
     return [*lines, summary_line(check)]
 
 
@@ -44,12 +49,18 @@ def summary_line(check: Check) -> str:
     """`14 foreign keys checked, 2 with orphans: 31 orphans; 1 denied, 1 skipped (1.2 s)`."""
     if not check.edges:
         return f"no foreign keys in {number(check.tables, 'table')}"
+    kinds = [(len(check.of_kind(kind)), kind) for kind in EdgeKind]
+    others = [f"{exact(many)} {kind}" for many, kind in kinds if many and kind is not EdgeKind.DECLARED]
     checked = check.with_status(Status.CLEAN, Status.ORPHANS)
     broken = check.with_status(Status.ORPHANS)
     found = "no orphans" if checked else ""
     if broken:
         found = f"{exact(len(broken))} with orphans: {number(check.orphans, 'orphan')}"
-    whole = f"{exact(len(checked))} of {number(len(check.edges), 'foreign key')} checked"
+        if guessed := check.orphans_of(check.of_kind(EdgeKind.INFERRED)):
+            found += f", {exact(guessed)} of them by guesses"
+    every = number(len(check.edges), "relationship" if others else "foreign key")
+    apart = f" ({', '.join((number(kinds[0][0], 'foreign key'), *others))})" if others else ""
+    whole = f"{exact(len(checked))} of {every}{apart} checked"
     words = "; ".join(part for part in (", ".join(filter(None, (whole, found))), ", ".join(uncounted(check))) if part)
     return f"{words} ({duration(check.seconds)})"
 
@@ -79,14 +90,17 @@ def _listed(check: Check, title: str, edges: Sequence[Relationship], *, full: bo
         count = check.count(edge)
         badge = edge_badge(check.schema, edge, count).text
         words = count_words(check.schema, edge, count) if count.known else count.error or STATUS_WORDS[count.status]
-        if excuse := check.excuse(edge):
-            words += f" ({excuse})"
         if count.missing_keys:
             words += f", {number(count.missing_keys, 'missing key')}"
+        if remark := check.remark(edge):
+            words += f" ({remark})"
         marks = "".join(f"  {span.text}" for span in tags(edge))
         padded = label + " " * (wide - width(label))
         lines.append(f"{badge:>6}  {padded}  {inert(words, ascii=ascii)}{marks}".rstrip())
         lines.append(f"{'':6}  {inert(pairing(check.schema, edge), ascii=ascii)}")
+        if guess := check.guesses.get(edge.oid):
+            reasons = ", ".join(each.text for each in guess.reasons if each.points > 0)
+            lines.append(f"{'':6}  {inert(reasons, ascii=ascii)}")
         if full and (others := _other_totals(count)):
             lines.append(f"{'':6}  {others}")
     return [*lines, ""]

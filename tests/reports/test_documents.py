@@ -34,10 +34,10 @@ FACTS = ServerFacts(
 )
 
 SUMMARY = {"tables", "edges", "declared", "inferred", "configured", "checked", "skipped", "failed"}
-SUMMARY |= {"edges_with_orphans", "orphans", "excused"}
+SUMMARY |= {"edges_with_orphans", "orphans", "orphans_of_inferred", "excused"}
 EDGE = {"id", "kind", "constraint", "child", "parent", "match", "on_delete", "on_update", "deferrable", "state"}
 EDGE |= {"validated", "index", "status", "orphans", "bound", "missing_keys", "rows", "nulls", "unchecked"}
-EDGE |= {"childless", "as_of", "seconds", "error", "score", "reasons", "excused"}
+EDGE |= {"childless", "as_of", "seconds", "error", "score", "reasons", "origin", "where", "excused", "lapsed"}
 
 
 def a_check() -> tuple[Builder, dict[int, Count], Check]:
@@ -67,7 +67,7 @@ def a_check() -> tuple[Builder, dict[int, Count], Check]:
 def test_the_document_has_the_contract_s_shape() -> None:
     _, _, check = a_check()
     document: dict[str, Any] = json.loads(check_json(check))
-    assert set(document) == {"fkexplorer", "database", "started", "seconds", "summary", "edges"}
+    assert set(document) == {"fkexplorer", "database", "started", "seconds", "summary", "problems", "edges"}
     assert document["fkexplorer"] == "0.1.0"
     assert document["database"] == {
         "name": "app",
@@ -91,6 +91,7 @@ def test_the_document_has_the_contract_s_shape() -> None:
         "failed": 5,
         "edges_with_orphans": 1,
         "orphans": 3,
+        "orphans_of_inferred": 0,
         "excused": 0,
     }
     assert summary["checked"] + summary["skipped"] + summary["failed"] == summary["edges"]
@@ -121,6 +122,7 @@ def test_one_edge_in_full() -> None:
             "constraint": "of_orphans_user_id_fkey",
             "child": {"schema": "public", "table": "of_orphans", "columns": ["user_id"]},
             "parent": {"schema": "public", "table": "user", "columns": ["id"]},
+            "where": None,
             "match": "simple",
             "on_delete": "no action",
             "on_update": "no action",
@@ -141,7 +143,9 @@ def test_one_edge_in_full() -> None:
             "error": None,
             "score": None,
             "reasons": [],
+            "origin": None,
             "excused": "in the baseline with 3 orphans",
+            "lapsed": None,
         }
     ]
 

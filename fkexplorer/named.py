@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fkexplorer.config_lines import nearest
 from fkexplorer.database.model import Trouble
 from fkexplorer.reports.values import number
+from fkexplorer.schema.model import Condition
 from fkexplorer.schema.names import (
     edge_label,
     find_column,
@@ -15,6 +16,7 @@ from fkexplorer.schema.names import (
     quote,
     similar_edges,
     similar_tables,
+    split_condition,
     split_pair,
     table_label,
 )
@@ -93,10 +95,10 @@ def say_all(console: Console, problems: Sequence[str]) -> None:
         console.say(f"and {number(len(problems) - _SAID, 'more problem')} like these")
 
 
-async def edge_or_pair(
-    database: Database, schema: Schema, text: str, *, incomparable: bool = False
-) -> Relationship:
+async def edge_or_pair(database: Database, schema: Schema, text: str, *, incomparable: bool = False) -> Relationship:
     """The foreign key of that name, or the edge that a pair `table(col, …):table(col, …)` makes.
+
+    Behind a pair may stand ` [column=value]`, as `edge_label` writes it: it is for those rows of the child only.
 
     Args:
         database: whom to ask how the columns of a pair are compared.
@@ -107,13 +109,15 @@ async def edge_or_pair(
     Raises:
         Trouble: a name is none or several, or the pair cannot be compared.
     """
-    pair = split_pair(text)
+    named, condition = split_condition(text)
+    pair = split_pair(named)
     if pair is None:
         return one_edge(schema, text)
     from fkexplorer.database.postgresql.pairs import read_pair  # noqa: PLC0415 - few need it
 
     child, parent = ((table := one_table(schema, name), _columns(table, columns)) for name, columns in pair)
-    return await read_pair(database, schema, child, parent, incomparable=incomparable)
+    only = Condition(one_column(child[0], condition[0]), condition[1]) if condition else None
+    return await read_pair(database, schema, child, parent, only=only, incomparable=incomparable)
 
 
 def one_column(table: Table, text: str) -> Column:

@@ -25,7 +25,8 @@ from fkexplorer.fixes.sql import literal
 from fkexplorer.fixes.unmake import examine, unmake
 from fkexplorer.fixes.verify import may_validate, measure
 from fkexplorer.fixes.writer import looking
-from fkexplorer.schema.names import edge_label, find_column, find_tables, split_pair
+from fkexplorer.schema.model import Condition
+from fkexplorer.schema.names import edge_label, find_column, find_tables, split_condition, split_pair
 
 if TYPE_CHECKING:
     import asyncio
@@ -285,7 +286,8 @@ async def _edge(database: Database, schema: Schema, label: str) -> Relationship 
     for edge in schema.edges.values():
         if edge_label(schema, edge) == label:
             return edge
-    pair = split_pair(label)
+    named, condition = split_condition(label)
+    pair = split_pair(named)
     if pair is None:
         return None
     sides = []
@@ -296,7 +298,13 @@ async def _edge(database: Database, schema: Schema, label: str) -> Relationship 
     (child, child_columns), (parent, parent_columns) = sides
     if child is None or parent is None or not child_columns:
         return None
+    only = None
+    if condition is not None:
+        if (column := find_column(child, condition[0])) is None:
+            return None
+        only = Condition(column, condition[1])
     try:
-        return await read_pair(database, schema, (child, child_columns), (parent, parent_columns), incomparable=True)
+        ends = (child, child_columns), (parent, parent_columns)
+        return await read_pair(database, schema, *ends, only=only, incomparable=True)
     except Trouble:
         return None

@@ -217,7 +217,9 @@ class EdgePredicate:
     def is_alone(self) -> ColumnElement[bool]:
         """Of the rows of `beside_parent`, the orphans."""
         # Unlike IS NULL this is not true of a composite value whose fields are all NULL.
-        return and_(self.not_null_condition, self.parent_keys[0].is_not_distinct_from(null()))
+        alone = and_(self.not_null_condition, self.parent_keys[0].is_not_distinct_from(null()))
+        # Of a row whose column of the condition is NULL it is false, and not NULL.
+        return alone.is_(true()) if self.edge.only else alone
 
     @property
     def has_child(self) -> Exists:

@@ -37,6 +37,11 @@ KEYWORDS = frozenset(_KEYWORDS_TEXT.split())
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 # PostgreSQL folds an unquoted identifier's ASCII letters only; what other letters do depends on the server's encoding.
 _FOLD = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+_PLAIN_VALUE = re.compile(r"[\w:./\\-]+")
+_CONDITION_BEGIN = re.compile(r"\)\s*\[")
+_CONDITION = re.compile(
+    r"""\s*(?P<column>"(?:[^"]|"")+"|[^\s"'=\[\]]+)\s*=\s*(?:'(?P<quoted>(?:[^']|'')*)'|(?P<bare>[^\s'\[\]]+))\s*\]\s*"""
+)
 _PART = re.compile(r'\s*(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<bare>[^".(),]*[^".(),\s]))\s*')
 
 
@@ -83,14 +88,21 @@ def columns_label(table: Table, columns: Sequence[Column]) -> str:
 def edge_label(schema: Schema, edge: Relationship) -> str:
     """`schema.table.constraint` of the child, quoted as SQL does: unique in a database.
 
-    One that is not declared is a pair, `schema.table(col, …):schema.table(col, …)`, in the columns' order.
+    One that is not declared is a pair, `schema.table(col, …):schema.table(col, …)`, in the columns' order. If it is for
+    some rows of the child only, ` [column=value]` follows, with the value in quotes where it is not a plain word;
+    `split_condition` reads that back.
     """
     child = schema.child_of(edge)
     if edge.kind is EdgeKind.DECLARED:
         return qualified(child.schema, child.name, edge.name)
     parent = schema.parent_of(edge)
     sides = ((child, [pair.child for pair in edge.pairs]), (parent, [pair.parent for pair in edge.pairs]))
-    return ":".join(f"{table_label(table)}({', '.join(quote(each.name) for each in own)})" for table, own in sides)
+    pair = ":".join(f"{table_label(table)}({', '.join(quote(each.name) for each in own)})" for table, own in sides)
+    if edge.only is None:
+        return pair
+    value = edge.only.value
+    written = value if _PLAIN_VALUE.fullmatch(value) else "'" + value.replace("'", "''") + "'"
+    return f"{pair} [{quote(edge.only.column.name)}={written}]"
 
 
 def find_tables(schema: Schema, text: str) -> list[Table]:
@@ -110,10 +122,19 @@ def find_edges(schema: Schema, text: str) -> list[Relationship]:
     """The edges that a typed name means, in label order.
 
     Accepted: `schema.table.constraint`, `table.constraint`, `constraint`, and the child's columns in the key's order,
-    `schema.table(col, …)` or `table(col, …)`, with those of the parent behind a colon or without. Quoting and folding
-    as in `find_tables`.
+    `schema.table(col, …)` or `table(col, …)`, with those of the parent behind a colon or without, and of such a pair
+    ` [column=value]`. Quoting and folding as in `find_tables`.
     """
     edges = schema.edges.values()
+    pair_text, condition = split_condition(text)
+    if condition is not None:
+        return [
+            edge
+            for edge in find_edges(schema, pair_text)
+            if edge.only
+            and edge.only.value == condition[1]
+            and edge.only.column == find_column(schema.child_of(edge), condition[0])
+        ]
     if (pair := _two_sides(text)) is not None:
         of_child, of_parent = find_edges(schema, pair[0]), _with_columns(pair[1])
         parts, names = _split(of_parent[0]), of_parent[1] or []
@@ -161,6 +182,19 @@ def _two_sides(text: str) -> tuple[str, str] | None:
             if all(_with_columns(side)[1] for side in sides):
                 return sides
     return None
+
+
+def split_condition(text: str) -> tuple[str, tuple[str, str] | None]:
+    """A pair and what follows it as ` [column=value]`: the column as it was typed, the value without its quotes.
+
+    The text as it is, and None, where nothing of the kind follows a pair.
+    """
+    for begin in _CONDITION_BEGIN.finditer(text):
+        pair = text[: begin.start() + 1]
+        if (match := _CONDITION.fullmatch(text, begin.end())) and split_pair(pair):
+            quoted = match["quoted"]
+            return pair, (match["column"], match["bare"] if quoted is None else quoted.replace("''", "'"))
+    return text, None
 
 
 def split_columns(text: str) -> tuple[str, list[str]] | None:

@@ -81,7 +81,9 @@ async def test_what_is_read(make_database: Callable[[str], str]) -> None:
     def compared(child: str, parent: str) -> str | None:
         sides = (TypeName("public" if each == "citext" else "pg_catalog", each) for each in (child, parent))
         operator = evidence.operators[*sides]
-        return operator and f"{operator.left and operator.left.name} {operator.right and operator.right.name}"
+        if operator is None:
+            return None
+        return f"{operator.left and operator.left.name} {operator.right and operator.right.name}"
 
     assert compared("int4", "int8") == "int8 int4"
     assert compared("varchar", "int8") is None

@@ -15,11 +15,9 @@ from fkexplorer.diagnosis.cannot_sides import Sides
 from fkexplorer.diagnosis.cannot_types import conflict
 from fkexplorer.doctor.model import Finding, Severity, Treatment
 from fkexplorer.doctor.planned import planned, strongest
-from fkexplorer.fixes import sql
 from fkexplorer.fixes.indexes import unique_key
 from fkexplorer.fixes.locks import ACCESS_EXCLUSIVE, locks
 from fkexplorer.fixes.model import Request
-from fkexplorer.orphans.casting import misfit
 from fkexplorer.orphans.turns import size_text
 from fkexplorer.schema.actions import FixAction
 from fkexplorer.schema.model import TableKind
@@ -239,7 +237,7 @@ async def _types(exam: Exam, edge: Relationship, sides: Sides) -> Obstacle:
     statements: list[str] = []
     rows = sum(each.number or 0 for each in findings if each.code in {"uncastable", "orphans_after_cast"})
     if rows:
-        statements += _clean(exam, edge, rows, changes)
+        statements += await _clean(exam, edge, rows, changes)
     told = [each.text for each in findings if each.code != "views_in_the_way"]
     if fix.refuses:
         listed = "; ".join(fix.refuses)
@@ -264,21 +262,21 @@ async def _types(exam: Exam, edge: Relationship, sides: Sides) -> Obstacle:
     )
 
 
-def _clean(exam: Exam, edge: Relationship, rows: int, changes: Sequence[Change]) -> list[str]:
+async def _clean(exam: Exam, edge: Relationship, rows: int, changes: Sequence[Change]) -> list[str]:
     """Comments: the rows that are in the way of a change of types, for somebody to decide about."""
     these = f"{rows:,} row{'' if rows == 1 else 's'} of {' and '.join(each.label for each in changes)}"
-    of_child = all(each.of_child for each in changes)
-    where = misfit(exam.schema, edge, exam.database.facts.version_number) if of_child else None
-    if where is None:
-        return [f"-- First clean {these}"]
-    table = sql.source(exam.schema.child_of(edge), "c")
-    found = [
-        f"-- First clean {these}; decide what is to become of {'it' if rows == 1 else 'them'}:",
-        f"-- DELETE FROM {table} WHERE {where.either}",
-    ]
+    actions = [FixAction.DELETE, FixAction.QUARANTINE]
     if not any(each.column.not_null for each in changes):
-        sets = ", ".join(f"{sql.name(each.column.name)} = NULL" for each in changes)
-        found.append(f"-- or: UPDATE {table} SET {sets} WHERE {where.either}")
+        actions.insert(1, FixAction.SET_NULL)
+    if not all(each.of_child for each in changes):
+        return [f"-- First clean {these}"]
+    listed = ", ".join(actions[:-1]) + f" or {actions[-1]}"
+    found = [f"-- First clean {these}: {listed} of the panel and of plan, which back them up, as"]
+    for action in actions[:-1]:
+        fix = await planned(exam, Request(edge, action))
+        # Where this server can't tell which rows they are, the fix says so.
+        flat = [each.removeprefix("-- ").replace("\n", " ") for each in fix.statements]
+        found += [f"-- {each}" for each in flat]
     return found
 
 

@@ -14,7 +14,7 @@ from fkexplorer.doctor.examine import examine
 from fkexplorer.doctor.model import Severity
 from fkexplorer.known.bind import read_known
 from fkexplorer.known.model import WrittenRelation
-from fkexplorer.named import one_column, one_edge, one_table
+from fkexplorer.named import one_column, one_edge, one_table, say_all
 from fkexplorer.reports.doctor import doctor_text
 from fkexplorer.reports.values import number
 from fkexplorer.schema.graph import Graph
@@ -65,10 +65,8 @@ async def doctor(database: Database, console: Console, settings: Settings, optio
     """
     console.progress("reading the catalogue")
     known = await read_known(database, settings, Path())
-    told = {f"{each.origin}: " for each in known.unbound}
-    for problem in known.problems:
-        if not problem.startswith(tuple(told)):  # those are findings
-            console.say(problem)
+    findings = tuple(f"{each.origin}: " for each in known.unbound)
+    say_all(console, [each for each in known.problems if not each.startswith(findings)])
     chosen = _Chosen(known.schema, None, known.unbound)
     if options.edge is not None:
         chosen = await _named(database, console, known.schema, options.edge)

@@ -54,7 +54,8 @@ def junit_text(suite: str, cases: Sequence[Case]) -> str:
             if text := getattr(case, kind):
                 _told(own, kind, text)
     ET.indent(root, " ")
-    return ET.tostring(root, encoding="us-ascii", xml_declaration=True).decode("ascii") + "\n"
+    xml: bytes = ET.tostring(root, encoding="us-ascii", xml_declaration=True)
+    return xml.decode("ascii") + "\n"
 
 
 def _told(case: ET.Element, kind: str, text: str) -> None:

@@ -27,6 +27,10 @@ _SCAN_MS = 1.0
 """A child that is read from its beginning to its end in less, some 2 MiB, needs no index for its deletes."""
 _PREFIX_BYTES = 8 << 20
 """An index that another one begins with is smaller and quicker than it; to be told it has to be of some size."""
+_MANY = 3
+"""Keys of one child without an index up to which each is told by itself."""
+_READ_WHOLE = "It is read once for each row that goes, however few rows that finds, and for longer from disk."
+_BUILT = "It is built beside: reads and writes go on. It waits for transactions that are open."
 _SEEN_INDEX = "no valid row of pg_index whose leading columns are pg_constraint.conkey, with its operator"
 _DOES = {
     Action.CASCADE: "delete the rows below it",
@@ -48,29 +52,54 @@ async def unindexed(exam: Exam, edges: Sequence[Relationship], counters: Counter
     """
     slow = [(scan_ms(exam.schema.child_of(edge)), edge) for edge in edges if edge.index is None and not quiet(edge)]
     slow.sort(key=lambda each: -each[0])
-    return [await _without_index(exam, edge, counters) for ms, edge in slow if ms >= _SCAN_MS]
+    by_child: dict[int, list[Relationship]] = defaultdict(list)
+    for ms, edge in slow:
+        if ms >= _SCAN_MS:
+            by_child[edge.child].append(edge)
+    found = []
+    for own in by_child.values():
+        if len(own) <= _MANY or not exam.whole:
+            found += [await _without_index(exam, edge, counters) for edge in own]
+        else:
+            found.append(await _without_indexes(exam, own))
+    return found
+
+
+async def _without_indexes(exam: Exam, edges: Sequence[Relationship]) -> Finding:
+    """Of a child with many such keys, as the facts of a star schema."""
+    child = exam.schema.child_of(edges[0])
+    label = table_label(child)
+    keys = listed([", ".join(quote(pair.child.name) for pair in edge.pairs) for edge in edges])
+    text = (
+        f"{len(edges)} foreign keys of {label} ({_size(child)}) have no index: {keys}. A delete of one row of any of"
+        f" their parents reads all of it, {_takes(child)}."
+    )
+    mends = [await treated(exam, edge, FixAction.CREATE_INDEX, _BUILT) for edge in edges]
+    first = "-- Each index costs writes and room: leave out those whose parents never go."
+    statements = tuple(statement for mend in mends for statement in mend.statements)
+    mend = Treatment((first, *statements), mends[0].locks, _BUILT)
+    return Finding("no_index", Severity.NOTICE, label, None, child.oid, text, _SEEN_INDEX, _READ_WHOLE, exam.at, mend)
 
 
 async def _without_index(exam: Exam, edge: Relationship, counters: Counters) -> Finding:
     child, parent = exam.schema.child_of(edge), exam.schema.parent_of(edge)
-    label, ms = edge_label(exam.schema, edge), scan_ms(child)
+    label = edge_label(exam.schema, edge)
     names = listed([quote(pair.child.name) for pair in edge.pairs])
-    each = f"about {ms:,.0f} ms" if ms < 10_000 else f"about {ms / 1000:,.0f} s"
     text = f"{label} has no index on {names} of {table_label(child)} ({_size(child)})"
     kept, cast = _of_no_use(child, edge)
     text = f"{text}: {kept}" if kept else text
     does = _DOES.get(edge.on_delete, "see that no row refers to it")
-    text += f". To {does}, a delete of one row of {table_label(parent)} ({_size(parent)}) reads all of it, {each}."
+    text += (
+        f". To {does}, a delete of one row of {table_label(parent)} ({_size(parent)}) reads all of it, {_takes(child)}."
+    )
     went = counters.deleted.get(parent.oid, 0)
     if went > 1 and counters.since is not None:
         text += f" Since {counters.since:%Y-%m-%d} {went:,} rows were deleted there."
-    why = "It is read once for each row that goes, under locks, however few rows it finds; from disk it takes longer."
     if cast:
         comment = f"-- {cast} One of the two types has to change, or every delete reads the table, with any index."
-        return _notice(exam, edge, "no_index", text, _SEEN_INDEX, why, Treatment((comment,)))
-    forecast = "It is built beside: reads and writes go on. It waits for transactions that are open."
-    mend = await treated(exam, edge, FixAction.CREATE_INDEX, forecast)
-    return _notice(exam, edge, "no_index", text, _SEEN_INDEX, why, mend)
+        return _notice(exam, edge, "no_index", text, _SEEN_INDEX, _READ_WHOLE, Treatment((comment,)))
+    mend = await treated(exam, edge, FixAction.CREATE_INDEX, _BUILT)
+    return _notice(exam, edge, "no_index", text, _SEEN_INDEX, _READ_WHOLE, mend)
 
 
 def _of_no_use(child: Table, edge: Relationship) -> tuple[str, str]:
@@ -92,6 +121,11 @@ def _of_no_use(child: Table, edge: Relationship) -> tuple[str, str]:
                 return f"{quote(index.name)} has some of its rows only", ""
             return f"{quote(index.name)} is in another order, or of another operator class", ""
     return "", ""
+
+
+def _takes(child: Table) -> str:
+    ms = scan_ms(child)
+    return f"about {ms:,.0f} ms" if ms < 10_000 else f"about {ms / 1000:,.0f} s"
 
 
 def _size(table: Table) -> str:

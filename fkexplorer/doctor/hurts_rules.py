@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -67,12 +68,15 @@ def _two_ways(exam: Exam, table: Table) -> tuple[Reach, Reach] | None:
     for, nothing stops.
     """
     reached = exam.graph.delete_closure(table.oid)
+    stopping_at: dict[int, list[Reach]] = defaultdict(list)
+    for each in reached:
+        if each.action in {Action.NO_ACTION, Action.RESTRICT}:
+            stopping_at[each.table].append(each)
     for goes in reached:
         if goes.action is not Action.CASCADE or goes.table == table.oid:
             continue
-        for stops in reached:
-            refuses = stops.action in {Action.NO_ACTION, Action.RESTRICT} and stops.table == goes.table
-            if refuses and stops.path[0] != goes.path[0] and len(stops.path) <= len(goes.path):
+        for stops in stopping_at[goes.table]:
+            if stops.path[0] != goes.path[0] and len(stops.path) <= len(goes.path):
                 return goes, stops
     return None
 

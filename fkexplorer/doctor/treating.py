@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
+from fkexplorer.database.model import Trouble
 from fkexplorer.doctor.model import Treatment
 from fkexplorer.doctor.planned import planned
-from fkexplorer.fixes import sql
+from fkexplorer.fixes import rows, sql
 from fkexplorer.fixes.model import Request
 from fkexplorer.orphans.cost import candidates
 from fkexplorer.orphans.model import Bound, Way
+from fkexplorer.schema.actions import FixAction
 from fkexplorer.schema.model import EdgeState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from fkexplorer.doctor.exam import Exam
-    from fkexplorer.schema.actions import FixAction
     from fkexplorer.schema.model import Relationship, Schema
 
 
@@ -78,6 +80,21 @@ def listed(names: Sequence[str], most: int = 3) -> str:
     # One that is left out takes as much room as `1 more`.
     shown = list(names) if len(names) <= most + 1 else [*names[:most], f"{len(names) - most} more"]
     return f"{', '.join(shown[:-1])} and {shown[-1]}" if len(shown) > 1 else "".join(shown)
+
+
+def mends(schema: Schema, edge: Relationship) -> str:
+    """What can be done about the orphans of an edge, as far as its columns permit: `delete, set-null or repoint`."""
+    checks: dict[FixAction, Callable[[], object]] = {
+        FixAction.SET_NULL: lambda: rows.nullable(schema, edge),
+        FixAction.SET_DEFAULT: lambda: rows.defaulted(edge),
+        FixAction.INSERT_PARENTS: lambda: rows.insertable(edge),
+    }
+    found = [FixAction.DELETE]
+    for action, check in checks.items():
+        with contextlib.suppress(Trouble):
+            check()
+            found.append(action)
+    return f"{', '.join(found)} or {FixAction.REPOINT}"
 
 
 def alter_constraint(schema: Schema, edge: Relationship, how: str) -> str:

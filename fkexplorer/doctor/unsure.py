@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fkexplorer.doctor.model import Finding, Severity, Treatment
 from fkexplorer.doctor.reading_unsure import read_server
-from fkexplorer.doctor.treating import about, alter_constraint, listed, orphans_text, scan_seconds, treated
+from fkexplorer.doctor.treating import about, alter_constraint, listed, mends, orphans_text, scan_seconds, treated
 from fkexplorer.doctor.unsure_rows import inherited, partly_null
 from fkexplorer.doctor.unsure_server import cancelled, collations, replication_roles
 from fkexplorer.fixes.locks import ACCESS_EXCLUSIVE, locks
@@ -111,8 +111,8 @@ async def _orphans(exam: Exam, edge: Relationship) -> Finding:
         "orphans_under_valid",
         f"is valid, and yet {orphans_text(exam, edge)}.",
         "pg_constraint.convalidated = true, and rows of the child without a row of the parent",
-        "They came while its triggers did not fire (a restore, a replica, a session of a superuser) or by a damaged"
-        " index: VALIDATE would not look for them, and a dump of these tables can't be restored.",
+        "They came while its triggers did not fire (a restore, a replica, a superuser) or by a damaged index. A dump of"
+        " these tables can't be restored, and VALIDATE does not look at a constraint that is valid.",
         await _scanned(exam, edge, FixAction.REVALIDATE, "VALIDATE"),
     )
 
@@ -133,9 +133,20 @@ async def _triggers(exam: Exam, edge: Relationship) -> Finding:
             exam,
             edge,
             FixAction.ENABLE_TRIGGERS,
-            "It looks at no row: orphans that came meanwhile stay, so count them afterwards.",
+            _stay(exam, edge),
         ),
     )
+
+
+def _stay(exam: Exam, edge: Relationship) -> str:
+    """What becomes of orphans when the triggers are on again."""
+    number = exam.orphans(edge)
+    if number is None:
+        return "It looks at no row: orphans that came meanwhile stay, so count them afterwards."
+    if not number:
+        return "It looks at no row, and is over at once."
+    stay = "the orphan stays" if number == 1 else f"the {number:,} orphans stay"
+    return f"It looks at no row: {stay}. Mend {'it' if number == 1 else 'them'}, then revalidate."
 
 
 async def _unprotected(exam: Exam, edge: Relationship) -> Finding:
@@ -160,7 +171,7 @@ async def _scanned(exam: Exam, edge: Relationship, action: FixAction, what: str,
         return await treated(exam, edge, action, f"Count its orphans first: with any of them {what} fails.")
     if number:
         some = f"the {number:,} orphans" if number > 1 else "the orphan"
-        first = (f"-- First mend {some}: delete, set-null, set-default, repoint or insert-parents.",)
+        first = (f"-- First mend {some}: {mends(exam.schema, edge)}.",)
         forecast = f"{number:,} orphan{'s' if number > 1 else ''}: {what} would fail."
         return await treated(exam, edge, action, forecast, first=first)
     reads = "blocks reads and writes" if blocks else "blocks no writes"

@@ -69,6 +69,20 @@ async def test_an_index_of_another_type_is_none_and_another_one_would_not_help(l
     assert "Seq Scan" in plan
 
 
+async def test_a_table_with_many_keys_without_an_index_is_told_once(make_database: Callable[[str], str]) -> None:
+    keys = ", ".join(f"k{n} int CONSTRAINT k{n}_fk REFERENCES p" for n in range(5))
+    conninfo = make_database(
+        f"CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE facts ({keys});"
+        f"INSERT INTO facts SELECT FROM generate_series(1, {ROWS}); ANALYZE"
+    )
+    [found] = of_code(await examined(conninfo), "no_index").values()
+    assert found.subject == "public.facts"
+    assert "have no index: k0, k1, k2 and 2 more." in found.text
+    assert len([each for each in found.treatment.statements if each.startswith("CREATE INDEX CONCURRENTLY")]) == 5
+    [alone] = of_code(await examined(conninfo, only=["k3_fk"]), "no_index").values()
+    assert alone.subject == "public.facts.k3_fk"
+
+
 async def test_how_many_rows_were_deleted_is_told(make_database: Callable[[str], str]) -> None:
     conninfo = make_database(
         "CREATE TABLE p (id int PRIMARY KEY); INSERT INTO p SELECT generate_series(1, 4);"

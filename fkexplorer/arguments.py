@@ -96,7 +96,7 @@ commands (each has --help):
 Each option also as FKEXPLORER_NAME (--max-bytes as FKEXPLORER_MAX_BYTES), but for the database. Environments,
 limits and the bell: .fkexplorer.toml here, over $XDG_CONFIG_HOME/fkexplorer/config.toml.
 
-exit codes: 0 nothing wrong, 1 orphans or a live error found, 2 could not do it, 3 a fault of fkexplorer
+exit codes: 0 nothing wrong; 1 orphans, a live error or what can't be made found; 2 could not do it; 3 a fault
 """
 
 

@@ -12,7 +12,7 @@ from fkexplorer.doctor.cannot_named import unknown_names
 from fkexplorer.doctor.cannot_pair import Obstacle, in_the_way
 from fkexplorer.doctor.model import Finding, Severity, Treatment
 from fkexplorer.doctor.planned import strongest
-from fkexplorer.doctor.treating import about, orphans_text, scan_seconds
+from fkexplorer.doctor.treating import about, mends, orphans_text, scan_seconds
 from fkexplorer.fixes.constraints import adding
 from fkexplorer.fixes.model import Request
 from fkexplorer.orphans.model import Bound
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from fkexplorer.doctor.exam import Exam
     from fkexplorer.fixes.model import Step
     from fkexplorer.schema.model import Relationship
-
-_MENDING = "delete them, set their key to NULL, or give them a parent"
 
 
 async def cannot(exam: Exam) -> list[Finding]:
@@ -83,7 +81,7 @@ def _orphans(exam: Exam, edge: Relationship, steps: tuple[Step, ...]) -> Obstacl
     child, parent = exam.schema.child_of(edge), exam.schema.parent_of(edge)
     columns = columns_label(child, [pair.child for pair in edge.pairs])
     first, *rest = [statement for step in steps for statement in step.statements]
-    clean = f"-- Mend the {them}: {_MENDING} (delete, set-null, repoint or insert-parents of the panel and of plan)"
+    clean = f"-- Mend {'the orphan' if number == 1 else f'the {them}'}: {mends(exam.schema, edge)}."
     # Where the server knows no NOT VALID (a partitioned child before 18), the rows come first.
     statements = (first, clean, *rest) if rest else (clean, first)
     what, blocks = ("VALIDATE", "blocks no writes") if rest else ("the constraint", "blocks writes meanwhile")

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from fkexplorer.demo.server import EmbeddedServer
 
-pytestmark = pytest.mark.matrix
 SOON = r"(less than a second|about \d+ s)"
 
 SCHEMA = """
@@ -69,6 +68,7 @@ async def test_a_constraint_that_is_made_has_no_such_finding(some: str) -> None:
     assert "undeclared" not in {each.code for each in found.findings}
 
 
+@pytest.mark.matrix
 async def test_orphans_are_counted_and_a_constraint_not_valid_comes_before_they_are_mended(
     make_database: Callable[[str], str],
 ) -> None:
@@ -128,6 +128,7 @@ async def test_a_key_that_is_not_valid_and_one_of_another_order(make_database: C
     assert not errors(await examined_pairs(own, "c(a, b):p(a, b)"))
 
 
+@pytest.mark.matrix
 async def test_a_key_is_made_as_advised(make_database: Callable[[str], str]) -> None:
     own = make_database(SCHEMA)
     pair = "child(number):parent(number)"
@@ -138,6 +139,7 @@ async def test_a_key_is_made_as_advised(make_database: Callable[[str], str]) -> 
     assert found.edges[0].validated
 
 
+@pytest.mark.matrix
 async def test_nulls_not_distinct_serves_as_any_unique_key(database_url: str, server: EmbeddedServer) -> None:
     how = "NULLS NOT DISTINCT " if server.major >= 15 else ""
     await run(
@@ -182,6 +184,7 @@ async def test_a_foreign_table(database_url: str) -> None:
         assert not runnable(found["foreign_table"])
 
 
+@pytest.mark.matrix
 async def test_a_generated_column_that_is_stored_nowhere(database_url: str, server: EmbeddedServer) -> None:
     kept = "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (n int, kept int GENERATED ALWAYS AS (n) STORED"
     if server.major < 18:
@@ -195,6 +198,30 @@ async def test_a_generated_column_that_is_stored_nowhere(database_url: str, serv
     assert not errors(await examined_pairs(database_url, "c(kept):p(id)"))
 
 
+@pytest.mark.matrix
+async def test_a_partitioned_child_is_added_in_one_step_where_the_server_wants_it(
+    database_url: str, server: EmbeddedServer
+) -> None:
+    await run(
+        database_url,
+        "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (p_id int) PARTITION BY RANGE (p_id);"
+        "CREATE TABLE c_1 PARTITION OF c FOR VALUES FROM (1) TO (9); INSERT INTO p VALUES (1);"
+        "INSERT INTO c VALUES (1)",
+    )
+    [notice] = (await examined_pairs(database_url, "c(p_id):p(id)")).findings
+    assert notice.code == "undeclared"
+    assert len(notice.treatment.statements) == (2 if server.major >= 18 else 1)
+    assert ("blocks no writes" in notice.treatment.forecast) is (server.major >= 18)
+    await run(database_url, "INSERT INTO c VALUES (2)")
+    finding = errors(await examined_pairs(database_url, "c(p_id):p(id)"))["orphans_in_the_way"]
+    assert finding.treatment.statements[0 if server.major < 18 else 1].startswith("-- Mend the orphan: ")
+    await run(database_url, "DELETE FROM c WHERE p_id = 2")
+    for statement in runnable(finding):
+        await run(database_url, statement)
+    assert not errors(await examined_pairs(database_url, "c(p_id):p(id)"))
+
+
+@pytest.mark.matrix
 async def test_exactly_the_privileges_that_are_missing(some: str) -> None:
     pair = "healthy(parent_id):parent(id)"
     async with new_role(some) as role:

@@ -17,10 +17,10 @@ from tests.orphans.connected import new_role, run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.matrix
 SESSIONS = "nextauth.sessions(user_id):nextauth.users(id)"
 
 
+@pytest.mark.matrix
 async def test_the_sessions_of_the_demo_from_error_to_a_valid_constraint(make_database: Callable[[str], str]) -> None:
     demo = make_database("")
     build_demo(demo)
@@ -54,6 +54,7 @@ async def test_the_sessions_of_the_demo_from_error_to_a_valid_constraint(make_da
     assert after.counts[after.edges[0].oid].status is Status.CLEAN
 
 
+@pytest.mark.matrix
 async def test_a_child_that_may_be_null_can_be_cleaned_by_that(database_url: str) -> None:
     await run(
         database_url,

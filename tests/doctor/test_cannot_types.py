@@ -139,3 +139,26 @@ async def test_a_child_whose_create_failed_is_told_as_that(database_url: str) ->
     [finding] = (await examined_names(database_url, "sessions(user_id):users(id)")).findings
     assert finding.code == "table_missing"
     assert "its CREATE failed" in finding.text
+
+
+async def test_a_key_of_several_columns_of_which_one_can_not_be_compared(database_url: str) -> None:
+    await run(
+        database_url,
+        "CREATE TABLE p (tenant int, number int, PRIMARY KEY (tenant, number));"
+        "CREATE TABLE c (tenant int, number text, above int, id int PRIMARY KEY);"
+        "INSERT INTO p VALUES (1, 1), (1, 2);"
+        "INSERT INTO c VALUES (1, '1', NULL, 1), (1, '9', 1, 2), (2, '1', 1, 3), (1, 'x', 3, 4), (NULL, '7', 1, 5)",
+    )
+    pair = "c(tenant, number):p(tenant, number)"
+    finding = errors(await examined_pairs(database_url, pair))["types_differ"]
+    assert "(1 row) does not cast to integer: x." in finding.text
+    assert "After the change 2 rows of public.c would still name no row of public.p" in finding.text
+    assert finding.treatment.statements[0].startswith("-- First clean 3 rows of public.c.number: delete,")
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        assert connection.execute(finding.treatment.statements[1].removeprefix("-- ").encode()).rowcount == 3
+    for statement in runnable(finding):
+        await run(database_url, statement)
+    after = await examined_pairs(database_url, pair)
+    assert after.edges[0].validated
+    # A table may refer to itself.
+    assert not errors(await examined_pairs(database_url, "c(above):c(id)"))

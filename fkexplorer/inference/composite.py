@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fkexplorer.inference.drafts import Draft
 from fkexplorer.inference.habits import is_generic
 from fkexplorer.inference.structure import column_reasons, equality, place_reason
-from fkexplorer.inference.vocabulary import KEY_WORDS
+from fkexplorer.inference.vocabulary import KEY_WORDS, SELF
 from fkexplorer.inference.weights import reason
 from fkexplorer.inference.words import meant, references, same, singular, words
 
@@ -38,7 +38,10 @@ def drafts_of_keys(world: World) -> Iterator[Draft]:
         holders = [_holders(by_name, part) for part in parts]
         for oid in sorted(set.intersection(*(set(each) for each in holders))):
             child = world.schema.tables[oid]
-            for columns in _choices([each[oid] for each in holders]):
+            for role, columns in _choices([each[oid] for each in holders]):
+                # Another spelling of its own key is none of another row, as `parent_order_id` is.
+                if oid == target.table.oid and not SELF.intersection(role):
+                    continue
                 draft = _draft(world, child, columns, target, kind)
                 if draft is not None:
                     yield draft
@@ -127,8 +130,8 @@ def _holders(by_name: dict[str, list[Held]], spellings: list[str]) -> Found:
     return found
 
 
-def _choices(parts: list[dict[tuple[str, ...], Column]]) -> Iterator[tuple[Column, ...]]:
-    """The ways to choose a column for each part: all by the same role, else by the plain name."""
+def _choices(parts: list[dict[tuple[str, ...], Column]]) -> Iterator[tuple[tuple[str, ...], tuple[Column, ...]]]:
+    """The ways to choose a column for each part, with the role that all have, or those that have no plain name."""
     seen: set[tuple[int, ...]] = set()
     for role in sorted({role for part in parts for role in part}):
         chosen = [part.get(role) or part.get(()) for part in parts]
@@ -136,7 +139,7 @@ def _choices(parts: list[dict[tuple[str, ...], Column]]) -> Iterator[tuple[Colum
         numbers = tuple(column.number for column in columns)
         if len(columns) == len(parts) == len(set(numbers)) and numbers not in seen:
             seen.add(numbers)
-            yield columns
+            yield role, columns
 
 
 def _draft(world: World, child: Table, columns: tuple[Column, ...], target: Target, kind: str) -> Draft | None:

@@ -41,12 +41,17 @@ class Draft:
         return self.reasons[0].code == "unnamed"
 
     @property
-    def score(self) -> float:
-        """The sum of its points, from 0 to 1; one that another system gives its key stays low without data."""
+    def points(self) -> float:
+        """The sum of its points; where another system gives the key, a low one without data."""
         total = sum(reason.points for reason in self.reasons)
         if any(reason.code == "external" for reason in self.reasons) and not self.inclusion:
             total = min(total, EXTERNAL_MOST)
-        return round(min(1.0, max(0.0, total)), 3)
+        return round(total, 3)
+
+    @property
+    def score(self) -> float:
+        """The same from 0 to 1."""
+        return min(1.0, max(0.0, self.points))
 
     def add(self, *found: Reason | None) -> None:
         """More reasons; None is none."""

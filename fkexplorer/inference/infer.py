@@ -111,10 +111,13 @@ def _drafts_without_name(world: World, table: Table, column: Column) -> list[Dra
 
 def _lonely(world: World, table: Table, column: Column, told: list[Lonely]) -> Iterator[Lonely]:
     """A column whose name says that it holds another table's key."""
-    if world.owns(table, column.number) or any(column.number in each.columns for each in told):
+    if any(column.number in each.columns for each in told):
+        return
+    # What is unique is rather a name of the row itself.
+    if any(each.columns[0].number == column.number for each in world.singles.get(table.oid, ())):
         return
     for reference in references(world.plain(table, column.name))[:1]:
-        if not reference.stem or not reference.sure or world.names.is_called(table, reference.stem):
+        if not reference.stem or not reference.sure or reference.first or world.names.is_called(table, reference.stem):
             continue
         if not external_word(reference.stem, ()):
             yield Lonely(table.oid, (column.number,), "no table is named like it")
@@ -145,9 +148,9 @@ def _grouped(drafts: Iterable[Draft]) -> dict[tuple[int, tuple[int, ...], str | 
 def _best_of_each_parent(group: list[Draft]) -> list[Draft]:
     """One draft for each parent, best first; the primary key before another."""
     best: dict[int, Draft] = {}
-    for draft in sorted(group, key=lambda each: (-each.score, not each.target.primary, each.target.numbers)):
+    for draft in sorted(group, key=lambda each: (-each.points, not each.target.primary, each.target.numbers)):
         best.setdefault(draft.target.table.oid, draft)
-    return sorted(best.values(), key=lambda each: (-each.score, each.target.table.schema, each.target.table.name))
+    return sorted(best.values(), key=lambda each: (-each.points, each.target.table.schema, each.target.table.name))
 
 
 def _settled(world: World, drafts: list[Draft]) -> list[Guess]:
@@ -155,11 +158,19 @@ def _settled(world: World, drafts: list[Draft]) -> list[Guess]:
     found: list[Guess] = []
     for group in _grouped(drafts).values():
         ranked = _best_of_each_parent(group)
-        near = [draft for draft in ranked if ranked[0].score - draft.score < GAP - 1e-9]
+        near = [draft for draft in ranked if ranked[0].points - draft.points < GAP - 1e-9]
         rivals = tuple(draft.target.table.oid for draft in near) if len(near) > 1 else ()
         found += [draft.guess(world.evidence, rivals) for draft in near if draft.score >= SUGGESTED]
-    fresh = [guess for guess in found if guess.edge.oid not in world.known and not _implied(guess, found)]
+    fresh = [guess for guess in found if not (_known(world, guess) or _implied(guess, found))]
     return sorted(fresh, key=lambda guess: _order(world.schema, guess))
+
+
+def _known(world: World, guess: Guess) -> bool:
+    """Whether it is an edge that there is, or a part of one."""
+    if guess.edge.oid in world.known:
+        return True
+    own = {pair.child.number for pair in guess.edge.pairs}
+    return any(own < numbers for numbers in world.longer.get((guess.edge.child, guess.edge.parent), ()))
 
 
 def _implied(guess: Guess, others: Iterable[Guess]) -> bool:

@@ -16,8 +16,13 @@ if TYPE_CHECKING:
 
 _WAYS = ("from", "to", "of", "a", "b")
 _SELF_WHOLE = ("reply", "replied", "superseded", "replaced", "duplicate", "forked", "copied", "cloned", "merged")
-_PEOPLE = ("user", "account", "person", "member", "employee", "staff", "profile", "contact", "actor", "customer")
+_PEOPLE = (
+    ("user",),
+    ("account", "person", "member", "employee", "staff", "profile"),
+    ("contact", "actor", "customer"),
+)
 """What tables of people are called, the likeliest first."""
+Rank = tuple[int, int, int, int]
 _SHARED = 3
 """Tables that begin with one word before that is taken for a prefix."""
 
@@ -56,21 +61,22 @@ class Names:
         entities = {same(words(table.name)) for table in tables}
         shared = {first for first, times in firsts.items() if times >= _SHARED and same((first,)) not in entities}
         self._prefixes = shared | TABLE_PREFIXES
-        found: list[tuple[int, Table]] = []
         for table in tables:
-            found += self._learn(table, words(table.name))
-        named = Counter(name for table in tables for column in table.columns for name in _stems(column.name))
-        # Users, or else those that most columns name, or else the likeliest by their own name.
-        self.people = sorted(
-            (
-                ((rank > 1, -named[same(words(table.name)[rank % 2 :])] * (rank > 1), rank), table)
-                for rank, table in found
-            ),
-            key=lambda each: each[0],
-        )
+            self._learn(table, words(table.name))
+        self.people = sorted(self._people_of(tables), key=lambda each: each[0])
 
-    def _learn(self, table: Table, own: tuple[str, ...]) -> Iterator[tuple[int, Table]]:
-        """Enter a table; gives it back, with a rank, if it is one of people: even where it is called so at once."""
+    def _people_of(self, tables: Sequence[Table]) -> Iterator[tuple[Rank, Table]]:
+        """The tables of people: users, or else those that most columns name, or else the likeliest by their name."""
+        named = Counter(name for table in tables for column in table.columns for name in _stems(column.name))
+        for table in tables:
+            own = words(table.name)
+            names = [meant(own), *([same(own[1:])] if len(own) > 1 and own[0] in self._prefixes else [])]
+            for group, people in enumerate(_PEOPLE):
+                for place, name in enumerate(names):
+                    if name in people:
+                        yield (group, -named[name] if group else 0, people.index(name), place), table
+
+    def _learn(self, table: Table, own: tuple[str, ...]) -> None:
         if not own:
             return
         self._full[same(own)].append(table)
@@ -82,11 +88,6 @@ class Names:
             if start == 1 and (own[0] in self._prefixes or own[1].startswith(own[0])):
                 self._less[same(own[1:])].append(table)
             self._tails[same(own[start:])].append(table)
-        for rank, person in enumerate(_PEOPLE):
-            if same(own) == person or meant(own) == person:
-                yield 2 * rank, table
-            elif same(own[1:]) == person and own[0] in self._prefixes | {"auth", "res", "identity"}:
-                yield 2 * rank + 1, table
 
     def called(self, some: Sequence[str]) -> list[Table]:
         """The tables of exactly this name, whatever its number and its word breaks."""

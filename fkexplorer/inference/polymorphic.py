@@ -75,7 +75,7 @@ def _stem_of_kind(column: Column) -> tuple[tuple[str, ...], bool]:
 
 
 def _is_key_of(column: Column, stem: tuple[str, ...]) -> bool:
-    return any(each.key and same(each.stem) == same(stem) for each in references(column.name))
+    return any(each.key and not each.first and same(each.stem) == same(stem) for each in references(column.name))
 
 
 def _tables_of(world: World, child: Table, value: str, *, django: bool) -> list[Table]:

@@ -41,6 +41,8 @@ _STRONG = frozenset(
     ]
 )
 """Names that are to be believed even where the two types can't be compared: that is then the finding."""
+_DOUBTS = frozenset({"other_key_word", "own_end"})
+"""What such a name must not have against it then."""
 _OWN_TOO = frozenset({"self", "actor", "end_of_name", "declared_alone", "joined_alone", "comment_alone"})
 """What may lead to the table itself; its bare name, as `users.user_id`, only says whose column it is."""
 _NOT_OF_KEYS = frozenset({"end_of_table", "shortened", "bare_end", "actor", "end_is_key"})
@@ -86,7 +88,7 @@ def drafts_of_column(world: World, table: Table, column: Column) -> list[Draft]:
 def _draft(world: World, table: Table, column: Column, hint: Hint) -> Draft | None:
     target, code = hint.target, hint.why.code
     operator = equality(world.evidence, column, target.columns[0])
-    if operator is None and (code not in _STRONG or any(each.code == "other_key_word" for each in hint.more)):
+    if operator is None and (code not in _STRONG or any(each.code in _DOUBTS for each in hint.more)):
         return None
     if world.owns(table, column.number) and code in _NOT_OF_KEYS:
         return None
@@ -137,16 +139,8 @@ def _hints(world: World, table: Table, column: Column) -> Iterator[Hint]:
 
 def _of_name(world: World, table: Table, column: Column, named: Named) -> Hint | None:
     """The hint of a table that the column names."""
-    parent, code, reference = named.table, named.code, named.reference
-    if parent.oid == table.oid and code not in _OWN_TOO:
-        return None
-    if parent.oid in world.followers and code in _NOT_TO_FOLLOWERS:
-        return None
-    # A table that has the same column is one more child, as `list_accounts(account_id)`, unless it is its key.
-    lists = code == "name_with_prefix" and world.names.called(reference.stem)
-    if (code in _WEAKER or lists) and world.has_beside_key(parent, column.name):
-        return None
-    target = key_meant(world, parent, column, reference)
+    code, reference = named.code, named.reference
+    target = key_meant(world, named.table, column, reference) if _may_mean(world, table, column, named) else None
     if target is None:
         return None
     key = target.columns[0]
@@ -155,12 +149,25 @@ def _of_name(world: World, table: Table, column: Column, named: Named) -> Hint |
     more = []
     if reference.key and reference.key not in ID_WORDS and not same_key_word(key, reference):
         more.append(reason("other_key_word", f"its key is called {key.name}"))
-    if code == "actor" and column.category == "S" and equality(world.evidence, column, key) is None:
-        return None
-    if parent.oid == table.oid and code == "end_of_name" and not SELF.intersection(named.rest):
+    if named.table.oid == table.oid and code == "end_of_name" and not SELF.intersection(named.rest):
         more.append(reason("own_end", "of the table itself, whose other rows it does not speak of"))
     more += _external(reference, target)
     return Hint(target, reason(code, _said(named, target)), tuple(more))
+
+
+def _may_mean(world: World, table: Table, column: Column, named: Named) -> bool:
+    """Whether what a column's name speaks of can be what it refers to, by the two tables alone."""
+    parent, code = named.table, named.code
+    if parent.oid == table.oid:
+        return code in _OWN_TOO
+    # `account_id` of one of two tables `account` is its own.
+    if same(words(parent.name)) == same(words(table.name)):
+        return False
+    if parent.oid in world.followers and code in _NOT_TO_FOLLOWERS:
+        return False
+    # A table that has the same column is one more child, as `list_accounts(account_id)`, unless it is its key.
+    lists = code == "name_with_prefix" and bool(world.names.called(named.reference.stem))
+    return not ((code in _WEAKER or lists) and world.has_beside_key(parent, column.name))
 
 
 def _said(named: Named, target: Target) -> str:
@@ -206,7 +213,10 @@ def _of_key_names(world: World, table: Table, column: Column, plain: str) -> Ite
 def _code_of_key(world: World, child: tuple[Table, Column], target: Target, *, whole: bool, sure: bool) -> str:
     """What it says that a column has a key's name, or one that ends with it; '' for nothing."""
     table, column = child
-    if target.table.oid == table.oid or target.table.oid in world.followers or world.borrowed(target):
+    if target.table.oid in world.followers or world.borrowed(target):
+        return ""
+    # Of two tables of one name in two schemas each has its own.
+    if same(words(target.table.name)) == same(words(table.name)):
         return ""
     if whole and target.primary and world.names.is_called(target.table, words(world.plain(table, column.name))):
         return "name_of_table"

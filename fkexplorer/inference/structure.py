@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from fkexplorer.inference.keys import under_domain
 from fkexplorer.inference.weights import reason
+from fkexplorer.inference.words import same, words
 from fkexplorer.schema.model import Operator, TypeName
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def place_reason(child: Table, parent: Table, named: Mapping[str, int], code: st
         return reason("same_schema", "the table itself")
     if child.schema == parent.schema:
         return reason("same_schema", "in the same schema")
-    if code != "unnamed" and named.get(parent.name, 0) == 1:
+    if code != "unnamed" and named.get(same(words(parent.name)), 0) == 1:
         return reason("only_one", f"no other table is called {parent.name}")
     return None
 

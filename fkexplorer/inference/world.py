@@ -39,16 +39,19 @@ class World:
         self.names = Names(self.tables)
         self.habits = Habits(schema)
         self.taken = bound(schema)
-        self.known = {
-            undeclared_oid(edge.child, edge.parent, edge.pairs, edge.only)
-            for edge in schema.edges.values()
-            if edge.kind is not EdgeKind.INFERRED
-        }
+        self.known: set[int] = set()
         """What the edges that there are would be numbered as, had nobody declared them."""
+        self.longer: dict[tuple[int, int], list[set[int]]] = defaultdict(list)
+        """By child and parent the columns of those that have several."""
+        for edge in schema.edges.values():
+            if edge.kind is not EdgeKind.INFERRED:
+                self.known.add(undeclared_oid(edge.child, edge.parent, edge.pairs, edge.only))
+                if len(edge.pairs) > 1:
+                    self.longer[edge.child, edge.parent].append({pair.child.number for pair in edge.pairs})
         self.prefixes = {table.oid: own_prefix(table) for table in self.tables}
         self.holders = Counter(column.name for table in self.tables for column in table.columns)
         """How many tables have a column of a name."""
-        self.times_named = Counter(table.name for table in self.tables)
+        self.times_named = Counter(same(words(table.name)) for table in self.tables)
         self.singles: dict[int, list[Target]] = defaultdict(list)
         self.composites: list[Target] = []
         self.unnamed: dict[TypeName, list[Target]] = defaultdict(list)

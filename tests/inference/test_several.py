@@ -44,6 +44,25 @@ def test_a_key_with_a_tenant_in_it() -> None:
     ]
 
 
+def test_a_part_of_a_declared_key_is_not_guessed_to_the_same_parent() -> None:
+    made = Making()
+    made.table("departments")
+    made.table("employees", "department_id")
+    made.table("tickets", "department_id", "assignee_id")
+    both = ["employees(department_id) -> departments(id)", "tickets(department_id) -> departments(id)"]
+    assert shown(made) == [both[0], "tickets(assignee_id) -> employees(id)", both[1]]
+    made.edge("tickets", "department_id,assignee_id", "employees", "department_id,id")
+    assert shown(made) == both
+
+
+def test_another_spelling_of_a_key_is_no_other_row() -> None:
+    made = Making()
+    made.table("Teams", "teamIDretro:text", key=("yearID", "teamID:text"))
+    assert suggested(made) == []
+    made.table("orders", "parent_order_id", key=("tenant_id", "order_id"))
+    assert suggested(made) == ["orders(tenant_id, parent_order_id) -> orders(tenant_id, order_id)"]
+
+
 def test_two_tables_of_one_key_are_not_each_others_parents() -> None:
     made = Making()
     for name in ("Batting", "Pitching"):
@@ -138,6 +157,18 @@ def test_what_is_as_likely_names_its_rivals() -> None:
     found = inferred(made).guesses
     assert [each.rivals for each in found] == [(one.oid, other.oid)] * 2
     assert not any(each.shown for each in found)
+
+
+def test_copies_of_a_schema_do_not_mix() -> None:
+    made = Making()
+    for each in ("live", "old"):
+        made.table(f"{each}.users", "privy_did:text!", "account_id:text", unique=("privy_did",))
+        made.table(f"{each}.members", "user_id:text!")
+    schema = made.schema()
+    found = inferred(made).guesses
+    assert [said(schema, guess) for guess in found] == ["members(user_id) -> users(privy_did)"] * 2
+    assert all(schema.child_of(guess.edge).schema == schema.parent_of(guess.edge).schema for guess in found)
+    assert not any(guess.rivals for guess in found)
 
 
 def test_what_is_less_likely_is_not_told() -> None:

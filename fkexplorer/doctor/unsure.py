@@ -29,8 +29,8 @@ async def unsure(exam: Exam) -> list[Finding]:
 
     Returns:
         `not_enforced`, `triggers_disabled`, `partition_unprotected`, `orphans_under_valid`, `not_valid`,
-        `cascade_cancelled`, `rule_refuses`, `collation_changed`, `replication_role`, `inheritance`, `partly_null`,
-        `deferred`; the gravest first.
+        `cascade_cancelled`, `trigger_unread`, `rule_refuses` (a notice), `collation_changed`, `replication_role`,
+        `inheritance_unbound`, `inheritance_unreferenced`, `partly_null`, `deferred`; the gravest first.
 
     Raises:
         Trouble: the connection is lost.

@@ -15,6 +15,8 @@ from fkexplorer.database.pipeline import pipelined
 from fkexplorer.doctor.model import Finding, Severity, Treatment
 from fkexplorer.doctor.treating import listed, treated
 from fkexplorer.fixes import sql
+from fkexplorer.fixes.locks import ACCESS_EXCLUSIVE
+from fkexplorer.fixes.locks import locks as locked
 from fkexplorer.orphans.predicate import EdgePredicate, Incomparable
 from fkexplorer.orphans.ways.keys import rows_of
 from fkexplorer.schema.actions import FixAction
@@ -153,8 +155,8 @@ def _unreferenced(exam: Exam, parent: Table, edges: Sequence[Relationship], heir
 async def partly_null(exam: Exam, edges: Sequence[Relationship]) -> list[Finding]:
     """`partly_null`: rows that MATCH SIMPLE lets pass without a look, since a part of their key is NULL.
 
-    Silent where no such row is there, or where each column of the key has a foreign key of its own besides. A child
-    over the cost limit is noted as not looked at.
+    Silent where no such row is there, where each column of the key has a foreign key of its own besides, and of a child
+    over the cost limit.
 
     Raises:
         Trouble: the connection is lost.
@@ -180,10 +182,9 @@ def _what(exam: Exam, edge: Relationship) -> str:
 
 
 def _asking(exam: Exam, edge: Relationship) -> str:
-    """A count of such rows; empty where the child is too large to be read for it."""
+    """A count of such rows; empty where the child is over the cost limit: its edge is told to be skipped anyway."""
     child = exam.schema.child_of(edge)
     if child.likely_bytes > exam.max_bytes:
-        exam.miss(_what(exam, edge), f"{table_label(child)} is over the cost limit")
         return ""
     try:
         predicate = EdgePredicate(exam.schema, edge)
@@ -274,6 +275,6 @@ async def _filled(exam: Exam, edge: Relationship, bare: Sequence[ColumnPair]) ->
         checked = f"pg_catalog.num_nulls({names}) IN (0, {len(edge.pairs)})"
     return Treatment(
         (comment, f"ALTER TABLE {sql.table_name(child)} ADD CHECK ({checked}) NOT VALID"),
-        (),
+        locked([(child.oid, ACCESS_EXCLUSIVE)]),
         "It holds for new rows at once; those that are there stay as they are.",
     )

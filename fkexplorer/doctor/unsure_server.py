@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fkexplorer.doctor.model import Finding, Severity, Treatment
 from fkexplorer.doctor.treating import listed, orphans_text, quiet
 from fkexplorer.fixes import sql
-from fkexplorer.fixes.locks import SHARE_UPDATE_EXCLUSIVE, locks
+from fkexplorer.fixes.locks import ACCESS_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE, locks
 from fkexplorer.schema.model import Action
 from fkexplorer.schema.names import edge_label, quote, table_label
 
@@ -40,8 +40,8 @@ def cancelled(exam: Exam, edges: Sequence[Relationship], server: Server) -> Iter
         server: what was read.
 
     Returns:
-        `cascade_cancelled` for each edge where rows can stay behind; `rule_refuses` where a rule makes every delete of
-        a parent fail. A function that can't be read is noted as not looked at.
+        `cascade_cancelled` for each edge where rows can stay behind, `trigger_unread` where that can't be known, and
+        `rule_refuses` where a rule makes every delete of a parent fail.
     """
     triggers: dict[int, dict[str, RowTrigger]] = defaultdict(dict)
     for trigger in server.triggers:
@@ -52,8 +52,9 @@ def cancelled(exam: Exam, edges: Sequence[Relationship], server: Server) -> Iter
             continue
         deletes, updates = _events(edge)
         said: list[str] = []
-        for trigger in triggers[edge.child].values():
-            said += _of_trigger(exam, edge, trigger, deletes=deletes, updates=updates)
+        own = triggers[edge.child].values()
+        for trigger in own:
+            said += _of_trigger(edge, trigger, deletes=deletes, updates=updates)
         rules = [each for each in server.rules if each.table == edge.child]
         fired = [each for each in rules if (deletes if each.on_delete else bool(updates))]
         said += [
@@ -61,6 +62,9 @@ def cancelled(exam: Exam, edges: Sequence[Relationship], server: Server) -> Iter
         ]
         if said:
             yield _cancelling(exam, edge, said)
+        fires = [each for each in own if _on_update(each, updates) or (each.on_delete and deletes)]
+        if unread := [each for each in fires if each.source is None]:
+            yield _unread(exam, edge, unread)
         if refusing := [each for each in fired if not each.conditional]:
             yield _refusing(exam, edge, refusing)
 
@@ -76,19 +80,15 @@ def _events(edge: Relationship) -> tuple[bool, frozenset[int]]:
     return edge.on_delete is Action.CASCADE, frozenset(updates)
 
 
-def _of_trigger(
-    exam: Exam, edge: Relationship, trigger: RowTrigger, *, deletes: bool, updates: frozenset[int]
-) -> Iterator[str]:
+def _on_update(trigger: RowTrigger, updates: frozenset[int]) -> bool:
+    """Whether a trigger fires when these columns are set."""
+    return trigger.on_update and bool(updates & set(trigger.columns) if trigger.columns else updates)
+
+
+def _of_trigger(edge: Relationship, trigger: RowTrigger, *, deletes: bool, updates: frozenset[int]) -> Iterator[str]:
     """What a trigger can do to what the edge does; nothing where it does not fire then, or lets it pass."""
-    fires_on_update = trigger.on_update and bool(updates & set(trigger.columns) if trigger.columns else updates)
-    if not (fires_on_update or (trigger.on_delete and deletes)):
-        return
-    if trigger.source is None:
-        label = f"{table_label(exam.schema.child_of(edge))}"
-        exam.miss(
-            f"whether the trigger {quote(trigger.name)} of {label} cancels what {quote(edge.name)} does",
-            f"its function {trigger.function} is not in PL/pgSQL, but in {trigger.language}",
-        )
+    fires_on_update = _on_update(trigger, updates)
+    if trigger.source is None or not (fires_on_update or (trigger.on_delete and deletes)):
         return
     body = _BESIDE.sub(" ", trigger.source).lower()
     what = f"the trigger {quote(trigger.name)} ({trigger.function})"
@@ -149,6 +149,28 @@ def _cancelling(exam: Exam, edge: Relationship, said: Sequence[str]) -> Finding:
     )
 
 
+def _unread(exam: Exam, edge: Relationship, triggers: Sequence[RowTrigger]) -> Finding:
+    label, child = edge_label(exam.schema, edge), exam.schema.child_of(edge)
+    names = listed([f"{quote(each.name)} ({each.function}, in {each.language})" for each in triggers])
+    several = len(triggers) > 1
+    text = (
+        f"{label} changes rows of {table_label(child)} when a parent goes, and {'triggers' if several else 'a trigger'}"
+        f" there may cancel that: what {names} {'do' if several else 'does'} can't be read."
+    )
+    return Finding(
+        "trigger_unread",
+        Severity.WARNING,
+        label,
+        edge.oid,
+        edge.child,
+        text,
+        "pg_trigger: an enabled BEFORE ROW trigger; pg_proc.prolang is not PL/pgSQL",
+        "The parent goes all the same, and nothing is checked again: a row that stays behind is an orphan.",
+        exam.at,
+        Treatment(("-- Look at its source, or try it: delete a parent in a transaction that is rolled back.",)),
+    )
+
+
 def _refusing(exam: Exam, edge: Relationship, rules: Sequence[InsteadRule]) -> Finding:
     label, child = edge_label(exam.schema, edge), exam.schema.child_of(edge)
     names = [quote(each.name) for each in rules]
@@ -171,6 +193,7 @@ def _refusing(exam: Exam, edge: Relationship, rules: Sequence[InsteadRule]) -> F
                 "-- A trigger can do what the rule does without standing in the way; then:",
                 *(f"DROP RULE {name} ON {sql.table_name(child)}" for name in names),
             ),
+            locks([(child.oid, ACCESS_EXCLUSIVE)]),
         ),
     )
 

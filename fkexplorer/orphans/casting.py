@@ -1,4 +1,4 @@
-"""Pairs of columns that no operator compares: which values of the child the parent's type reads, and which have a parent.
+"""Pairs that no operator compares: which values of the child the parent's type reads, and which have a parent.
 
 Those that it does not read are told apart from orphans: they are something else to mend.
 """
@@ -79,6 +79,8 @@ def misfit(schema: Schema, edge: Relationship, version: int) -> Misfit | None:
     """
     parent = schema.parent_of(edge)
     present, valid, compared = [], [], []
+    if edge.only is not None:
+        present.append(f"{_text(edge.only.column, 'c')} OPERATOR(pg_catalog.=) {literal(edge.only.value)}")
     for pair in edge.pairs:
         present.append(f"c.{_name(pair.child.name)} IS NOT NULL")
         if pair.equals is not None:

@@ -23,8 +23,9 @@ from fkexplorer.orphans.course import FIRST, Course
 from fkexplorer.orphans.estimate import estimate_edge
 from fkexplorer.orphans.first import has_orphans
 from fkexplorer.orphans.long import LONG_MS, Wanted, count_long
+from fkexplorer.orphans.misfits import count_misfits
 from fkexplorer.orphans.model import Status
-from fkexplorer.orphans.outcome import at_least, counted, failed, incomparable, refused, without_number
+from fkexplorer.orphans.outcome import at_least, counted, failed, refused, without_number
 from fkexplorer.orphans.predicate import EdgePredicate, Incomparable
 from fkexplorer.orphans.slices import CutShort, Pace
 from fkexplorer.orphans.watchdog import InTheWay, stepping_aside
@@ -100,7 +101,14 @@ async def count_edge(
             keys = key_attempts(schema, predicate, version, deep=deep) if full else []
             wanted = Wanted(tries, keys, lone_attempts(schema, predicate, version, deep=deep))
     except Incomparable:
-        return incomparable(edge)
+        return await count_misfits(
+            database,
+            schema,
+            edge,
+            limits=Limits(statement_timeout_ms=max(1, round(timeout_seconds * 1000))),
+            trust_catalogue=trust_catalogue,
+            course=Course(edge.oid, on_progress),
+        )
     if trust_catalogue and (refusal := refused(schema, edge, database.facts.user)):
         return refusal
     limits = Limits(statement_timeout_ms=max(1, round(timeout_seconds * 1000)), planner=tries[0].settings)

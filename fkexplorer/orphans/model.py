@@ -146,6 +146,10 @@ class Count:
     error: str | None = None
     """One line of reason where the status carries no number, or a bound in place of an exact one."""
     way: Way = Way.PLAIN
+    uncastable: int | None = None
+    """Of status `incomparable`: rows whose value the parent's type does not read."""
+    orphans_if_cast: int | None = None
+    """Of status `incomparable`: rows that would be orphans if both sides had the parent's type, without those."""
 
     @property
     def known(self) -> bool:

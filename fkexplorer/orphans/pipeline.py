@@ -16,7 +16,8 @@ from sqlalchemy.dialects import postgresql
 from fkexplorer.database.errors import Kind, translate
 from fkexplorer.database.limits import Limits
 from fkexplorer.database.pipeline import pipelined
-from fkexplorer.orphans.outcome import counted, failed, incomparable, refused, without_number
+from fkexplorer.orphans.misfits import BEFORE_16, counted_misfits, misfit_statement, uncounted_misfits
+from fkexplorer.orphans.outcome import counted, failed, refused, without_number
 from fkexplorer.orphans.predicate import EdgePredicate, Incomparable, count_statement
 from fkexplorer.schema.keys import is_one_to_one
 
@@ -50,7 +51,7 @@ class Pipeline:
         self._database = database
         self._schema = schema
         self._texts: dict[int, str | None] = {}
-        """The statement of each edge that was counted; None where no operator compares its columns."""
+        """The statement of each edge that was counted; None where no operator compares it, and no cast can be tried."""
 
     async def prepare(self, edges: Iterable[int]) -> None:
         """Build the statements of these edges, so that they need not be built when their turn comes."""
@@ -66,7 +67,7 @@ class Pipeline:
             predicate = EdgePredicate(self._schema, edge)
             statement = count_statement(predicate, self._database.facts.version_number, childless=childless)
         except Incomparable:
-            return None
+            return misfit_statement(self._schema, edge, self._database.facts.version_number)
         return str(statement.compile(dialect=_DIALECT))
 
     async def run(
@@ -89,9 +90,9 @@ class Pipeline:
         for oid, trust in window.items():
             edge = self._schema.edges[oid]
             if self._texts[oid] is None:
-                on_count(incomparable(edge))
+                on_count(uncounted_misfits(edge, BEFORE_16))
             elif trust and (refusal := refused(self._schema, edge, self._database.facts.user)):
-                on_count(refusal)
+                on_count(refusal if _compared(edge) else uncounted_misfits(edge, refusal.error or ""))
             else:
                 sent.append(edge)
         errors: list[tuple[Relationship, psycopg.Error, float]] = []
@@ -102,7 +103,7 @@ class Pipeline:
             now = time.perf_counter()
             edge, seconds, before = sent[position], now - before, now
             if not isinstance(answer, psycopg.Error):
-                on_count(counted(edge, answer, seconds))
+                on_count((counted_misfits if "uncastable" in answer else counted)(edge, answer, seconds))
             elif (kind := translate(answer).kind) in (Kind.TIMED_OUT, Kind.STOPPED, Kind.LOCK):
                 on_slow(edge.oid, kind is Kind.LOCK)
             else:
@@ -113,7 +114,14 @@ class Pipeline:
         # To say why the server refused it may have to be asked, which needs a connection: not while this one is held.
         for edge, error, seconds in errors:
             status, reason = await failed(self._database, self._schema, edge, error, timed_out=False)
-            on_count(without_number(edge, status, reason, seconds))
+            if _compared(edge):
+                on_count(without_number(edge, status, reason, seconds))
+            else:
+                on_count(uncounted_misfits(edge, reason, seconds))
 
     def _sent(self, edges: Sequence[Relationship]) -> list[str]:
         return [text for edge in edges if (text := self._texts[edge.oid])]
+
+
+def _compared(edge: Relationship) -> bool:
+    return all(pair.equals for pair in edge.pairs)

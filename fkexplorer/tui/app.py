@@ -73,8 +73,8 @@ class ExplorerApp(RowReader, inherit_bindings=False):
         self.world = World(label=source.label(), arming=arming or Arming(), bell=bell)
         self.ascii_only = ascii_only
         self.set_class(ascii_only, "-ascii-only")
-        self.source = source
-        self.session = Session(source, self.post_message, max_bytes=max_bytes, prepare=prepare)
+        settings = self.world.arming.settings
+        self.session = Session(source, self.post_message, max_bytes=max_bytes, prepare=prepare, settings=settings)
         self.fault: BaseException | None = None
         """An error that nobody foresaw; the command line writes it to a private file."""
         self.trouble: Trouble | None = None
@@ -103,7 +103,7 @@ class ExplorerApp(RowReader, inherit_bindings=False):
 
     def get_default_screen(self) -> Screen[Any]:
         """What is painted first."""
-        return Opening(self.source.label())
+        return Opening(self.session.source.label())
 
     def on_mount(self) -> None:
         """The first frame is painted; then the rest is imported, and the database looked for."""
@@ -116,7 +116,7 @@ class ExplorerApp(RowReader, inherit_bindings=False):
         from fkexplorer.tui.main import MainScreen  # noqa: PLC0415 - half of all that is imported
 
         self.world.live = Live()
-        self.main = MainScreen(self.world, self.source.label(), self.session)
+        self.main = MainScreen(self.world, self.session.source.label(), self.session)
         await self.push_screen(self.main)
         self._opened = True
         if self._code is not None:
@@ -176,7 +176,7 @@ class ExplorerApp(RowReader, inherit_bindings=False):
             from fkexplorer.tui.dialogs import PasswordScreen  # noqa: PLC0415 - the first frame does without
 
             reason = trouble.reason if self._asked else None
-            self.push_screen(PasswordScreen(self.source.label(), reason), self._take_password)
+            self.push_screen(PasswordScreen(self.session.source.label(), reason), self._take_password)
         else:
             self._not_connected(trouble)
 
@@ -213,7 +213,7 @@ class ExplorerApp(RowReader, inherit_bindings=False):
     def on_schema_loaded(self, event: said.SchemaLoaded) -> None:
         """Show the graph, then count."""
         self.world.live.quiet()
-        self.world.take(event.schema, event.graph)
+        self.world.take(event.schema, event.graph, event.problems)
         self.world.first_pass_done = False
         self.main.take_schema()
         self._count()

@@ -32,7 +32,8 @@ class Arming:
         allow_writes: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._settings = settings
+        self.settings = settings
+        """What is configured, if anything is."""
         self._allow_writes = allow_writes
         self._clock = clock
         self._until = float("-inf")
@@ -40,7 +41,7 @@ class Arming:
 
     def environment_of(self, facts: ServerFacts) -> Environment | None:
         """The configured environment that the header names."""
-        return self._settings.environment_of(facts) if self._settings else None
+        return self.settings.environment_of(facts) if self.settings else None
 
     def refusal(self, facts: ServerFacts | None) -> Trouble | None:
         """Why writing can't be armed on this server; None where it can."""
@@ -49,7 +50,7 @@ class Arming:
 
         if facts is None:
             return Trouble("nothing is connected", "R reconnects", code="lost")
-        return (self._settings or Settings()).refusal(facts, allow_writes=self._allow_writes)
+        return (self.settings or Settings()).refusal(facts, allow_writes=self._allow_writes)
 
     def arm(self, facts: ServerFacts, typed: str) -> bool:
         """Arm writing where it is permitted and the server's place was typed; whether it is armed now."""

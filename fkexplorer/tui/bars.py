@@ -10,6 +10,7 @@ from fkexplorer.reports.sentence import edge_detail
 from fkexplorer.reports.style import Span
 from fkexplorer.reports.tables import short_name, table_detail
 from fkexplorer.reports.values import age, fit, human, inert, width
+from fkexplorer.schema.model import EdgeKind
 from fkexplorer.tui.panel import wrapped
 from fkexplorer.tui.world import View
 
@@ -123,7 +124,9 @@ def _findings(world: World, *, now: datetime, stale: bool) -> list[Span]:
             parts.append(Span(f"counted {oldest.astimezone(now.tzinfo):%H:%M} ({ago})|counted {ago}|{ago}", "dim"))
     if stale:
         parts.append(Span("order stale (s)", "dim"))
-    parts.append(Span(f"{_number(len(schema.tables), 'table')} {_number(len(schema.edges), 'FK')}", "dim"))
+    others = sum(edge.kind is not EdgeKind.DECLARED for edge in schema.edges.values())
+    edges = _number(len(schema.edges) - others, "FK") + (f" + {human(others)} cfg" if others else "")
+    parts.append(Span(f"{_number(len(schema.tables), 'table')} {edges}", "dim"))
     return parts
 
 

@@ -15,9 +15,12 @@ from fkexplorer.tui.tables import TablesView
 from fkexplorer.tui.world import View
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from textual import events
     from textual.binding import BindingType
 
+    from fkexplorer.schema.difference import Difference
     from fkexplorer.tui.find import Place
     from fkexplorer.tui.keys import Key
     from fkexplorer.tui.lines import LineList
@@ -37,8 +40,20 @@ class MainScreen(ExplainKeys):
         super().__init__(world, label)
         self.session = session
         self._jumping = False
+        self._missed: tuple[str, ...] = ()
+        """What has been told of `World.unbound`."""
         self._left_at: dict[int, int | None] = {}
         """For each table that was in the Lens the edge under its cursor: the way back leads there."""
+
+    def take_schema(self, changes: Iterable[Difference] = ()) -> None:
+        """A catalogue was read; what is configured and not there is told once."""
+        super().take_schema(changes)
+        if self.world.unbound != self._missed:
+            self._missed = self.world.unbound
+            if self._missed:
+                more = len(self._missed) - 1
+                words = f"{self._missed[0]}{f' (and {more} more like this)' if more else ''}"
+                self.say(words, severity="warning", seconds=10)
 
     # Views
 

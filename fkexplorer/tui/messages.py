@@ -44,6 +44,8 @@ class SchemaLoaded(Message):
 
     schema: Schema
     graph: Graph
+    problems: tuple[str, ...] = ()
+    """What is configured and is not there, a sentence each."""
 
 
 @dataclass

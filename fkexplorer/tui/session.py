@@ -13,6 +13,7 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, TypeVar
 
+from fkexplorer.config import Settings
 from fkexplorer.database.model import Trouble
 from fkexplorer.tui.messages import (
     Connected,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from fkexplorer.diagnosis.model import Diagnosis, Key, Trace
     from fkexplorer.diagnosis.reading.model import Found as FoundError
     from fkexplorer.fixes.finding import Found
+    from fkexplorer.known.model import Known
     from fkexplorer.orphans.history import History
     from fkexplorer.orphans.model import Page
     from fkexplorer.orphans.monitor import Monitor
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
 
 _HEAVY = (
     "fkexplorer.database.connection",
-    "fkexplorer.database.postgresql.reader",
+    "fkexplorer.known.bind",
     "fkexplorer.schema.graph",
     "fkexplorer.orphans.monitor",
     "fkexplorer.orphans.rows",
@@ -92,8 +94,11 @@ class Session:
         *,
         max_bytes: int,
         prepare: Callable[[], Source] | None = None,
+        settings: Settings | None = None,
     ) -> None:
         self.source = source
+        self.settings = settings or Settings()
+        """What is configured; whoever changes it reads the catalogue again."""
         self._prepare = prepare
         self.generation = 0
         self.database: Database | None = None
@@ -126,14 +131,22 @@ class Session:
     async def load(self) -> None:
         """Read the catalogue (again): posts SchemaLoaded; raises Trouble."""
         from fkexplorer.database.errors import trouble_of  # noqa: PLC0415
-        from fkexplorer.database.postgresql.reader import read_schema  # noqa: PLC0415
         from fkexplorer.schema.graph import Graph  # noqa: PLC0415
 
         try:
-            schema = await read_schema(self.connected())
+            known = await self._known()
         except Exception as error:  # noqa: BLE001 - every failure of a read becomes one line and a hint
             raise trouble_of(error) from None
-        self._say(SchemaLoaded(schema, Graph(schema)))
+        self._say(SchemaLoaded(known.schema, Graph(known.schema), known.problems))
+
+    async def _known(self) -> Known:
+        """The catalogue with what is configured."""
+        from fkexplorer.known.bind import read_known  # noqa: PLC0415
+
+        return await read_known(self.connected(), self.settings)
+
+    async def _schema(self) -> Schema:
+        return (await self._known()).schema
 
     async def reload(self) -> None:
         """Read the catalogue again: posts SchemaLoaded, ReloadFailed or ConnectionLost."""
@@ -167,6 +180,7 @@ class Session:
             MonitorOptions(max_bytes=self._max_bytes, every=EVERY),
             lambda event: self._say(Told(generation, event)),
             history=history,
+            read=self._schema,
         )
         self._monitor.count_all()
         try:

@@ -145,19 +145,26 @@ class World:
     bell: bool = True
     """Whether it rings when orphans appear."""
     trail: Trail = field(default_factory=Trail)
+    unbound: tuple[str, ...] = ()
+    """What is configured and could not be found in the catalogue, a sentence each."""
     edges: dict[int, Edges] = field(default_factory=dict)
     """For each table its edges on either side."""
     heirs: dict[int, int] = field(default_factory=dict)
     """For each edge of the catalogue before this one the edge that it is now: another one where its constraint was
     replaced by one on the same columns."""
 
-    def take(self, schema: Schema, graph: Graph) -> None:
-        """A catalogue was read: index its edges by table, forget counts of edges that are no more, or others now."""
+    def take(self, schema: Schema, graph: Graph, unbound: tuple[str, ...] | None = None) -> None:
+        """A catalogue was read: index its edges by table, forget counts of edges that are no more, or others now.
+
+        `unbound` is what is configured and not there; None where it is as before.
+        """
         from fkexplorer.reports.tables import edges_by_table  # noqa: PLC0415 - the first frame does without
         from fkexplorer.schema.difference import same_question  # noqa: PLC0415 - as above
 
         before, self.schema, self.graph = self.schema, schema, graph
         self.edges = edges_by_table(schema)
+        if unbound is not None:
+            self.unbound = unbound
         if before is not None:
             self.counts = {oid: count for oid, count in self.counts.items() if same_question(before, schema, oid)}
             self._inherit(before, schema)

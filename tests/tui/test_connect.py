@@ -82,7 +82,7 @@ async def test_first_frame_says_where_it_connects_without_the_password() -> None
         assert person.lines()[0].startswith(" me@db.example:5433/prod  connecting")
         assert "connecting to me@db.example:5433/prod" in person.text
         assert PASSWORD not in person.text
-        assert PASSWORD not in repr(app.source)
+        assert PASSWORD not in repr(app.session.source)
         # Keys that need a database say so, and quitting works.
         await person.press("o", "enter", "f")
         await person.press("q")
@@ -132,7 +132,7 @@ async def test_a_password_that_is_wanted_is_asked_for(guarded: str) -> None:
         await person.counted()
         await person.sees(r"^ c +ok")
         assert PASSWORD not in person.text
-        for thing in (person.app, person.app.source, person.app.session, person.app.session.database, screen):
+        for thing in (person.app, person.app.session.source, person.app.session, person.app.session.database, screen):
             assert PASSWORD not in repr(thing)
 
 

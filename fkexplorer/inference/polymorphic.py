@@ -16,12 +16,16 @@ from fkexplorer.inference.words import Reference, references, same, words
 from fkexplorer.schema.model import Condition
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fkexplorer.inference.world import World
     from fkexplorer.schema.model import Column, Table
 
 _TYPE_WORDS = frozenset(["type", "kind", "class", "model", "table", "entity"])
+_GLUED_TYPE = 6
+"""Letters of a word that may have a type at its end, as `itemtype` beside `items_id`."""
 _DJANGO = ("content", "type")
-_OBJECT = frozenset(["object", "obj"])
+_DJANGO_STEM = ("object",)
 
 
 @dataclass(slots=True)
@@ -40,13 +44,12 @@ def polymorphic_of(world: World, table: Table, candidates: list[Column]) -> Poly
     `account_type` beside `account_id` is none where there are `accounts`, unless its values name tables.
     """
     found = Polymorphic()
-    for kind in table.columns:
-        stem, django = _stem_of_kind(kind)
-        if not stem:
+    taken = {column.number for column in candidates}
+    for column, kind, stem in polymorphic_pairs(table):
+        if column.number not in taken:
             continue
-        column = next((each for each in candidates if each.number != kind.number and _is_key_of(each, stem)), None)
-        if column is None:
-            continue
+        # A number is not the name of a table, but Django's for one.
+        django = kind.category == "N"
         values = world.evidence.kinds.get((table.oid, kind.number), ())
         named = {value: tables for value in values if (tables := _tables_of(world, table, value, django=django))}
         own = world.names.called(stem)
@@ -64,14 +67,24 @@ def polymorphic_of(world: World, table: Table, candidates: list[Column]) -> Poly
     return found
 
 
-def _stem_of_kind(column: Column) -> tuple[tuple[str, ...], bool]:
-    """The words that a type column shares with the key beside it, and whether it is Django's; empty for another."""
-    own = words(column.name)
-    if own in (_DJANGO, (*_DJANGO, "id")) and under_domain(column).name in ("int2", "int4", "int8"):
-        return ("object",), True
-    if len(own) > 1 and own[-1] in _TYPE_WORDS and column.category in "SE":
-        return own[:-1], False
-    return (), False
+def polymorphic_pairs(table: Table) -> Iterator[tuple[Column, Column, tuple[str, ...]]]:
+    """Columns that may refer to what a type column beside them tells: both, and the words that they share.
+
+    `owner_id` and `owner_type`, a text or an enum, or Django's `object_id` and `content_type_id`.
+    """
+    for kind in table.columns:
+        own = words(kind.name)
+        stem: tuple[str, ...] = ()
+        if own in (_DJANGO, (*_DJANGO, "id")) and under_domain(kind).name in ("int2", "int4", "int8"):
+            stem = _DJANGO_STEM
+        elif own[-1:] and own[-1] in _TYPE_WORDS and kind.category in "SE":
+            stem = own[:-1]
+        elif kind.category in "SE" and own[-1:] and own[-1].endswith("type") and len(own[-1]) > _GLUED_TYPE:
+            stem = (*own[:-1], own[-1].removesuffix("type"))
+        found = (each for each in table.columns if stem and each.number != kind.number and _is_key_of(each, stem))
+        for column in found:
+            yield column, kind, stem
+            break
 
 
 def _is_key_of(column: Column, stem: tuple[str, ...]) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -15,6 +14,7 @@ from fkexplorer.database.pipeline import pipelined
 from fkexplorer.database.postgresql.pairs import read_comparisons, types_of
 from fkexplorer.inference.joins import Body, joins_of
 from fkexplorer.inference.model import CatalogueEvidence
+from fkexplorer.inference.polymorphic import polymorphic_pairs
 from fkexplorer.schema.model import TableKind
 from fkexplorer.schema.names import columns_label, literal, qualified, quote, table_label
 
@@ -54,9 +54,6 @@ _TEXT_OF_VIEW = "pg_get_viewdef(oid)"
 _TEXT_OF_FUNCTION = "prosrc"
 _TEXT_OF_FUNCTION_14 = "coalesce(pg_get_function_sqlbody(oid), prosrc)"
 """A body in SQL's own words (BEGIN ATOMIC, from 14 on) is kept as a tree."""
-
-_KIND = re.compile(r"[_-]?(?:type|kind|class|model|table|entity)$", re.IGNORECASE)
-_REFERENCE = re.compile(r"[_-]?(?:id|uuid|guid|key|pk|fk|ref)$", re.IGNORECASE)
 
 
 async def read_evidence(database: Database, schema: Schema) -> CatalogueEvidence:
@@ -125,15 +122,11 @@ def _pairs_of_types(schema: Schema) -> Iterator[tuple[TypeName, TypeName]]:
 
 
 def _type_columns(schema: Schema) -> Iterator[tuple[Table, Column]]:
-    """The columns `x_type` of texts or enums that stand beside an `x_id`, of tables whose rows may be read."""
+    """The columns that tell to which table another one refers, of tables whose rows may be read."""
     for table in schema.tables.values():
-        if table.kind is TableKind.FOREIGN:
-            continue
-        stems = {_REFERENCE.sub("", column.name).lower() for column in table.columns if _REFERENCE.search(column.name)}
-        for column in table.columns:
-            stem = _KIND.sub("", column.name).lower()
-            if column.category in "SE" and stem and stem != column.name.lower() and stem in stems:
-                yield table, column
+        if table.kind is not TableKind.FOREIGN:
+            for _, kind, _ in polymorphic_pairs(table):
+                yield table, kind
 
 
 def _bodies(listed: str, text: str) -> str:

@@ -1,4 +1,4 @@
-"""What is guessed about the demo's four incidents from the catalogue of a real server."""
+"""What is guessed from the catalogue of a real server: of the demo's four incidents, and of Django's content types."""
 
 from __future__ import annotations
 
@@ -41,3 +41,22 @@ async def test_the_undeclared_edges_of_the_demo(make_database: Callable[[str], s
         for each in guesses
     }
     assert len(again & declared) >= 0.8 * len(declared)
+
+
+DJANGO = """
+CREATE TABLE django_content_type (id int PRIMARY KEY, app_label text, model text);
+CREATE TABLE blog_blogpost (id int PRIMARY KEY);
+CREATE TABLE shop_product (id int PRIMARY KEY);
+CREATE TABLE taggit_taggeditem (id int PRIMARY KEY, content_type_id int NOT NULL, object_id int NOT NULL);
+INSERT INTO django_content_type VALUES (7, 'blog', 'blogpost'), (8, 'shop', 'product'), (9, 'auth', 'user');
+INSERT INTO taggit_taggeditem VALUES (1, 7, 1), (2, 7, 2), (3, 9, 1);
+"""
+
+
+async def test_django_content_types_that_are_in_use(make_database: Callable[[str], str]) -> None:
+    async with opened(make_database(DJANGO)) as (database, schema):
+        found = infer(schema, await read_evidence(database, schema)).shown
+    assert {(schema.parent_of(each.edge).name, each.edge.only.value if each.edge.only else "") for each in found} == {
+        ("django_content_type", ""),
+        ("blog_blogpost", "7"),
+    }

@@ -150,6 +150,18 @@ def test_what_djangos_content_types_name() -> None:
     ]
 
 
+def test_a_type_that_is_written_in_one_word() -> None:
+    made = Making()
+    for name in ("glpi_computers", "glpi_users", "glpi_states"):
+        made.table(name)
+    table = made.table("glpi_logs", "itemtype:text", "items_id", "mimetype:text")
+    evidence = CatalogueEvidence(kinds={(table.oid, 2): ("Computer", "User")})
+    assert shown(made, evidence) == [
+        "glpi_logs(items_id) -> glpi_computers(id) [itemtype=Computer]",
+        "glpi_logs(items_id) -> glpi_users(id) [itemtype=User]",
+    ]
+
+
 def test_what_is_as_likely_names_its_rivals() -> None:
     made = Making()
     one, other = made.table("a.users"), made.table("b.users")

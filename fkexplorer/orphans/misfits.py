@@ -110,7 +110,7 @@ async def count_misfits(
             watch.pid = backend_of(connection)
             # The driver takes a percent sign for a placeholder.
             found = await connection.exec_driver_sql(statement.replace("%", "%%"))
-            return counted_misfits(edge, found.mappings().one(), time.perf_counter() - started)
+            return counted_misfits(edge, dict(found.mappings().one()), time.perf_counter() - started)
 
     try:
         return await stepping_aside(database, count, course)

@@ -79,8 +79,8 @@ async def test_what_is_read(make_database: Callable[[str], str]) -> None:
     assert kinds == {"comments.commentable_type": ("Admin::User", "Post", "a\\b", "it's")}
 
     def compared(child: str, parent: str) -> str | None:
-        sides = (TypeName("public" if each == "citext" else "pg_catalog", each) for each in (child, parent))
-        operator = evidence.operators[*sides]
+        one, other = (TypeName("public" if each == "citext" else "pg_catalog", each) for each in (child, parent))
+        operator = evidence.operators[one, other]
         if operator is None:
             return None
         return f"{operator.left and operator.left.name} {operator.right and operator.right.name}"

@@ -1,4 +1,4 @@
-"""Pairs that no operator compares: what does not cast is counted apart from the orphans, or it is said why it is not."""
+"""Pairs that no operator compares: what does not cast is counted apart from the orphans, or it is said why not."""
 
 from __future__ import annotations
 

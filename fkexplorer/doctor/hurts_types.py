@@ -12,7 +12,7 @@ import psycopg
 from fkexplorer.database.errors import translate
 from fkexplorer.database.limits import Limits
 from fkexplorer.database.pipeline import pipelined
-from fkexplorer.doctor.model import Finding, Severity
+from fkexplorer.doctor.model import Finding, Severity, Treatment
 from fkexplorer.doctor.treating import listed, treated
 from fkexplorer.fixes import sql
 from fkexplorer.orphans.turns import size_text
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _GREATEST = {"int2": (1 << 15) - 1, "int4": (1 << 31) - 1, "int8": (1 << 63) - 1}
 _MANY = 3
 """Children of one key up to which each is told by itself: where there are more, one cause has made them all."""
+_PRESSING = 0.25
+"""The share of what fits from which a key is told beside its own children."""
 _YEARS = 100
 """What lasts longer needs no date."""
 
@@ -50,9 +52,10 @@ class _Narrow:
 
 
 async def narrow(exam: Exam, edges: Sequence[Relationship], counters: Counters) -> list[Finding]:
-    """`narrow_key`: children of a type that has not room for all keys of the parent; those of one key are grouped.
+    """`narrow_key`: children of a type that has not room for all keys of the parent.
 
-    The greatest key that is there is looked up where an index ends with it; else it is not known.
+    The greatest key that is there is looked up where an index ends with it; else it is not known. Many children of one
+    key are one finding, and so are all those whose keys are far from the end.
 
     Raises:
         Trouble: the connection is lost.
@@ -64,14 +67,31 @@ async def narrow(exam: Exam, edges: Sequence[Relationship], counters: Counters) 
             if own is not None and other is not None and own < other:
                 by_key[edge.parent, pair.parent.number].append(_Narrow(edge, pair, own))
     greatest = await _greatest(exam, list(by_key))
+    pressing = {key: group for key, group in by_key.items() if _pressing(group, greatest)}
+    calm = [each for key, group in by_key.items() if key not in pressing for each in group]
     found = []
-    for group in by_key.values():
+    for group in pressing.values():
         if len(group) <= _MANY or not exam.whole:
             found += [await _alone(exam, each, _room(each, greatest, counters)) for each in group]
         else:
             least = min(group, key=lambda each: each.most)
             found.append(await _together(exam, group, least, _room(least, greatest, counters)))
+    if len(calm) <= _MANY or not exam.whole:
+        found += [await _alone(exam, each, _room(each, greatest, counters)) for each in calm]
+    else:
+        found.append(await _all(exam, calm, greatest))
     return found
+
+
+def _pressing(group: Sequence[_Narrow], greatest: Mapping[tuple[int, int], int | None]) -> bool:
+    """Whether much of what fits is used, or nobody knows how much."""
+    least = min(group, key=lambda each: each.most)
+    return least.key not in greatest or _share(least, greatest[least.key]) >= _PRESSING
+
+
+def _share(narrow_: _Narrow, used: int | None) -> float:
+    """Of the numbers that fit, those that are used: 0 to 1, or more where the parent's keys have left it behind."""
+    return max(0.0, (used or 0) / narrow_.most)
 
 
 def _base(column: Column) -> str:
@@ -128,6 +148,23 @@ async def _together(exam: Exam, group: Sequence[_Narrow], least: _Narrow, room: 
     return await _finding(exam, key, least, text, None, parent.oid)
 
 
+async def _all(exam: Exam, group: Sequence[_Narrow], greatest: Mapping[tuple[int, int], int | None]) -> Finding:
+    """All those whose keys are far from the end: somebody chose the type once, for the whole schema."""
+    first = max(group, key=lambda each: _share(each, greatest[each.key]))
+    parent = exam.schema.parent_of(first.edge)
+    names = listed([columns_label(exam.schema.child_of(each.edge), [each.pair.child]) for each in group])
+    key, used = columns_label(parent, [first.pair.parent]), _percent(_share(first, greatest[first.key]))
+    text = (
+        f"{len(group)} columns have less room than the keys that they refer to: {names}. None is near its end: the"
+        f" furthest, {key}, has used {used}."
+    )
+    return await _finding(exam, "columns smaller than their keys", first, text, None, None)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if share >= 0.01 else "less than 1 %"
+
+
 def _room(narrow_: _Narrow, greatest: Mapping[tuple[int, int], int | None], counters: Counters) -> str:
     """What does not fit, how much of what fits is used, and about when that ends."""
     text = f"keys over {narrow_.most:,} do not fit."
@@ -136,8 +173,7 @@ def _room(narrow_: _Narrow, greatest: Mapping[tuple[int, int], int | None], coun
     used = greatest[narrow_.key]
     if used is None:
         return f"{text} There is none yet."
-    share = max(0.0, 100 * used / narrow_.most)
-    text += f" The greatest is {used:,}, {f'{share:.0f} %' if share >= 1 else 'less than 1 %'} of that."
+    text += f" The greatest is {used:,}, {_percent(_share(narrow_, used))} of that."
     inserted = counters.inserted.get(narrow_.edge.parent, 0)
     return text + lasting(max(0, narrow_.most - used), inserted, counters.since, counters.now)
 
@@ -161,7 +197,7 @@ def lasting(left: int, inserted: int, since: datetime | None, now: datetime | No
 
 
 async def _finding(  # noqa: PLR0917 - what a finding is made of
-    exam: Exam, subject: str, narrow_: _Narrow, text: str, edge: int | None, table: int
+    exam: Exam, subject: str, narrow_: _Narrow, text: str, edge: int | None, table: int | None
 ) -> Finding:
     child = exam.schema.child_of(narrow_.edge)
     forecast = (
@@ -169,6 +205,9 @@ async def _finding(  # noqa: PLR0917 - what a finding is made of
         " writes it meanwhile."
     )
     mend = await treated(exam, narrow_.edge, FixAction.CHANGE_TYPE, forecast)
+    if edge is None:
+        # No single edge's action: the statements of one stand for all.
+        mend = Treatment((*mend.statements, "-- and so for each of the others"), mend.locks, forecast)
     return Finding(
         "narrow_key",
         Severity.NOTICE,

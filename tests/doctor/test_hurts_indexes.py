@@ -189,6 +189,8 @@ async def test_an_integer_that_refers_to_a_bigint(make_database: Callable[[str],
     found = of_code(await examined(conninfo), "narrow_key")
     assert list(found) == ["public.narrow.narrow_fk", "public.tiny.tiny_fk"]
     narrow, tiny = found.values()
+    assert narrow.treatment.action is FixAction.CHANGE_TYPE
+    assert 'ALTER COLUMN "p" TYPE bigint' in narrow.treatment.statements[0]
     assert narrow.text == (
         "public.narrow.p is integer, and refers to public.p.id, which is bigint: keys over 2,147,483,647 do not fit."
         " The greatest is 1,503,238,553, 70 % of that."
@@ -215,7 +217,15 @@ def test_how_long_it_lasts_is_told_by_the_rows_that_came(left: int, inserted: in
 
 async def test_many_integers_that_refer_to_one_bigint_are_one_finding(make_database: Callable[[str], str]) -> None:
     tables = "".join(f"CREATE TABLE c{n} (p int CONSTRAINT c{n}_fk REFERENCES p);" for n in range(6))
-    conninfo = make_database(f"CREATE TABLE p (id bigint PRIMARY KEY);{tables}")
+    conninfo = make_database(f"CREATE TABLE p (id bigint PRIMARY KEY); {tables}")
+    [calm] = of_code(await examined(conninfo), "narrow_key").values()
+    assert calm.subject == "columns smaller than their keys"
+    assert calm.text == (
+        "6 columns have less room than the keys that they refer to: public.c0.p, public.c1.p, public.c2.p and 3 more."
+        " None is near its end: the furthest, public.p.id, has used less than 1 %."
+    )
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute("INSERT INTO p VALUES (2000000000)")
     [found] = of_code(await examined(conninfo), "narrow_key").values()
     assert found.subject == "public.p.id"
     assert found.text.startswith("6 columns that refer to public.p.id, which is bigint, are smaller")

@@ -228,6 +228,35 @@ def test_incident_3_a_sync_that_never_ran(walk_with_writes: Walk) -> None:
     walk.end()
 
 
+def test_incident_3_to_its_end_a_trigger_keeps_the_pair_in_step(walk_with_writes: Walk) -> None:
+    walk = walk_with_writes
+    walk.press("W")
+    walk.sees("Type +")
+    walk.type(walk.place)
+    walk.sees("WRITE")
+    walk.explain(PROFILES)
+    # Past the three places where the key lives, and the backfill of the whole gap.
+    walk.press(*["<tab>"] * 5)
+    walk.sees("sync-trigger: Give each new row of auth.users")
+    walk.press("<enter>")
+    walk.sees("display_name, SQL with the new row s")
+    walk.paste("split_part(s.email, '@', 1)")
+    walk.press("<backtab>")
+    walk.paste("tie")
+    walk.press("<enter>")
+    walk.sees("Enter asks you to type tie")
+    walk.press("<enter>")
+    walk.sees("Type +tie")
+    walk.type("tie")
+    walk.sees("before -> after")
+    walk.sees("proven: a made-up row of auth.users got its row")
+    walk.press("<esc>")
+    walk.sees("kept in step by the trigger tie of auth.users")
+    walk.press("q", "J")
+    walk.sees(r"sync-trigger +chat\S*_id_fkey +committed")
+    walk.end()
+
+
 def test_incident_4_a_constraint_that_can_not_be_made(walk: Walk) -> None:
     walk.explain(NEXTAUTH)
     walk.reads(

@@ -184,7 +184,7 @@ class _Mending:
             text = f"Give each new row of {source} its row in {target} by a trigger, else the gap opens again."
             if gap.trigger_off:
                 text = f"Enable the trigger {quote(gap.trigger_off)} of {source}, else the gap opens again."
-            yield Suggestion(text, FixAction.SYNC_TRIGGER, edge=edge.oid, weight=88)
+            yield Suggestion(text, FixAction.SYNC_TRIGGER, edge=edge.oid, weight=92)
         elif gap.missing:
             text = (
                 f"Make the row of {target} where that of {source} is made: in the same transaction, or by a trigger of"

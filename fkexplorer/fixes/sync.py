@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from fkexplorer.fixes import sql
 from fkexplorer.fixes.locks import SHARE_ROW_EXCLUSIVE, locks
 from fkexplorer.fixes.model import DdlStep
-from fkexplorer.fixes.parents import complete, source_values
+from fkexplorer.fixes.parents import complete, needed, source_values
 from fkexplorer.fixes.rows import impossible, incomplete, named, unused
 from fkexplorer.schema.keys import is_one_to_one
 from fkexplorer.schema.model import TableKind
@@ -151,8 +151,7 @@ def template(schema: Schema, request: Request) -> Template:
     own = {pair.child.name: pair for pair in edge.pairs}
     if wrong := [name for name in request.columns if name in own]:
         raise incomplete(f"{quote(wrong[0])} is the key, which comes from {table_label(source)}", "leave it out")
-    given = {name: f"s.{sql.name(pair.parent.name)}" for name, pair in own.items()} | dict(request.columns)
-    values = source_values(schema, _turned(edge), source, given)
+    values = _values(schema, edge, request.columns)
     complete(target, values)
     may_be_null = [pair.parent for pair in edge.pairs if not pair.parent.not_null]
     return Template(
@@ -165,6 +164,26 @@ def template(schema: Schema, request: Request) -> Template:
         name=request.name or unused(f"sync_{target.name}", set()),
         strict=request.strict_trigger,
     )
+
+
+def sources(schema: Schema, edge: Relationship) -> list[tuple[Column, str | None]]:
+    """The columns of the child that may be told where they come from, each with what it gets untold.
+
+    That is SQL over the new row `s`; empty for its default; None for those that need to be told, which come first.
+    """
+    target = schema.child_of(edge)
+    values = _values(schema, edge, {})
+    own = {pair.child.number for pair in edge.pairs}
+    lacking = needed(target, values)
+    columns = [column for column in target.columns if column.number not in own and not column.generated]
+    found = [(column, None if column in lacking else values.get(column, "")) for column in columns]
+    return sorted(found, key=lambda each: each[1] is not None)
+
+
+def _values(schema: Schema, edge: Relationship, given: Mapping[str, str]) -> dict[Column, str]:
+    """Where each column of the child comes from; its key is the parent's."""
+    keys = {pair.child.name: f"s.{sql.name(pair.parent.name)}" for pair in edge.pairs}
+    return source_values(schema, _turned(edge), schema.parent_of(edge), {**keys, **given})
 
 
 def check_pair(schema: Schema, edge: Relationship) -> tuple[Column, ...]:

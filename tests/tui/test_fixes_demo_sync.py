@@ -53,7 +53,7 @@ async def strict(person: Person, says: str) -> str:
 async def test_a_trigger_is_made_proven_and_taken_back(demo_copy: str) -> None:
     assert await signed_up(demo_copy) == []
     async with armed(demo_copy) as person:
-        text = await look(person, "chat.user_profiles", EDGE, "s", "", NAME, "", "", "", "")
+        text = await look(person, "chat.user_profiles", EDGE, "s", NAME, "", "", "", "", "")
         assert "SECURITY DEFINER" in text
         assert "SET search_path = pg_catalog, pg_temp" in text
         assert "37 rows of auth.users have no row in chat.user_profiles now" in " ".join(text.split())

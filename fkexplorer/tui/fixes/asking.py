@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from fkexplorer.fixes.sync import sources
 from fkexplorer.reports.values import inert
 from fkexplorer.schema.actions import FixAction
 from fkexplorer.schema.names import table_label
@@ -18,13 +19,13 @@ from fkexplorer.tui.fixes.searching import ParentField
 from fkexplorer.tui.theme import painted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
     from fkexplorer.planning import PlanOptions
-    from fkexplorer.schema.model import Column, Relationship, Schema, Table
+    from fkexplorer.schema.model import Relationship, Schema
     from fkexplorer.tui.fixes.searching import Finder
     from fkexplorer.tui.lines import LineList
 
@@ -53,23 +54,20 @@ class Field:
     """It is the key of a parent that is there, which can be searched for."""
 
 
-def _columns_for(table: Table, key: Iterable[Column]) -> list[Column]:
-    """The columns that a new row of the table may be told beside its key; those that it needs come first."""
-    taken = {column.number for column in key}
-    columns = [column for column in table.columns if column.number not in taken and not column.generated]
-    return sorted(columns, key=lambda column: not _needs(column))
-
-
-def _needs(column: Column) -> bool:
-    return column.not_null and not (column.has_default or column.identity)
+def _untold(value: str | None) -> str:
+    """What a column of a twin gets where nothing is said of it."""
+    if value is None:
+        return ""
+    return f"; empty: {value or 'its default'}"
 
 
 def fields_for(schema: Schema, edge: Relationship, action: FixAction) -> list[Field]:  # noqa: PLR0911 - one for each
     """What an action may be told about this edge; nothing for one that needs no word."""
     parent = schema.parent_of(edge)
     key = ", ".join(pair.parent.name for pair in edge.pairs)
-    columns = _columns_for(parent, (pair.parent for pair in edge.pairs))
-    needed = [column for column in columns if _needs(column)]
+    taken = {pair.parent.number for pair in edge.pairs}
+    columns = [column for column in parent.columns if column.number not in taken and not column.generated]
+    needed = [column for column in columns if column.not_null and not (column.has_default or column.identity)]
     name = Field("name", f"the name of {_MADE.get(action, '')}; empty: one is made up")
     one_key = Field("key", f"one key alone ({key}); empty: all that are missing")
     match action:
@@ -90,14 +88,14 @@ def fields_for(schema: Schema, edge: Relationship, action: FixAction) -> list[Fi
                 one_key,
                 *(
                     Field(f"{SET}{column.name}", f"{column.name}, SQL with the source's row s; empty: its own")
-                    for column in columns
+                    for column in sorted(columns, key=lambda column: column not in needed)
                 ),
             ]
         case FixAction.SYNC_TRIGGER:
             return [
                 *(
-                    Field(f"{SET}{column.name}", f"{column.name}, SQL with the new row s; empty: its own")
-                    for column in _columns_for(schema.child_of(edge), (pair.child for pair in edge.pairs))
+                    Field(f"{SET}{column.name}", f"{column.name}, SQL with the new row s{_untold(value)}")
+                    for column, value in sources(schema, edge)
                 ),
                 name,
             ]
@@ -179,7 +177,8 @@ class FieldsScreen(ModalScreen["dict[str, str] | None"]):
     def on_mount(self) -> None:
         """Begin with what is not told yet."""
         inputs = list(self.query(Input))
-        next((each for each in inputs if not each.value), inputs[0]).focus()
+        first = next((each for each in inputs if not each.value), inputs[0])
+        first.focus(scroll_visible=first is not inputs[0])  # else what it asks, on the line above, is scrolled away
 
     def on_line_list_chosen(self, event: LineList.Chosen) -> None:
         """One of what was found, by mouse."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from fkexplorer.doctor.model import Finding, Severity, Treatment
@@ -51,7 +52,7 @@ async def unindexed(exam: Exam, edges: Sequence[Relationship], counters: Counter
         Trouble: the connection is lost.
     """
     slow = [(scan_ms(exam.schema.child_of(edge)), edge) for edge in edges if edge.index is None and not quiet(edge)]
-    slow.sort(key=lambda each: -each[0])
+    slow.sort(key=lambda each: -each[0] * max(1, counters.deleted.get(each[1].parent, 0)))
     by_child: dict[int, list[Relationship]] = defaultdict(list)
     for ms, edge in slow:
         if ms >= _SCAN_MS:
@@ -93,8 +94,9 @@ async def _without_index(exam: Exam, edge: Relationship, counters: Counters) -> 
         f". To {does}, a delete of one row of {table_label(parent)} ({_size(parent)}) reads all of it, {_takes(child)}."
     )
     went = counters.deleted.get(parent.oid, 0)
-    if went > 1 and counters.since is not None:
-        text += f" Since {counters.since:%Y-%m-%d} {went:,} rows were deleted there."
+    if counters.since is not None and (went or _a_day(counters)):
+        many = "no row was" if not went else "1 row was" if went == 1 else f"{went:,} rows were"
+        text += f" Since {counters.since:%Y-%m-%d} {many} deleted there."
     if cast:
         comment = f"-- {cast} One of the two types has to change, or every delete reads the table, with any index."
         return _notice(exam, edge, "no_index", text, _SEEN_INDEX, _READ_WHOLE, Treatment((comment,)))
@@ -121,6 +123,11 @@ def _of_no_use(child: Table, edge: Relationship) -> tuple[str, str]:
                 return f"{quote(index.name)} has some of its rows only", ""
             return f"{quote(index.name)} is in another order, or of another operator class", ""
     return "", ""
+
+
+def _a_day(counters: Counters) -> bool:
+    """Whether the counters are a day old at least: of younger ones 0 says little."""
+    return bool(counters.since and counters.now and counters.now - counters.since >= timedelta(days=1))
 
 
 def _takes(child: Table) -> str:
@@ -193,7 +200,7 @@ def repeated(exam: Exam, edges: Sequence[Relationship], counters: Counters) -> I
                 if index.oid in told or index.columns[0] not in columns or _needed(index):
                     continue
                 others = [other for other in by_table[table] if other.oid != index.oid and other.oid not in told]
-                better = [other for other in others if _better(other, index)]
+                better = [each for each in others if _better(each, index) and _as_unique(exam, each, index)]
                 if better:
                     told.add(index.oid)
                     yield _redundant(exam, edge, index, min(better, key=lambda other: other.keys), counters)
@@ -215,6 +222,15 @@ def _better(other: PlainIndex, index: PlainIndex) -> bool:
     # Of two that are alike one stays: what is needed, or unique, or has more columns, or is read more, or is older.
     rank = [(_needed(each), each.unique, len(each.columns), each.scans, -each.oid) for each in (other, index)]
     return rank[0] > rank[1]
+
+
+def _as_unique(exam: Exam, other: PlainIndex, index: PlainIndex) -> bool:
+    """Whether the other one keeps as unique, and as soon, what this one does; of one that is not unique always."""
+    known = {each.oid: each for each in exam.schema.tables[index.table].indexes}
+    if not index.unique or index.oid not in known or other.oid not in known:
+        return not index.unique
+    ours, theirs = known[index.oid], known[other.oid]
+    return ours.nulls_not_distinct == theirs.nulls_not_distinct and (theirs.immediate or not ours.immediate)
 
 
 def _redundant(exam: Exam, edge: Relationship, index: PlainIndex, other: PlainIndex, counters: Counters) -> Finding:

@@ -45,8 +45,9 @@ def cancelled(exam: Exam, edges: Sequence[Relationship], server: Server) -> Iter
     """
     triggers: dict[int, dict[str, RowTrigger]] = defaultdict(dict)
     for trigger in server.triggers:
-        root = exam.schema.partition_roots.get(trigger.table, trigger.table)
-        triggers[root].setdefault(trigger.name, trigger)
+        # A partition with a foreign key of its own stands in the schema beside the table that it is folded into.
+        for table in {trigger.table, exam.schema.partition_roots.get(trigger.table, trigger.table)}:
+            triggers[table].setdefault(trigger.name, trigger)
     for edge in edges:
         if quiet(edge):
             continue
@@ -93,6 +94,10 @@ def _of_trigger(edge: Relationship, trigger: RowTrigger, *, deletes: bool, updat
     body = _BESIDE.sub(" ", trigger.source).lower()
     what = f"the trigger {quote(trigger.name)} ({trigger.function})"
     asks = "tg_op" in body
+    passes = r"\breturn\s+old\s*;" if trigger.on_delete and deletes else r"\breturn\s+new\s*;"
+    if asks and re.search(passes, body):
+        # The last line of a function that has returned by then from what it asks for, as the manual's own of an audit.
+        body = re.sub(r"\breturn\s+null\s*;\s*end\s*;?\s*$", "", body)
     if re.search(r"\breturn\s+null\s*;", body):
         yield f"{what} can return NULL"
     elif (

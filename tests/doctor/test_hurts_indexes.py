@@ -16,6 +16,8 @@ from tests.doctor.examined import examined, of_code
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fkexplorer.demo.server import EmbeddedServer
+
 ROWS = 40_000
 LARGE = f"""
 CREATE TABLE p (id int PRIMARY KEY, code numeric UNIQUE); INSERT INTO p SELECT n, n FROM generate_series(1, 100) n;
@@ -158,6 +160,18 @@ async def test_indexes_that_do_no_more_than_another_one(make_database: Callable[
     later = await examined(conninfo)
     assert not of_code(later, "duplicate_index")
     assert len(later.edges) == len((await examined(conninfo)).edges) == 3
+
+
+async def test_a_unique_index_that_is_stricter_than_its_twin_is_kept(
+    server: EmbeddedServer, make_database: Callable[[str], str]
+) -> None:
+    assert server.major >= 15
+    conninfo = make_database(
+        "CREATE TABLE p (id int PRIMARY KEY, later int UNIQUE DEFERRABLE, nulls int UNIQUE);"
+        "CREATE UNIQUE INDEX at_once ON p (later); CREATE UNIQUE INDEX one_null ON p (nulls) NULLS NOT DISTINCT;"
+        "CREATE TABLE c (a int REFERENCES p (later), b int REFERENCES p (nulls))"
+    )
+    assert not of_code(await examined(conninfo), "duplicate_index")
 
 
 async def test_a_large_index_that_another_one_begins_with(make_database: Callable[[str], str]) -> None:

@@ -38,6 +38,11 @@ CANCELLING = {
 PASSING = {
     "passes": ("CASCADE", "DELETE", "/* RETURN NULL; */ RAISE NOTICE 'RETURN NEW;'; RETURN OLD;"),
     "twofold": ("CASCADE", "UPDATE OR DELETE", "IF TG_OP = 'DELETE' THEN RETURN OLD; END IF; RETURN NEW;"),
+    "audits": (
+        "CASCADE",
+        "UPDATE OR DELETE",
+        "IF TG_OP = 'DELETE' THEN RETURN OLD; ELSIF TG_OP = 'UPDATE' THEN RETURN NEW; END IF; RETURN NULL;",
+    ),
     "inserts": ("CASCADE", "INSERT", "RETURN NULL;"),
     "other": ("SET NULL", "UPDATE OF id", "RETURN OLD;"),
     "compares": ("SET NULL", "UPDATE", "IF NEW.p = OLD.p THEN NEW.keep := false; END IF; RETURN NEW;"),

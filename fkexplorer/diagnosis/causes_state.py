@@ -126,7 +126,7 @@ def _left_out(case: Case, looked_at: set[int]) -> list[Evidence]:
     rest = [edge for edge in around(case) if edge.oid not in looked_at]
     if case.edge is None or not rest:
         return []
-    names = ", ".join(quote(edge.name) for edge in rest[:_SHOWN])
+    names = ", ".join(quote(edge.name) if edge.name else edge_label(case.schema, edge) for edge in rest[:_SHOWN])
     names += f" and {len(rest) - _SHOWN} more" if len(rest) > _SHOWN else ""
     more = f"{len(rest)} more foreign key{'s' if len(rest) > 1 else ''}"
     parent, verb = table_label(case.schema.parent_of(case.edge)), "are" if len(rest) > 1 else "is"

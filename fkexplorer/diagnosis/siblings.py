@@ -10,7 +10,7 @@ from fkexplorer.diagnosis.model import Evidence, Part
 from fkexplorer.diagnosis.refused import refused_row
 from fkexplorer.orphans.outcome import incomparable
 from fkexplorer.orphans.predicate import Incomparable
-from fkexplorer.schema.model import Match
+from fkexplorer.schema.model import EdgeKind, Match
 from fkexplorer.schema.names import find_tables, qualified, quote, table_label
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ async def siblings(case: Case) -> Part:
     if table is None or values is None:
         return Part()
     own = case.edge.oid if case.edge else None
-    edges = [edge for edge in case.graph.parents(table.oid) if edge.oid != own]
+    edges = [edge for edge in case.graph.parents(table.oid) if edge.oid != own and edge.kind is EdgeKind.DECLARED]
     if not edges:
         return Part()
     findings: list[Evidence] = []

@@ -13,6 +13,7 @@ from fkexplorer.fixes.backup import load_rows
 from fkexplorer.fixes.bonds import affordable, countable, edge_key, is_orphan, naming
 from fkexplorer.fixes.model import Verb
 from fkexplorer.fixes.shapes import latest, shapes
+from fkexplorer.schema.model import EdgeKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -72,7 +73,7 @@ class Keeper:
         """Which of these rows have no parent, by each edge of their table."""
         schema = self._schema
         for edge in schema.edges.values():
-            if edge.child != held.shape.oid:
+            if edge.child != held.shape.oid or edge.kind is not EdgeKind.DECLARED:
                 continue
             key = edge_key(schema, edge)
             known = self._orphans.setdefault(key, set())
@@ -144,7 +145,7 @@ class Keeper:
         new = await latest(self._tx.rows, shape, places, returned=True)
         await self._backup.keep(shape, Verb.INSERT, new)
         for edge in schema.edges.values():
-            if edge.parent == table:
+            if edge.parent == table and edge.kind is EdgeKind.DECLARED:
                 number = None
                 if countable(schema, edge) and affordable(schema, edge) and not edge.period:
                     [(number,)] = await self._tx.rows(naming(schema, edge, new))

@@ -12,7 +12,7 @@ from fkexplorer.fixes.bonds import affordable, countable
 from fkexplorer.fixes.model import Lock, Verb
 from fkexplorer.fixes.sql import source
 from fkexplorer.fixes.verdicts import DEFAULT
-from fkexplorer.schema.model import Action, TableKind
+from fkexplorer.schema.model import Action, EdgeKind, TableKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -135,12 +135,13 @@ def looks(schema: Schema, change: Change, touched: Iterable[int], known: Iterabl
         touched: OIDs of the tables of which rows change or go.
         known: the statement's own locks.
     """
+    declared = [edge for edge in schema.edges.values() if edge.kind is EdgeKind.DECLARED]
     if change.verb is Verb.INSERT:
-        referring = [edge for edge in schema.edges.values() if edge.parent == change.table]
+        referring = [edge for edge in declared if edge.parent == change.table]
         edges = [edge for edge in referring if affordable(schema, edge) and not edge.period]
     else:
         backed = {*touched, change.table}
-        edges = [edge for edge in schema.edges.values() if edge.child in backed]
+        edges = [edge for edge in declared if edge.child in backed]
     own = {lock.table for lock in known}
     others = [end for edge in edges if countable(schema, edge) for end in (edge.child, edge.parent)]
     return locks((table, ACCESS_SHARE) for table in others if table not in own)

@@ -16,6 +16,7 @@ from fkexplorer.fixes.model import Verb
 from fkexplorer.fixes.pieces import Piece, arm, columns_of, places_of, rows_of, shown, with_key
 from fkexplorer.fixes.shapes import latest, shapes
 from fkexplorer.orphans.predicate import EdgePredicate
+from fkexplorer.schema.model import EdgeKind
 from fkexplorer.schema.names import edge_label, qualified
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Restoration:
                 piece = Piece(section, shape, columns, self.load(section, "old"), self.load(section, "new"))
                 self.pieces.append(piece)
                 findings.conflicts += await self._examine(tx, piece, ahead)
-            for edge in self._schema.edges.values():
+            for edge in [edge for edge in self._schema.edges.values() if edge.kind is EdgeKind.DECLARED]:
                 await self._examine_children(tx, edge, findings, ahead)
                 await self._examine_parents(tx, edge, findings)
         return findings

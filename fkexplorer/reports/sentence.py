@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fkexplorer.orphans.model import Bound, Status
-from fkexplorer.reports.badges import STATUS_WORDS, edge_badge, rows_of, tags
+from fkexplorer.reports.badges import STATUS_WORDS, edge_badge, rows_of
 from fkexplorer.reports.live import (
     QUIET,
     age_of,
@@ -60,7 +60,8 @@ def _told(edge: Relationship, parent: Table) -> bool:
 
 
 def _belonging(edge: Relationship, child: Table, parent: Table) -> str:
-    must, held = required(edge), edge.state not in (EdgeState.NOT_ENFORCED, EdgeState.DISABLED)
+    loose = (EdgeState.NOT_ENFORCED, EdgeState.DISABLED, EdgeState.UNDECLARED)
+    must, held = required(edge), edge.state not in loose
     own, other = one(child.name), one(parent.name)
     told = _told(edge, parent)
     if edge.self_referencing:
@@ -87,6 +88,8 @@ def _deleting(edge: Relationship, child: Table, parent: Table) -> str:
     told = _told(edge, parent)
     theirs = f"its {many}" if told else f"the {many} that refer to it"
     kept = f"{gone} cannot be deleted while {f'it has {many}' if told else f'{many} refer to it'}"
+    if edge.state is EdgeState.UNDECLARED:
+        return f"no constraint says so: deleting {gone} leaves {theirs} behind"
     if edge.state is EdgeState.NOT_ENFORCED:
         return f"PostgreSQL does not enforce it: deleting {gone} leaves {theirs} behind"
     if edge.state is EdgeState.DISABLED:
@@ -190,11 +193,13 @@ def edge_detail(
     if edge.deferrable:
         actions += "  DEFERRABLE" + (" INITIALLY DEFERRED" if edge.deferred else "")
     suspicious = edge.state not in (EdgeState.ENFORCED, EdgeState.UNDECLARED)
-    head = (
+    head: Line = (
         Span(quote(edge.name), "key"),
         Span(f"  {actions}  "),
         Span(state_words(edge), "unknown" if suspicious else ""),
     )
+    if edge.state is EdgeState.UNDECLARED:
+        head = (Span(edge.kind, "key"), Span("  no constraint binds it"))
     body = (
         Span(f"{pairing(schema, edge)}  "),
         Span(count_words(schema, edge, count, checking=checking), style),
@@ -251,8 +256,7 @@ def _more(edge: Relationship, count: Count | None, cycle: int | None) -> list[Li
             lines.append((Span(said), Span(f"{'  ' if said else ''}{took}", "dim")))
     if edge.triggers.places:
         lines.append((Span("triggers off on " + ", ".join(edge.triggers.places), "unknown"),))
-    words = [span.text for span in tags(edge, cycle=cycle) if span.text.startswith("c")]
-    if words:
+    if cycle is not None and cycle > 1:
         lines.append((Span(f"on a cycle of {cycle} keys", "dim"),))
     if edge.comment:
         lines.append((Span(edge.comment, "dim"),))

@@ -147,9 +147,9 @@ def _draft(world: World, child: Table, columns: tuple[Column, ...], target: Targ
     parent = target.table
     if child.oid == parent.oid and set(numbers) & set(target.numbers) == set(target.numbers):
         return None
-    own = {key.columns for key in child.keys if key.primary}
-    # Two tables of one key: neither is the other's parent unless its name says so.
-    if kind != "whole_key" and any(set(key) == set(numbers) for key in own):
+    own = child.primary_key
+    # A table that has its parent's key in its own is its child; of two of one key neither is unless its name says so.
+    if own and (set(own.columns) < set(numbers) or (kind != "whole_key" and set(own.columns) == set(numbers))):
         return None
     pairs = list(zip(columns, target.columns, strict=True))
     if any(equality(world.evidence, one, other) is None for one, other in pairs):

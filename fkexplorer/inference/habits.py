@@ -36,8 +36,9 @@ class Habits:
             if edge.kind is EdgeKind.INFERRED or len(edge.pairs) != 1 or edge.only is not None:
                 continue
             pair = edge.pairs[0]
-            self._declared[pair.child.name.lower()][edge.parent, pair.parent.number] += 1
+            # `parent_id` of one table says nothing of that of another.
             if not edge.self_referencing:
+                self._declared[pair.child.name.lower()][edge.parent, pair.parent.number] += 1
                 self.borrowed.add((edge.child, pair.child.number))
             words[_key_word(pair.child.name)] += 1
         self._words = words

@@ -179,7 +179,7 @@ def _implied(guess: Guess, others: Iterable[Guess]) -> bool:
     return len(own) > 1 and any(
         other.edge.child == guess.edge.child and own < {pair.child.number for pair in other.edge.pairs}
         for other in others
-        if len(other.edge.pairs) > 2
+        if len(other.edge.pairs) > len(own) and other.shown
     )
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from fkexplorer.schema.model import Table
 
-_WAYS = ("from", "to", "of", "a", "b")
+_WAYS = ("from", "to", "of")
 _SELF_WHOLE = ("reply", "replied", "superseded", "replaced", "duplicate", "forked", "copied", "cloned", "merged")
 _PEOPLE = (
     ("user",),
@@ -147,7 +147,7 @@ class Names:
         if not found:
             less = self._less.get(same(stem), ())
             found = [Named(table, "name_without_prefix", reference) for table in less]
-        if not found and not reference.glued:
+        if not found:
             found = [Named(table, "abbreviation", reference) for table in self._meant.get(meant(stem), ())]
         return found
 
@@ -168,6 +168,7 @@ class Names:
         self, child: Table, reference: Reference, stem: tuple[str, ...], rest: tuple[str, ...]
     ) -> list[Named]:
         found = self._whole(child, replace(reference, stem=stem))
+        found = [named for named in found if named.code != "name_with_context"] or found
         return [Named(named.table, "end_of_name", reference, rest) for named in found]
 
     def _beginning(self, child: Table, reference: Reference) -> list[Named]:
@@ -216,7 +217,8 @@ class Names:
 
     def _roles(self, child: Table, reference: Reference) -> Iterator[Named]:
         """A row of the same table, or somebody, by what it or they do."""
-        own = {singular(word) for word in words(child.name)}
+        # `comment_parent` of `wp_comments` is a parent.
+        own = {singular(word) for word in words(child.name)[-1:]}
         core = tuple(word for word in reference.stem if word not in FILLERS and singular(word) not in own)
         core = core or reference.stem
         people = [table for _, table in self.people]

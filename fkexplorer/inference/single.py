@@ -11,7 +11,7 @@ from fkexplorer.inference.columns import external_word
 from fkexplorer.inference.drafts import Draft
 from fkexplorer.inference.extension import extension_of
 from fkexplorer.inference.structure import column_reasons, equality, place_reason, types_reason
-from fkexplorer.inference.vocabulary import ID_WORDS, SELF
+from fkexplorer.inference.vocabulary import ID_WORDS, KEY_WORDS, SELF
 from fkexplorer.inference.weights import reason
 from fkexplorer.inference.words import references, same, words
 
@@ -101,7 +101,7 @@ def _draft(world: World, table: Table, column: Column, hint: Hint) -> Draft | No
         draft.add(world.habits.sibling_reason(column.name, key))
     if code in ("bare_text", "bare_end"):
         draft.add(world.regular)
-    if code == "same_as_plain_key" and (times := world.holders[column.name]) > _SHARED:
+    if code == "same_as_plain_key" and (times := world.holders[world.plain(table, column.name)]) > _SHARED:
         draft.add(reason("shared", f"{times - 1:,} tables have this column"))
     draft.add(world.habits.manner(world.plain(table, column.name)))
     draft.add(_joined(world, (table.oid, column.number), key), _commented(column, target))
@@ -166,6 +166,8 @@ def _may_mean(world: World, table: Table, column: Column, named: Named) -> bool:
     if parent.oid in world.followers and code in _NOT_TO_FOLLOWERS:
         return False
     # A table that has the same column is one more child, as `list_accounts(account_id)`, unless it is its key.
+    if code == "name_with_context" and world.says_whole(table, parent, column):
+        return False
     lists = code == "name_with_prefix" and bool(world.names.called(named.reference.stem))
     return not ((code in _WEAKER or lists) and world.has_beside_key(parent, column.name))
 
@@ -222,6 +224,9 @@ def _code_of_key(world: World, child: tuple[Table, Column], target: Target, *, w
         return "name_of_table"
     code = ""
     if whole:
+        # Of two words, as `zc_code`, it is hardly called so by chance.
+        several = words(world.plain(table, column.name))
+        sure = sure or (len(several) > 1 and several[-1] in KEY_WORDS and target.primary)
         code = "same_as_key" if sure else "same_as_plain_key"
     elif sure and len(target.columns[0].name) > 3:
         code = "end_is_key"

@@ -23,7 +23,8 @@ ARRAY_WORDS = _set("""
     ids uuids guids keys refs codes
 """)
 EXTERNAL = _set("""
-    external ext stripe paypal braintree adyen shopify google facebook twitter linkedin apple microsoft azure aws
+    external ext provider
+    stripe paypal braintree adyen shopify google facebook twitter linkedin apple microsoft azure aws
     gcp github gitlab slack discord telegram twilio sendgrid mailchimp mailgun salesforce hubspot zendesk intercom
     auth0 okta firebase cognito saml ldap oauth remote foreign upstream third legacy request trace span
     correlation idempotency idempotent fingerprint tracking vat tax ssn isbn ean gtin upc serial etag hash

@@ -57,7 +57,7 @@ POINTS: Mapping[str, float] = {
     "no_default": 0.15,
     "own_default": -0.25,
     "own_key": -0.15,
-    "own_end": -0.15,
+    "own_end": -0.05,
     "other_key_word": -0.20,
     "external": -0.35,
     "regular": 0.20,

@@ -160,6 +160,10 @@ def _references(all_words: tuple[str, ...]) -> list[Reference]:
         found.append(Reference(all_words[1:], all_words[0], first=True))
     elif last == "by" and rest:
         found.append(Reference(rest, by=True))
+    elif place := next((place for place, word in enumerate(rest) if word.endswith("id") and len(word) > 4), -1) + 1:
+        # `triggerid_down`
+        stem = (*rest[: place - 1], rest[place - 1].removesuffix("id"))
+        found.append(Reference(stem, "id", glued=True, after=all_words[place:]))
     elif middle := next((place for place in range(1, len(rest)) if rest[place] in _MIDDLE), 0):
         found.append(Reference(rest[:middle], rest[middle], after=all_words[middle + 1 :]))
     elif end := next((end for end in _GLUED if last.endswith(end) and len(last) >= len(end) + 3), ""):

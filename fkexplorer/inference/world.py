@@ -49,8 +49,8 @@ class World:
                 if len(edge.pairs) > 1:
                     self.longer[edge.child, edge.parent].append({pair.child.number for pair in edge.pairs})
         self.prefixes = {table.oid: own_prefix(table) for table in self.tables}
-        self.holders = Counter(column.name for table in self.tables for column in table.columns)
-        """How many tables have a column of a name."""
+        self.holders = Counter(self.plain(table, column.name) for table in self.tables for column in table.columns)
+        """How many tables have a column of a name, without the table's own prefix."""
         self.times_named = Counter(same(words(table.name)) for table in self.tables)
         self.singles: dict[int, list[Target]] = defaultdict(list)
         self.composites: list[Target] = []
@@ -146,6 +146,16 @@ class World:
             if named.oid != table.oid and same(words(column.name)) not in BARE_STOP and self.singles.get(named.oid)
         )
         return reason("regular", f"{times:,} columns are called like tables") if times >= _ENOUGH else None
+
+    def says_whole(self, table: Table, parent: Table, beside: Column) -> bool:
+        """Whether another column of a table has all of a parent's name: then `beside` does not mean it by its end."""
+        wanted = {same(words(parent.name)), same(words(parent.name)[1:])}
+        return any(
+            each.key and len(each.stem) > 1 and same(each.stem) in wanted
+            for column in table.columns
+            if column.number != beside.number
+            for each in references(self.plain(table, column.name))
+        )
 
     def has_beside_key(self, table: Table, name: str) -> bool:
         """Whether a table has a column of this name that is not its primary key."""

@@ -93,6 +93,14 @@ def test_what_is_declared_elsewhere() -> None:
     assert "the same column is declared in 7 other tables" in {each.text for each in guess.reasons}
 
 
+def test_another_row_of_another_table_is_not_declared_elsewhere() -> None:
+    made = Making()
+    made.table("categories", "parent_id")
+    made.table("comments", "parent_id")
+    made.edge("categories", "parent_id", "categories")
+    assert shown(made) == ["comments(parent_id) -> comments(id)"]
+
+
 def test_a_name_that_says_nothing_is_not_declared_elsewhere() -> None:
     made = Making()
     made.table("kinds")

@@ -34,6 +34,14 @@ from tests.inference.build import Making, codes, inferred, only, said, shown, su
         ("users", "author_user_id", "id"),
         ('Say "so"', "say_so_id", "id"),
         ("course", "course", "id"),
+        ("users", "users_id_tech", "id"),
+        ("triggers", "triggerid_down", "triggerid"),
+        ("addresses", "id_address_delivery", "id"),
+        ("issues", "issue_from_id", "id"),
+        ("countries", "country_id_2", "id"),
+        ("tax_taxclass", "tax_class_id", "id"),
+        ("departments", "deptno", "deptno"),
+        ("page", "page_ptr_id", "id"),
     ],
 )
 def test_a_column_that_names_a_table(table: str, column: str, key: str) -> None:
@@ -105,6 +113,24 @@ def test_the_childs_own_words_tell_which() -> None:
     first = inferred(made).guesses[0]
     assert said(made.schema(), first).startswith("ticket_notes(status_id) -> ticket_statuses(id)")
     assert "name_with_context" in codes(first)
+
+
+def test_another_column_that_has_the_longer_name_leaves_the_shorter_one() -> None:
+    made = Making()
+    made.table("attribute")
+    made.table("product_attribute")
+    made.table("product_attribute_combination", "attribute_id", "product_attribute_id")
+    assert shown(made) == [
+        "product_attribute_combination(attribute_id) -> attribute(id)",
+        "product_attribute_combination(product_attribute_id) -> product_attribute(id)",
+    ]
+
+
+def test_a_prefix_of_all_tables_is_no_context() -> None:
+    made = Making()
+    for name in ("ci_runners", "ci_builds", "ci_stages", "runners"):
+        made.table(name, *(("runner_id", "stage_id") if name == "ci_builds" else ()))
+    assert shown(made) == ["ci_builds(runner_id) -> ci_runners(id)", "ci_builds(stage_id) -> ci_stages(id)"]
 
 
 def test_a_table_that_only_lists_others_is_not_meant_by_context() -> None:

@@ -70,6 +70,20 @@ def test_two_tables_of_one_key_are_not_each_others_parents() -> None:
     assert suggested(made) == []
 
 
+def test_a_table_is_not_the_child_of_its_children() -> None:
+    made = Making()
+    made.table("tenants")
+    made.table("users", "name:text", key=("tenant_id", "user_id"))
+    made.table("teams", "name:text", "lead_user_id", key=("tenant_id", "team_id"))
+    made.table("team_members", "since:text", key=("tenant_id", "team_id", "user_id"))
+    found = [each for each in suggested(made) if "-> tenants" not in each]
+    assert found == [
+        "team_members(tenant_id, team_id) -> teams(tenant_id, team_id)",
+        "team_members(tenant_id, user_id) -> users(tenant_id, user_id)",
+        "teams(tenant_id, lead_user_id) -> users(tenant_id, user_id)",
+    ]
+
+
 def test_a_table_that_links_others_is_not_referred_to_by_chance() -> None:
     made = Making()
     made.table("users")

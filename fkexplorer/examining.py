@@ -65,9 +65,12 @@ async def doctor(database: Database, console: Console, settings: Settings, optio
     """
     console.progress("reading the catalogue")
     known = await read_known(database, settings, Path())
-    findings = tuple(f"{each.origin}: " for each in known.unbound)
+    # What somebody has linked by hand has to be there; files of other tools may well be of other databases too.
+    by_hand = {each.origin for each in settings.relationships}
+    unbound = tuple(each for each in known.unbound if each.origin in by_hand)
+    findings = tuple(f"{each.origin}: " for each in unbound)
     say_all(console, [each for each in known.problems if not each.startswith(findings)])
-    chosen = _Chosen(known.schema, None, known.unbound)
+    chosen = _Chosen(known.schema, None, unbound)
     if options.edge is not None:
         chosen = await _named(database, console, known.schema, options.edge)
     found = await examine(

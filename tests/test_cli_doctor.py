@@ -118,7 +118,7 @@ async def test_the_document_keeps_its_contract(demo: str, capsys: pytest.Capture
 
 
 async def test_what_is_configured_is_examined_and_what_is_not_there_is_named(
-    small: str, configured: Settings, capsys: pytest.CaptureFixture[str]
+    small: str, configured: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     read = await document(small, capsys, settings=configured)
     errors = {each["code"]: each for each in read["findings"] if each["severity"] == "error"}
@@ -128,6 +128,15 @@ async def test_what_is_configured_is_examined_and_what_is_not_there_is_named(
     assert errors["table_missing"]["edge"] is None
     assert errors["table_missing"]["text"].endswith("known.toml:5)")
     assert read["summary"]["examined"] == 2
+    # A file of another tool may be of another database: what it names and is not there is said, and no error.
+    tables = '[sources]\ntbls = "tbls.yml"\n'
+    (tmp_path / "tbls.yml").write_text(
+        "relations:\n- table: elsewhere\n  columns: [p_id]\n  parentTable: p\n  parentColumns: [id]\n"
+    )
+    (tmp_path / "other.toml").write_text(tables)
+    settings = load_settings(str(tmp_path / "other.toml"), {}, tmp_path)
+    assert await asked(small, settings=settings) == 0
+    assert "there is no table elsewhere" in capsys.readouterr().err
     # Without them nothing is wrong.
     assert await asked(small) == 0
 

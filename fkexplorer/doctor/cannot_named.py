@@ -41,7 +41,7 @@ async def unknown_names(exam: Exam, relation: WrittenRelation) -> list[Finding]:
     """
     told = Told(None, table_told(None, relation.child), table_told(None, relation.parent), None, None, defined=True)
     seen = await look(exam.database, told)
-    child, parent = _table(exam, relation.child), _table(exam, relation.parent)
+    child, parent = (_table(exam, name, relation.home) for name in (relation.child, relation.parent))
     if child is not None and parent is not None:
         return _columns(exam, relation, child, parent)
     found = []
@@ -54,8 +54,9 @@ async def unknown_names(exam: Exam, relation: WrittenRelation) -> list[Finding]:
     return missing[:1] if codes <= {"table_missing", "order_of_creation"} else missing
 
 
-def _table(exam: Exam, written: str) -> Table | None:
+def _table(exam: Exam, written: str, home: str) -> Table | None:
     found = find_tables(exam.schema, written)
+    found = [each for each in found if each.schema == home] or found
     return found[0] if len(found) == 1 else None
 
 
@@ -162,7 +163,7 @@ def _keys(parent: Table) -> str:
 def _finding(  # noqa: PLR0917 - what a finding is made of
     exam: Exam, relation: WrittenRelation, code: str, text: str, seen: str, why: str, at: datetime, mend: Treatment
 ) -> Finding:
-    child = _table(exam, relation.child)
+    child = _table(exam, relation.child, relation.home)
     origin = f" ({relation.origin})" if relation.origin else ""
     return Finding(
         code,

@@ -94,9 +94,9 @@ async def _without_index(exam: Exam, edge: Relationship, counters: Counters) -> 
         f". To {does}, a delete of one row of {table_label(parent)} ({_size(parent)}) reads all of it, {_takes(child)}."
     )
     went = counters.deleted.get(parent.oid, 0)
-    if counters.since is not None and (went or _a_day(counters)):
+    if went or _a_day(counters):
         many = "no row was" if not went else "1 row was" if went == 1 else f"{went:,} rows were"
-        text += f" Since {counters.since:%Y-%m-%d} {many} deleted there."
+        text += f" {_since(counters)} {many} deleted there."
     if cast:
         comment = f"-- {cast} One of the two types has to change, or every delete reads the table, with any index."
         return _notice(exam, edge, "no_index", text, _SEEN_INDEX, _READ_WHOLE, Treatment((comment,)))
@@ -123,6 +123,10 @@ def _of_no_use(child: Table, edge: Relationship) -> tuple[str, str]:
                 return f"{quote(index.name)} has some of its rows only", ""
             return f"{quote(index.name)} is in another order, or of another operator class", ""
     return "", ""
+
+
+def _since(counters: Counters) -> str:
+    return f"Since {counters.since:%Y-%m-%d}" if counters.since else "As far as the server has counted"
 
 
 def _a_day(counters: Counters) -> bool:
@@ -240,8 +244,7 @@ def _redundant(exam: Exam, edge: Relationship, index: PlainIndex, other: PlainIn
     same = own == theirs
     how = f"is the same as {other.label}" if same else f"is how {other.label} ({', '.join(theirs)}) begins"
     text = f"{index.label} on {table_label(table)} ({', '.join(own)}), {size_text(index.bytes)}, {how}."
-    if counters.since is not None:
-        text += f" Since {counters.since:%Y-%m-%d} it was read {_times(index.scans)}, the other {_times(other.scans)}."
+    text += f" {_since(counters)} it was read {_times(index.scans)}, the other {_times(other.scans)}."
     drop = f"DROP INDEX {'' if index.partitioned else 'CONCURRENTLY '}{index.label}"
     mode = ACCESS_EXCLUSIVE if index.partitioned else SHARE_UPDATE_EXCLUSIVE
     return Finding(

@@ -66,6 +66,7 @@ async def narrow(exam: Exam, edges: Sequence[Relationship], counters: Counters) 
             own, other = (_GREATEST.get(_base(column)) for column in (pair.child, pair.parent))
             if own is not None and other is not None and own < other:
                 by_key[edge.parent, pair.parent.number].append(_Narrow(edge, pair, own))
+                break  # Of a key of several columns one tells it; the fix changes all of them.
     greatest = await _greatest(exam, list(by_key))
     pressing = {key: group for key, group in by_key.items() if _pressing(group, greatest)}
     calm = [each for key, group in by_key.items() if key not in pressing for each in group]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -215,3 +216,48 @@ async def test_a_cycle_that_nothing_opens(make_database: Callable[[str], str]) -
         held = connection.execute("SELECT condeferrable FROM pg_constraint WHERE conname IN ('a_b', 'b_a')").fetchall()
     assert sorted(held) == [(False,), (True,)]
     assert not of_code(await examined(conninfo), "cycle_not_loadable")
+
+
+NAME = 'Ünï ""q"" %s \'; x'
+
+
+async def test_any_names_are_quoted(make_database: Callable[[str], str]) -> None:
+    conninfo = make_database(
+        f'CREATE TABLE "p {NAME}" ("id {NAME}" bigint, "n {NAME}" bigint,'
+        f' CONSTRAINT "pk {NAME}" PRIMARY KEY ("id {NAME}", "n {NAME}"));'
+        f'CREATE UNIQUE INDEX "again {NAME}" ON "p {NAME}" ("id {NAME}", "n {NAME}");'
+        f'CREATE TABLE "c {NAME}" ("a {NAME}" int NOT NULL DEFAULT 7, "b {NAME}" int DEFAULT 8,'
+        f' CONSTRAINT "fk {NAME}" FOREIGN KEY ("a {NAME}", "b {NAME}") REFERENCES "p {NAME}" ON DELETE SET DEFAULT,'
+        f' CONSTRAINT "fk2 {NAME}" FOREIGN KEY ("a {NAME}", "b {NAME}") REFERENCES "p {NAME}" ON DELETE SET NULL);'
+        f'INSERT INTO "c {NAME}" VALUES (1, NULL);'
+        f'CREATE TABLE "heir {NAME}" () INHERITS ("c {NAME}");'
+        f'CREATE FUNCTION "f {NAME}"() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NULL; END$$;'
+        f'CREATE TRIGGER "t {NAME}" BEFORE UPDATE ON "c {NAME}" FOR EACH ROW EXECUTE FUNCTION "f {NAME}"();'
+        f'ALTER TABLE "c {NAME}" DISABLE TRIGGER ALL; ALTER TABLE "c {NAME}" ENABLE TRIGGER USER;'
+    )
+    found = await examined(conninfo)
+    assert not found.not_looked
+    assert {each.code for each in found.findings} == {
+        "cascade_cancelled",
+        "default_without_parent",
+        "duplicate_constraint",
+        "duplicate_index",
+        "inheritance_unbound",
+        "narrow_key",
+        "partly_null",
+        "set_null_not_null",
+        "triggers_disabled",
+    }
+    statements = [
+        each
+        for finding in found.findings
+        for each in finding.treatment.statements
+        if not each.startswith("--") and "CONCURRENTLY" not in each
+    ]
+    assert len(statements) > 5
+    for statement in statements:
+        # Each by itself, and rolled back: a VALIDATE of what another one adds is refused, but nothing is misread.
+        with psycopg.connect(conninfo) as connection:
+            with contextlib.suppress(psycopg.errors.ForeignKeyViolation, psycopg.errors.UndefinedObject):
+                connection.execute(statement.encode())
+            connection.rollback()

@@ -35,14 +35,10 @@ LAHMAN_KEYS = {
     "Teams": _TEAM,
     "Parks": "park.key",
     "Schools": "schoolID",
-    "Batting": "playerID yearID stint",
-    "Pitching": "playerID yearID stint",
-    "Managers": "yearID teamID inseason",
     "Salaries": "yearID teamID lgID playerID",
     "Appearances": "yearID teamID playerID",
-    "FieldingOF": "playerID yearID stint",
 }
-"""The primary keys of the lahman data: those that others refer to, and a few that only look like it."""
+"""The primary keys of the lahman data: those that others refer to, and two that only look like it."""
 
 _OF_PLAYERS = (
     "AllstarFull Appearances AwardsManagers AwardsPlayers AwardsShareManagers AwardsSharePlayers Batting BattingPost"

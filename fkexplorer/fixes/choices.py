@@ -128,7 +128,7 @@ class _Choosing(Permits):
             return Choice(action, title, no.reason, no.remedy, rule)
         except Trouble as trouble:
             return Choice(action, title, trouble.reason, trouble.hint, rule)
-        return Choice(action, title, rule=rule)
+        return Choice(action, title, rule=rule, asks=not (action is FixAction.SYNC_TRIGGER and self._keeper))
 
     def _title(self, action: FixAction) -> str:
         if action is FixAction.SYNC_TRIGGER and self._keeper is not None and not self._keeper.fires:

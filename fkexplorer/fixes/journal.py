@@ -6,7 +6,7 @@ of an entry. The transactions of an entry are its parts, numbered from 0: a batc
     begun        `person`, `machine`, `database`, `system` (which database), `action`, `edge`, `titles` (of the steps),
                  `sql`, `undo`, `lasting`, `gap` (the query that counts it), `ticket`, `approver`; of an undo `undoes`
     backed_up    `part`, `folder`: the rows that this part changes are in it
-    made         `part`, `source`, `trigger`, `function`, `definitions`: what it made of the schema, and can take back
+    made         `part`, `source`, `trigger`, `function`, `back`, `definitions`: what it made, for an undo
     building     `part`, `query`, `done`: a statement that can't be in a transaction begins; by a word, one of `done` if
                  it has come to its end, the query says later what became of it
     committing   `part`, `xid` (`txid_current`), `touched`; of an undo `undone` (the part that it takes back)

@@ -84,6 +84,8 @@ class Choice:
     """What would permit it, as a GRANT; empty where nothing is known to."""
     rule: str = ""
     """Of `change-on-delete`, which is a choice for each rule: the rule, as `cascade`."""
+    asks: bool = True
+    """There may be something to tell it first; not where it does what is there already to be done."""
 
 
 class Verb(StrEnum):

@@ -240,9 +240,15 @@ def enable(source: Table, keeper: Keeper, sync: Sync) -> DdlStep:
         f"enable the trigger {quote(keeper.trigger)} on {table_label(source)}",
         (f"ALTER TABLE {sql.table_name(source)} ENABLE TRIGGER {sql.name(keeper.trigger)}",),
         locks([(source.oid, SHARE_ROW_EXCLUSIVE)]),
-        f"ALTER TABLE {table_label(source)} DISABLE TRIGGER {quote(keeper.trigger)} takes it back; undo does",
+        f"{sync.back} takes it back; undo does",
         sync=sync,
     )
+
+
+def back_of(source: Table, keeper: Keeper) -> str:
+    """The statement by which a trigger that was off is as it was."""
+    how = "ENABLE REPLICA" if keeper.enabled == "R" else "DISABLE"
+    return f"ALTER TABLE {sql.table_name(source)} {how} TRIGGER {sql.name(keeper.trigger)}"
 
 
 def others_of(table: str, trigger: str) -> str:

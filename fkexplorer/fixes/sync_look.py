@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,7 @@ SELECT ARRAY(SELECT a.attnum::int FROM pg_attribute a WHERE a.attrelid = i.indre
    AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum)))
 FROM pg_index i WHERE i.indrelid = {source} AND i.indisunique AND i.indislive ORDER BY NOT i.indisprimary, i.indexrelid
 """
+_VIRTUAL = "SELECT attname::text FROM pg_attribute WHERE attrelid = {source} AND attgenerated = 'v'"
 _RULES = """
 SELECT r.ev_class::int8, r.rulename::text FROM pg_rewrite r
 WHERE r.ev_class IN ({tables}) AND r.ev_type = '3' AND r.ev_enabled IN ('O', 'A') ORDER BY 1, 2
@@ -124,6 +126,7 @@ class _Looking:
                 f"there is a function {qualified(made.target.schema, made.name)}(), or a trigger of that name",
                 "look whether somebody needs it still: nothing is overwritten; or give another name",
             )
+        await self.seen(made)
         checked = await self.checked(made)
         tried, unproven = await self.tried(state, made.name, made)
         source, target = table_label(made.source), table_label(made.target)
@@ -152,7 +155,8 @@ class _Looking:
         state = await self.state(sketch)
         tried, unproven = await self.tried(state, keeper.function)
         shown = f"a made-up row of {table_label(source)} got its row"
-        done = replace(sketch, others=state.others, proof=tried, unproven=unproven, shown=shown)
+        back = sync.back_of(source, keeper)
+        done = replace(sketch, others=state.others, proof=tried, back=back, unproven=unproven, shown=shown)
         notes = [
             f"the trigger {quote(keeper.trigger)} is there, and is off: none is made beside it",
             "what becomes of a row when its function fails is not tried: it is not ours to change",
@@ -171,6 +175,21 @@ class _Looking:
         )
         [row] = await self.ask(statement)
         return _State(*row)
+
+    async def seen(self, made: Template) -> None:
+        """Make sure that no value is of a VIRTUAL column, which is computed when read: a trigger finds NULL there.
+
+        Raises:
+            Trouble: one is (`incomplete`).
+        """
+        for (name,) in await self.ask(_VIRTUAL.format(source=made.source.oid)):
+            for column, value in made.values.items():
+                if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", value):
+                    raise incomplete(
+                        f"{quote(name)} of {table_label(made.source)} is computed when it is read: the trigger would"
+                        f" see NULL there",
+                        f"give {quote(column.name)} an expression of the columns that it is computed from",
+                    )
 
     async def checked(self, made: Template) -> list[str]:
         """Have the server look at its statement: a wrong name or type is refused now; what could not be checked."""

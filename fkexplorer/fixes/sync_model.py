@@ -22,6 +22,8 @@ class Sync:
     """A statement that the server refuses where the function's owner may not do what it does; it changes nothing."""
     proof: str
     """The DO statement that tries it and takes all back; empty where it is not tried."""
+    back: str = ""
+    """The statement that takes back what was switched on; empty where trigger and function are made."""
     unproven: str = ""
     """Why it is not tried."""
     shown: str = ""

@@ -69,6 +69,7 @@ async def known(tx: Transaction, made: Sync) -> dict[str, Any]:
         "source": made.source,
         "trigger": made.trigger,
         "function": made.function,
+        "back": made.back,
         "definitions": found,
     }
 

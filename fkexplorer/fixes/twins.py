@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # tgtype has 4 for INSERT. A function is searched for what it says, and what those say that it names.
 _TRIGGERS = """
-SELECT coalesce(json_agg(json_build_array(t.tgname, p.proname, p.prosrc, t.tgenabled IN ('O', 'A')) ORDER BY t.tgname),
+SELECT coalesce(json_agg(json_build_array(t.tgname, p.proname, p.prosrc, t.tgenabled) ORDER BY t.tgname),
  '[]') AS triggers
 FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
 WHERE t.tgrelid = {table} AND NOT t.tgisinternal AND (t.tgtype & 4) <> 0
@@ -37,8 +37,13 @@ class Keeper:
     trigger: str
     function: str
     """The name of what it calls, without a schema."""
-    fires: bool
-    """`tgenabled` is O or A."""
+    enabled: str
+    """`tgenabled`: O or A where it fires; R only on a replica; D not at all."""
+
+    @property
+    def fires(self) -> bool:
+        """Whether it does so in a session like any other."""
+        return self.enabled in {"O", "A"}
 
 
 def statements(source: Table, target: Table) -> tuple[str, str]:
@@ -48,7 +53,7 @@ def statements(source: Table, target: Table) -> tuple[str, str]:
 
 
 def keepers(
-    triggers: Iterable[tuple[str, str, str, bool]], functions: Iterable[tuple[str, str]], target: Table
+    triggers: Iterable[tuple[str, str, str, str]], functions: Iterable[tuple[str, str]], target: Table
 ) -> list[Keeper]:
     """The triggers of INSERT whose function writes the target, or names one that does; those that fire come first.
 
@@ -59,8 +64,8 @@ def keepers(
     """
     writing = {name for name, body in functions if _writes(body, target)}
     found = [
-        Keeper(trigger, function, fires)
-        for trigger, function, body, fires in triggers
+        Keeper(trigger, function, enabled)
+        for trigger, function, body, enabled in triggers
         if function in writing or any(re.search(rf"\b{re.escape(name)}\b", _code(body)) for name in writing)
     ]
     return sorted(found, key=lambda keeper: not keeper.fires)

@@ -58,7 +58,7 @@ async def examine(tx: Transaction, made: Mapping[str, Any]) -> Unmaking:
     if function and hanging > 1:
         conflicts.append(Conflict(f"function {function}", "something else uses it by now", hanging - 1))
     if not function:
-        statements: tuple[str, ...] = (f"ALTER TABLE {source} DISABLE TRIGGER {sql.name(trigger)}",)
+        statements: tuple[str, ...] = (str(made["back"]),)
     elif owner:
         statements = (f"DROP TRIGGER {sql.name(trigger)} ON {source}", f"DROP FUNCTION {function}()")
     else:

@@ -236,7 +236,13 @@ async def test_one_that_is_off_is_switched_on(make_database: Callable[[str], str
     back = await undone(conninfo, open_folder, outcome.entry)
     assert back.ending is Ending.DONE, back.words
     assert ask(conninfo, "SELECT tgenabled FROM pg_trigger WHERE tgname = 'old'") == [("D",)]
-    # Its script does the same.
+    # One that fires on replicas alone does so again.
+    await execute(conninfo, "ALTER TABLE auth.users ENABLE REPLICA TRIGGER old")
+    _, outcome = await made(conninfo, open_folder)
+    assert outcome.ending is Ending.DONE, outcome.words
+    back = await undone(conninfo, open_folder, outcome.entry)
+    assert back.ending is Ending.DONE, back.words
+    assert ask(conninfo, "SELECT tgenabled FROM pg_trigger WHERE tgname = 'old'") == [("R",)]
     await execute(conninfo, "ALTER TABLE auth.users ENABLE TRIGGER old")
     async with opened(conninfo) as (database, schema):
         found = {each.action: each for each in await choices(database, schema, edge_named(schema, EDGE), None)}
@@ -360,6 +366,19 @@ async def test_partitioned_tables(make_database: Callable[[str], str], open_fold
     assert (outcome.ending, "; proven: " in outcome.words) == (Ending.DONE, True), outcome.words
     await execute(conninfo, "INSERT INTO p VALUES (2, 'y')")
     assert ask(conninfo, "SELECT * FROM c") == [(2, "y")]
+
+
+async def test_a_column_that_is_computed_when_read_is_refused(make_database: Callable[[str], str]) -> None:
+    conninfo = make_database("""
+        CREATE TABLE p (id int PRIMARY KEY, note text, up text GENERATED ALWAYS AS (upper(note)) VIRTUAL,
+         low text GENERATED ALWAYS AS (lower(note)) STORED);
+        CREATE TABLE c (id int PRIMARY KEY CONSTRAINT fk REFERENCES p, note text, up text, low text);
+    """)
+    async with opened(conninfo) as (database, schema):
+        for columns in ({}, {"up": "concat(s.up)"}):
+            with pytest.raises(Trouble, match=r"up of public.p is computed when it is read: .* would see NULL there"):
+                await preview(database, schema, wish(schema, "c.fk", columns=columns))
+        assert (await preview(database, schema, wish(schema, "c.fk", columns={"up": "upper(s.note)"}))).confirm
 
 
 GRANTS = """

@@ -296,6 +296,7 @@ class ChoicePanel(Vertical):
             world=self._world,
             title=self._title(choice),
             wish=wish,
+            asks=choice.asks,
         )
 
 

@@ -43,7 +43,9 @@ def marks_of(wish: Suggestion) -> Marks:
     return Marks(rows=wish.rows) if wish.rows else Marks(missing=(wish.key,) if wish.key else ())
 
 
-def lead_on(app: App[Any], fix: Fix, *, world: World, title: str, wish: Suggestion | None = None) -> None:
+def lead_on(
+    app: App[Any], fix: Fix, *, world: World, title: str, wish: Suggestion | None = None, asks: bool = True
+) -> None:
     """To the preview of a fix; what it has to be told is asked first.
 
     Args:
@@ -52,10 +54,11 @@ def lead_on(app: App[Any], fix: Fix, *, world: World, title: str, wish: Suggesti
         world: what is known.
         title: what it is, for people.
         wish: what a diagnosis suggests to tell it.
+        asks: whether there may be something to tell it at all.
     """
     # One key alone is what marks are for, and no part of a suggestion that is for all of them.
     no_key = fix.partial or (wish is not None and wish.scope is not None and not wish.key)
-    asked = fields_for(fix.schema, fix.edge, fix.action)
+    asked = fields_for(fix.schema, fix.edge, fix.action) if asks else []
     fields = [each for each in asked if not (no_key and each.option == "key")]
 
     def preview(values: Mapping[str, str] | None) -> None:

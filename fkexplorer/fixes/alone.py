@@ -7,6 +7,7 @@ transactions that are older than it, keeps no reader and no writer waiting meanw
 from __future__ import annotations
 
 import asyncio
+import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from fkexplorer.database.model import Trouble
 from fkexplorer.fixes.guard import Names
 from fkexplorer.fixes.model import Ending
 from fkexplorer.fixes.parts import Done, Halt
-from fkexplorer.fixes.standing import INVALID
+from fkexplorer.fixes.standing import BUSY, INVALID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,7 +94,7 @@ class Alone:
         standing = self.step.standing
         assert standing is not None  # noqa: S101 - each step that is alone has one
         for left in range(_TRIES - 1, -1, -1):
-            word = await self._word()
+            word = await self._free()
             if word in standing.done:
                 return False
             if word not in standing.before:
@@ -121,6 +122,8 @@ class Alone:
                 if not left or not again:
                     detail = error.diag.message_detail
                     raise Halt(Ending.REFUSED, f"{words} ({one_line(detail)})" if detail else words) from None
+                # Two that meet are not to meet again.
+                await asyncio.sleep(secrets.randbelow(1000) / 1000)
         await self.ledger.part(self.part, self._check)
         return True
 
@@ -130,6 +133,19 @@ class Alone:
         if standing is not None and await standing.wanted(tx, self.step.title):
             raise Trouble(f"{self.step.title}: it is not there", "look what became of it", code="moved")
         return Done({}, Names([]))
+
+    async def _free(self) -> str:
+        """How it stands once no other session builds an index of the table.
+
+        Raises:
+            Halt: somebody stopped it.
+        """
+        while (word := await self._word()) == BUSY:
+            self.waiting("another session builds an index of the table, or vacuums it")
+            await asyncio.sleep(_LOOK_SECONDS)
+            if self.stop is not None and self.stop.is_set():
+                raise Halt(Ending.STOPPED, "stopped")
+        return word
 
     async def _word(self) -> str:
         standing = self.step.standing

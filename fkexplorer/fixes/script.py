@@ -75,7 +75,7 @@ async def script(database: Database, schema: Schema, preview: Preview, *, max_ro
         elif step.standing is None:
             body = DdlScript(schema, preview.plan).lines(number, step)
         else:
-            body = alone_lines(step) if step.alone else standing_lines(schema, step)
+            body = alone_lines(schema, step) if step.alone else standing_lines(schema, step)
         name = f"step {number} of {len(steps)}"
         alone = isinstance(step, DdlStep) and step.alone
         lines += [

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from fkexplorer.fixes.model import Plan
     from fkexplorer.schema.model import Relationship, Schema
 
+_TRIES = 3
+"""How often a statement that can't be in a transaction is tried, where it meets another that builds the same."""
+
 
 class DdlScript:
     """The text of the steps of a plan that changes a constraint.
@@ -130,7 +133,7 @@ def standing_lines(schema: Schema, step: DdlStep) -> list[str]:
         ":fk_images \\gset",
         *_standing(step),
         *psql.guard(
-            f"NOT :fk_none AND :'fk_state' NOT IN ({_listed(step, done=False)})",
+            f":'fk_state' NOT IN ({_listed(step, done=True)}) AND :'fk_state' NOT IN ({_listed(step, done=False)})",
             f"{psql.percent(step.title)}: it is %s now",
             ":'fk_state'",
         ),
@@ -142,37 +145,66 @@ def standing_lines(schema: Schema, step: DdlStep) -> list[str]:
     ]
 
 
-def alone_lines(step: DdlStep) -> list[str]:
+def alone_lines(schema: Schema, step: DdlStep) -> list[str]:
     """All of a step that can't be in a transaction; `fk_none` is on where it was done already.
 
-    A statement that fails does not end the script by itself: first what it left is taken away. Two scripts that run at
-    once wait for each other, and the second finds that the name is taken, by what it wanted.
+    A statement that fails does not end the script by itself: first what it left is taken away. Of two scripts that run
+    at once the second waits, and finds it done; where both begin in the same moment, the server ends one of them
+    (40P01, or 42P07 where the other's has the name), which then looks again.
+
+    Args:
+        schema: the schema that the plan was made with.
+        step: the step.
     """
-    clean = [
-        f"SELECT :'fk_state' = {sql.literal(INVALID)} AS fk_clean \\gset",
+    assert step.standing is not None  # noqa: S101 - each step that is alone has one
+    table = sql.source(schema.tables[step.locks[0].table], "").removesuffix(" AS ")
+    look = [
+        # Others who build an index of the table hold this lock; to wait for it takes no snapshot, for which they would
+        # wait in turn.
+        "BEGIN;",
+        "SET LOCAL lock_timeout = 0;",
+        f"LOCK TABLE {table} IN {spelled(step.locks[0].mode)} MODE;",
+        ":fk_images \\gset",
+        "SELECT (:fk_standing) AS fk_state \\gset",
+        f"SELECT :'fk_state' IN ({_listed(step, done=True)}) AS fk_none,",
+        f" :'fk_state' = {sql.literal(INVALID)} AS fk_clean \\gset",
+        "COMMIT;",
         "\\if :fk_clean",
         psql.echo("fkexplorer: an invalid index of a try that failed is taken away"),
         f"{step.clean};",
         "\\endif",
     ]
-    state = ["BEGIN READ ONLY;", ":fk_images \\gset", *_standing(step), "COMMIT;"]
-    return [
-        *state,
-        "\\if :fk_none",
-        "\\else",
-        *clean,
-        "\\set ON_ERROR_STOP off",
-        *(f"{statement};" for statement in step.statements),
-        "\\set ON_ERROR_STOP on",
-        *state,
-        *clean,
-        "BEGIN READ ONLY;",
-        ":fk_images \\gset",
-        *psql.guard("NOT :fk_none", f"{psql.percent(step.title)}: it is %s, and not done", ":'fk_state'"),
-        "COMMIT;",
-        "\\set fk_none off",
-        "\\endif",
-    ]
+    allowed, done = _listed(step, done=False), _listed(step, done=True)
+    wrong = psql.guard(
+        f":'fk_state' NOT IN ({allowed})",
+        f"{psql.percent(step.title)}: its name is that of something else (it is %s)",
+        ":'fk_state'",
+    )
+    lines = [psql.macro("fk_standing", step.standing.query), "\\set fk_tried off", *look]
+    for left in range(_TRIES - 1, -1, -1):
+        lines += [
+            *(["\\if :fk_none", "\\else"] if left == _TRIES - 1 else ["\\if :fk_again"]),
+            *_in_transaction(wrong),
+            "\\set ON_ERROR_STOP off",
+            *(f"{statement};" for statement in step.statements),
+            "\\set fk_sqlstate :SQLSTATE",
+            "\\set ON_ERROR_STOP on",
+            "\\set fk_tried on",
+            *look,
+            f"SELECT :'fk_state' NOT IN ({done}) AND :'fk_sqlstate' IN ('40P01', '42P07') AS fk_again,",
+            f" pg_catalog.pg_sleep(CASE WHEN :'fk_state' IN ({done}) THEN 0 ELSE pg_catalog.random() END) AS fk_slept",
+            " \\gset",
+        ]
+    undone = psql.guard(
+        f":'fk_state' NOT IN ({done})",
+        f"{psql.percent(step.title)}: it is %s, and not done",
+        ":'fk_state'",
+    )
+    return [*lines, *["\\endif"] * _TRIES, *_in_transaction(undone), "\\if :fk_tried", "\\set fk_none off", "\\endif"]
+
+
+def _in_transaction(guard: list[str]) -> list[str]:
+    return ["BEGIN READ ONLY;", ":fk_images \\gset", *guard, "COMMIT;"]
 
 
 def _standing(step: DdlStep) -> list[str]:

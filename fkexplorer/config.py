@@ -12,14 +12,14 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fkexplorer.config_known import SECTIONS, ignored_in, rejected_in, relationships_in, sources_in
+from fkexplorer.config_known import SECTIONS, ignored_in, pairs_in, sources_in
 from fkexplorer.config_lines import Lines, nearest, wrong
 from fkexplorer.database.model import Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from fkexplorer.config_known import Ignored, LinkedPair, RejectedPair, SourceFiles
+    from fkexplorer.config_known import Ignored, NotedPair, SourceFiles
     from fkexplorer.database.model import ServerFacts
 
 PROJECT_FILE = ".fkexplorer.toml"
@@ -62,9 +62,9 @@ class Settings:
     """Values by the name of the option that they stand for, as `max_bytes`."""
     app: Mapping[str, bool] = field(default_factory=dict)
     """Switches of the app, by the name of the option that they stand for, as `no_bell`."""
-    relationships: tuple[LinkedPair, ...] = ()
+    relationships: tuple[NotedPair, ...] = ()
     """The project's before the user's, as of all that follow."""
-    rejected: tuple[RejectedPair, ...] = ()
+    rejected: tuple[NotedPair, ...] = ()
     ignored: tuple[Ignored, ...] = ()
     sources: tuple[SourceFiles, ...] = ()
 
@@ -217,8 +217,8 @@ def _settings(lines: Lines, document: dict[str, Any], folder: Path) -> Settings:
         environments=tuple(_environment(lines, name, table) for name, table in tables["environments"].items()),
         limits=limits,
         app={f"no_{key}": not value for key, value in tables["app"].items()},
-        relationships=relationships_in(lines, document),
-        rejected=rejected_in(lines, document),
+        relationships=pairs_in(lines, document, "relationships"),
+        rejected=pairs_in(lines, document, "rejected"),
         ignored=ignored_in(lines, document),
         sources=sources_in(lines, document, folder),
     )

@@ -27,14 +27,13 @@ _TRIES = 5
 """How often a file that others keep changing is read again."""
 
 
-def link(path: Path, pair: str, reason: str = "", only: tuple[str, str] | None = None) -> bool:
+def link(path: Path, pair: str, reason: str = "") -> bool:
     """Note that a pair is a relationship: linked by hand, or a guess that is accepted.
 
     Args:
         path: the file, which is made where there is none; a symbolic link is followed.
-        pair: `schema.table(column, …):schema.table(column, …)`.
+        pair: as `edge_label` writes it.
         reason: why, in somebody's words; may be empty.
-        only: column and value of the child's rows that it is about, where it is not about all.
 
     Returns:
         Whether it was not there yet.
@@ -42,13 +41,12 @@ def link(path: Path, pair: str, reason: str = "", only: tuple[str, str] | None =
     Raises:
         Trouble: the file cannot be read or written (`no_config`), or is wrong (`bad_config`).
     """
-    where = {"where": {only[0]: only[1]}} if only else {}
-    return _edit(path, lambda text: _added(path, text, "relationships", {"pair": pair, **where, **_reason(reason)}))
+    return _edit(path, lambda text: _added(path, text, "relationships", pair, reason))
 
 
 def reject(path: Path, pair: str, reason: str = "") -> bool:
     """Note that a guess is not to be shown again; the rest as of `link`."""
-    return _edit(path, lambda text: _added(path, text, "rejected", {"pair": pair, **_reason(reason)}))
+    return _edit(path, lambda text: _added(path, text, "rejected", pair, reason))
 
 
 def unlink(path: Path, matches: Callable[[str], bool]) -> bool:
@@ -66,10 +64,6 @@ def unlink(path: Path, matches: Callable[[str], bool]) -> bool:
 def unreject(path: Path, matches: Callable[[str], bool]) -> bool:
     """The same for rejected guesses."""
     return _edit(path, lambda text: _without(path, text, "rejected", matches))
-
-
-def _reason(text: str) -> dict[str, str]:
-    return {"reason": text} if text else {}
 
 
 def _edit(path: Path, change: Callable[[str], str]) -> bool:
@@ -148,16 +142,20 @@ def _owner(path: Path) -> tuple[int, int]:
     return found.st_uid, found.st_gid
 
 
-def _added(path: Path, text: str, section: str, entry: dict[str, Any]) -> str:
+def _added(path: Path, text: str, section: str, pair: str, reason: str) -> str:
     """The text with one more table at its end; the same where there is such a one already."""
     document = _parsed(path, text)
     tables = _tables(path, document, section)
-    if any((each.get("pair"), each.get("where")) == (entry["pair"], entry.get("where")) for each in tables):
+    if any(each.get("pair") == pair for each in tables):
         return text
+    entry = {"pair": pair, **({"reason": reason} if reason else {})}
     end = "\r\n" if text.endswith("\r\n") else "\n"
     lines = [f"[[{section}]]", *(f"{key} = {_written(value)}" for key, value in entry.items()), ""]
     gap = "" if not text else end if text.endswith("\n") else 2 * end
-    return _sure(path, text + gap + end.join(lines), section, {**document, section: [*tables, entry]})
+    made = text + gap + end.join(lines)
+    if not _is(made, section, {**document, section: [*tables, entry]}):
+        raise _not_tables(path, section)
+    return made
 
 
 def _without(path: Path, text: str, section: str, matches: Callable[[str], bool]) -> str:
@@ -180,12 +178,6 @@ def _without(path: Path, text: str, section: str, matches: Callable[[str], bool]
         if first and not lines[first - 1].strip() and not "".join(lines[end : end + 1]).strip():
             first -= 1  # of two empty lines one is enough
         text = "".join([*lines[:first], *lines[end:]])
-
-
-def _sure(path: Path, text: str, section: str, wanted: dict[str, Any]) -> str:
-    if not _is(text, section, wanted):
-        raise _not_tables(path, section)
-    return text
 
 
 def _is(text: str, section: str, wanted: dict[str, Any]) -> bool:
@@ -217,9 +209,9 @@ def _not_tables(path: Path, section: str) -> Trouble:
     )
 
 
-def _written(value: object) -> str:
-    """A text as TOML has it, or a table of one."""
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{_written(key)} = {_written(each)}" for key, each in value.items()) + " }"
-    whole = str(value).encode(errors="replace").decode()  # halves of surrogate pairs are no UTF-8
+def _written(text: str) -> str:
+    """A text as TOML has it: in single quotes where that shows it as it is, as names in double quotes want it."""
+    whole = text.encode(errors="replace").decode()  # halves of surrogate pairs are no UTF-8
+    if '"' in whole and "'" not in whole and whole.isprintable():
+        return f"'{whole}'"
     return json.dumps(whole, ensure_ascii=False).replace("\x7f", "\\u007f")

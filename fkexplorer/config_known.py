@@ -14,30 +14,19 @@ if TYPE_CHECKING:
 
 SOURCES = ("dbt", "tbls", "prisma", "dbml")
 """Kinds of other files that tell relationships."""
-_PAIR = 'write pair = "schema.table(column, ...):schema.table(column, ...)", the child first'
+_PAIR = "write pair = 'schema.table(column, ...):schema.table(column, ...)', the child first"
 _EDGE = 'write edge = "schema.table.constraint", a pair, or "schema.table.*"'
 
 
 @dataclass(frozen=True, slots=True)
-class LinkedPair:
-    """A relationship that somebody linked by hand, or a guess that was accepted."""
+class NotedPair:
+    """A pair of columns that somebody has decided on: linked by hand or accepted, or rejected."""
 
     pair: str
-    """`table(column, …):table(column, …)`, as it was written."""
+    """`table(column, …):table(column, …)`, as it was written; ` [column=value]` behind it where it is about those rows
+    of the child only."""
     origin: str
     """The file and the line."""
-    only: tuple[str, str] | None = None
-    """Column and value of the child's rows that it is about, where it is not about all."""
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RejectedPair:
-    """A guess that is not to be shown again."""
-
-    pair: str
-    """As of `LinkedPair`."""
-    origin: str
     reason: str = ""
 
 
@@ -75,27 +64,20 @@ class SourceFiles:
 SECTIONS = ("relationships", "rejected", "ignored", "sources")
 
 
-def relationships_in(lines: Lines, document: dict[str, Any]) -> tuple[LinkedPair, ...]:
-    """What a file says in `[[relationships]]`.
+def pairs_in(lines: Lines, document: dict[str, Any], section: str) -> tuple[NotedPair, ...]:
+    """What a file says in `[[relationships]]` or `[[rejected]]`.
 
     Args:
         lines: the file's text.
         document: what it was parsed to.
+        section: which of the two.
 
     Raises:
         Trouble: something in it is wrong (`bad_config`).
     """
     return tuple(
-        LinkedPair(_pair(lines, path, table), origin, _where(lines, path, table), _text(lines, path, table))
-        for path, origin, table in _tables(lines, document, "relationships", ("pair", "where", "reason"))
-    )
-
-
-def rejected_in(lines: Lines, document: dict[str, Any]) -> tuple[RejectedPair, ...]:
-    """The same of `[[rejected]]`."""
-    return tuple(
-        RejectedPair(_pair(lines, path, table), origin, _text(lines, path, table))
-        for path, origin, table in _tables(lines, document, "rejected", ("pair", "reason"))
+        NotedPair(_pair(lines, path, table), origin, _text(lines, path, table))
+        for path, origin, table in _tables(lines, document, section, ("pair", "reason"))
     )
 
 
@@ -139,29 +121,17 @@ def _tables(
 
 
 def _pair(lines: Lines, path: tuple[str, int], table: dict[str, Any]) -> str:
-    from fkexplorer.schema.names import split_pair  # noqa: PLC0415 - 10 ms, for those who have such a section
+    from fkexplorer.schema.names import split_condition, split_pair  # noqa: PLC0415 - 10 ms, for those who have such a section
 
     if "pair" not in table:
         raise lines.wrong(path, f"a table of {path[0]} has no pair", _PAIR)
     pair = table["pair"]
-    sides = split_pair(pair) if isinstance(pair, str) else None
+    sides = split_pair(split_condition(pair)[0]) if isinstance(pair, str) else None
     if sides is None:
         raise lines.wrong((*path, "pair"), f"{pair!r} is no pair of columns", _PAIR)
     if len(sides[0][1]) != len(sides[1][1]):
         raise lines.wrong((*path, "pair"), f"{pair!r} has not as many columns on either side", _PAIR)
     return str(pair)
-
-
-def _where(lines: Lines, path: tuple[str, int], table: dict[str, Any]) -> tuple[str, str] | None:
-    if "where" not in table:
-        return None
-    where = table["where"]
-    if not isinstance(where, dict) or len(where) != 1 or not isinstance(next(iter(where.values())), str):
-        raise lines.wrong(
-            (*path, "where"), "where is not one column with its value", 'write where = { owner_type = "User" }'
-        )
-    [(column, value)] = where.items()
-    return column, value
 
 
 def _text(lines: Lines, path: tuple[str, int], table: dict[str, Any], key: str = "reason") -> str:

@@ -145,7 +145,7 @@ async def test_a_pair_about_some_rows_is_counted_and_can_be_no_constraint(
     database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "known.toml"
-    file.write_text('[[relationships]]\npair = "notes(about_id):p(id)"\nwhere = { about_type = "P" }\n')
+    file.write_text('[[relationships]]\npair = "notes(about_id):p(id) [about_type=P]"\n')
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(
             "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE notes (about_id int, about_type text);"

@@ -61,7 +61,7 @@ def read(text: str) -> dict[str, Any]:
 @given(
     text=documents(),
     name=names,
-    words=st.tuples(names, st.one_of(st.none(), st.tuples(names, names))),
+    reason=st.one_of(st.just(""), names),
     accepted=st.booleans(),
 )
 @settings(deadline=None, max_examples=60)
@@ -69,27 +69,24 @@ def test_what_was_there_stays_and_the_new_is_added(
     tmp_path_factory: pytest.TempPathFactory,
     text: str,
     name: str,
-    words: tuple[str, tuple[str, str] | None],
+    reason: str,
     *,
     accepted: bool,
 ) -> None:
-    reason, only = words
     path = tmp_path_factory.getbasetemp() / "round.toml"
     path.write_bytes(text.encode())
     old = read(text)
     pair = f'"{name}"(a):b(c)'
-    changed = link(path, pair, reason, only) if accepted else reject(path, pair, reason)
+    changed = link(path, pair, reason) if accepted else reject(path, pair, reason)
     assert changed
     new = path.read_bytes().decode()
-    entry = {"pair": pair, "reason": reason}
-    if only and accepted:
-        entry |= {"where": {only[0]: only[1]}}  # type: ignore[dict-item]
+    entry = {"pair": pair} | ({"reason": reason} if reason else {})
     section = "relationships" if accepted else "rejected"
     assert read(new) == {**old, section: [*old.get(section, []), entry]}
     assert new.startswith(text)
     added = new[len(text) :]
     assert ("\r\n" in added) == text.endswith("\r\n")
-    again = link(path, pair, "other", only) if accepted else reject(path, pair)
+    again = link(path, pair, "other") if accepted else reject(path, pair)
     assert not again
     assert path.read_bytes().decode() == new
     assert (unlink if accepted else unreject)(path, lambda each: each == pair)
@@ -121,15 +118,15 @@ def test_a_file_is_made(tmp_path: Path) -> None:
     path = tmp_path / ".fkexplorer.toml"
     assert not unlink(path, lambda _: True)
     assert not path.exists()
-    assert link(path, PAIR, "said so", ("kind", "x"))
-    assert path.read_text() == (f'[[relationships]]\npair = "{PAIR}"\nwhere = {{ "kind" = "x" }}\nreason = "said so"\n')
+    assert link(path, f"{PAIR} [kind=x]", "said so")
+    assert path.read_text() == f'[[relationships]]\npair = "{PAIR} [kind=x]"\nreason = "said so"\n'
     assert path.stat().st_mode & 0o7777 == 0o644
     assert reject(path, "a(b):c(d)")
     assert path.read_text().endswith('"said so"\n\n[[rejected]]\npair = "a(b):c(d)"\n')
     assert unreject(path, lambda _: True)
     assert path.read_text().endswith('"said so"\n')
     [known] = load_settings(None, {"XDG_CONFIG_HOME": str(tmp_path / "none")}, tmp_path).relationships
-    assert (known.pair, known.only, known.reason) == (PAIR, ("kind", "x"), "said so")
+    assert (known.pair, known.reason) == (f"{PAIR} [kind=x]", "said so")
     assert [each.name for each in tmp_path.iterdir()] == [".fkexplorer.toml"]
 
 
@@ -210,6 +207,7 @@ def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_read_only(open_folder: Path) -> None:
     code = f"""
+import os
 from pathlib import Path
 from fkexplorer.config_edit import link
 from fkexplorer.database.model import Trouble

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fkexplorer.config import Settings
-from fkexplorer.config_known import Ignored, LinkedPair, RejectedPair, SourceFiles
+from fkexplorer.config_known import Ignored, NotedPair, SourceFiles
 from tests.test_config import load, told
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ reason = \"\"\"
 [[relationships]] is no head here
 \"\"\"
 [[relationships]]
-pair = "comments(about):posts(id)"
-where = { about_type = "Post" }
+pair = "comments(about):posts(id) [about_type=Post]"
+
 
 [[rejected]]
 pair = "a(b):c(d)"
@@ -56,14 +56,14 @@ def test_all_that_is_known(tmp_path: Path) -> None:
     at = ".fkexplorer.toml:{}".format
     assert settings == Settings(
         relationships=(
-            LinkedPair("public.posts(author_id):public.users(id)", at(2)),
-            LinkedPair('a("b c", d) : "x:(y)"(e,f)', at(5), reason="[[relationships]] is no head here\n"),
-            LinkedPair("comments(about):posts(id)", at(10), ("about_type", "Post")),
-            LinkedPair("mine(a):mine(b)", f"{home}/config.toml:1"),
+            NotedPair("public.posts(author_id):public.users(id)", at(2)),
+            NotedPair('a("b c", d) : "x:(y)"(e,f)', at(5), reason="[[relationships]] is no head here\n"),
+            NotedPair("comments(about):posts(id) [about_type=Post]", at(10)),
+            NotedPair("mine(a):mine(b)", f"{home}/config.toml:1"),
         ),
         rejected=(
-            RejectedPair("a(b):c(d)", at(14), "another system's ids"),
-            RejectedPair("a(b):e(f)", at(17)),
+            NotedPair("a(b):c(d)", at(14), "another system's ids"),
+            NotedPair("a(b):e(f)", at(17)),
         ),
         ignored=(
             Ignored("public.a.a_b_fkey", "written once a year", at(20), "no_index", date(2027, 1, 31)),
@@ -102,9 +102,7 @@ def test_places_of_many(tmp_path: Path) -> None:
         ("[[relationships]]\npair = 'a(b, c):d(e)'\n", 2, ["has not as many columns on either side"]),
         ("[[relationships]]\npair = 'a(b):c(d)'\nreson = 'x'\n", 3, ["reson is not known", "did you mean reason?"]),
         ("[[relationships]]\npair = 'a(b):c(d)'\nreason = 3\n", 3, ["reason is not a text"]),
-        ("[[relationships]]\npair = 'a(b):c(d)'\nwhere = 'x'\n", 3, ["where is not one column", "write where = {"]),
-        ("[[relationships]]\npair = 'a(b):c(d)'\nwhere = { x = 3 }\n", 3, ["where is not one column"]),
-        ("[[relationships]]\npair = 'a(b):c(d)'\nwhere = {}\n", 3, ["where is not one column"]),
+        ("[[relationships]]\npair = 'a(b):c(d) [x]'\n", 2, ["'a(b):c(d) [x]' is no pair"]),
         ("[[rejected]]\npair = 'a(b):c(d)'\nwhere = { x = 'y' }\n", 3, ["where is not known"]),
         ("[[ignored]]\nreason = 'x'\n", 1, ["names no edge", "schema.table.*"]),
         ("[[ignored]]\nedge = ' '\n", 2, ["names no edge"]),

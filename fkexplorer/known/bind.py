@@ -15,14 +15,14 @@ from fkexplorer.database.postgresql.reader import read_schema
 from fkexplorer.known.model import Known, WrittenRelation
 from fkexplorer.known.sources import read_sources
 from fkexplorer.schema.model import ColumnPair, Condition, EdgeKind
-from fkexplorer.schema.names import find_column, find_tables, quote, similar_tables, split_pair, table_label
+from fkexplorer.schema.names import find_column, find_tables, similar_tables, split_condition, split_pair, table_label
 from fkexplorer.schema.undeclared import undeclared_oid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fkexplorer.config import Settings
-    from fkexplorer.config_known import LinkedPair, RejectedPair
+    from fkexplorer.config_known import NotedPair
     from fkexplorer.database.connection import Database
     from fkexplorer.database.postgresql.pairs import Side
     from fkexplorer.schema.model import Column, Relationship, Schema, Table
@@ -82,7 +82,7 @@ async def bind(
     return Known(replace(schema, edges={**schema.edges, **edges}), origins, tuple(dict.fromkeys(found)), tuple(unbound))
 
 
-def rejected_oids(schema: Schema, rejected: Sequence[RejectedPair]) -> set[int]:
+def rejected_oids(schema: Schema, rejected: Sequence[NotedPair]) -> set[int]:
     """The OIDs of the edges that guesses between those columns have; what is not in this database has none."""
     found: list[tuple[WrittenRelation, _Bound]] = []
     for each in rejected:
@@ -90,20 +90,14 @@ def rejected_oids(schema: Schema, rejected: Sequence[RejectedPair]) -> set[int]:
     return {each.key for _, each in found}
 
 
-def relation_of(pair: LinkedPair | RejectedPair) -> WrittenRelation:
+def relation_of(noted: NotedPair) -> WrittenRelation:
     """A pair of the configuration by its parts; the configuration has made sure that it is one."""
-    sides = split_pair(pair.pair)
+    text, only = split_condition(noted.pair)
+    sides = split_pair(text)
     assert sides is not None  # noqa: S101 - as above
     (child, columns), (parent, parent_columns) = sides
-    only = getattr(pair, "only", None)
     return WrittenRelation(
-        child=child,
-        columns=tuple(columns),
-        parent=parent,
-        parent_columns=tuple(parent_columns),
-        origin=pair.origin,
-        only=(quote(only[0]), only[1]) if only else None,
-        reason=pair.reason,
+        child, tuple(columns), parent, tuple(parent_columns), noted.origin, only, reason=noted.reason
     )
 
 

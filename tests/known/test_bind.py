@@ -117,15 +117,15 @@ async def test_types_that_cant_be_compared_are_kept(conninfo: str, tmp_path: Pat
 
 async def test_a_kind_of_a_polymorphic_pair(conninfo: str, tmp_path: Path) -> None:
     text = "".join(
-        f'[[relationships]]\npair = \'"Posts"(about):{parent}(id)\'\nwhere = {{ kind = "{kind}" }}\n'
+        f"[[relationships]]\npair = '\"Posts\"(about):{parent}(id) [Kind={kind}]'\n"
         for kind, parent in (("user", "users"), ("post", '"Posts"'), ("user", "users"))
     )
     found = await known(conninfo, tmp_path, text + pairs('"Posts"(about):users(id)'))
     assert [
         (only.column.name, only.value) if (only := found.schema.edges[oid].only) else None for oid in found.origins
     ] == [("kind", "user"), ("kind", "post"), None]
-    wrong = await known(conninfo, tmp_path, text.replace("{ kind", "{ sort"))
-    assert wrong.problems[0] == '.fkexplorer.toml:1: s."Posts" has no column sort'
+    wrong = await known(conninfo, tmp_path, text.replace("[Kind", "[Sort"))
+    assert wrong.problems[0] == '.fkexplorer.toml:1: s."Posts" has no column Sort'
 
 
 async def test_nothing_configured_costs_nothing(conninfo: str, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fkexplorer.config import Settings
-from fkexplorer.config_known import LinkedPair
+from fkexplorer.config_known import NotedPair
 from fkexplorer.fixes.journal import Journal
 from fkexplorer.fixes.model import Ending, Request
 from fkexplorer.fixes.preview import preview
@@ -54,7 +54,7 @@ PAIRS = (
 async def known(database: Database, schema: Schema) -> Schema:
     """The schema with those pairs."""
     return (
-        await bind(database, schema, Settings(relationships=tuple(LinkedPair(pair, "f:1") for pair in PAIRS)))
+        await bind(database, schema, Settings(relationships=tuple(NotedPair(pair, "f:1") for pair in PAIRS)))
     ).schema
 
 

@@ -8,8 +8,12 @@ import pytest
 
 from fkexplorer.database.model import Trouble
 from fkexplorer.demo.database import build_demo
+from fkexplorer.fixes.entries import State
+from fkexplorer.fixes.journal import Journal
 from tests.fixes.psqlrun import psql_of, run_script
+from tests.fixes.test_sync import USERS, left, made
 from tests.test_cli_explain import PROFILES, errors, explain, flat, query
+from tests.test_cli_fixes import Done
 from tests.test_cli_plan import planned
 
 if TYPE_CHECKING:
@@ -61,6 +65,25 @@ async def test_incident_3_to_its_end(demo: str, tmp_path: Path, capsys: pytest.C
     assert "sync-trigger" not in {each["action"] for each in error["suggestions"]}
     text = flat((await explain(PROFILES, "-d", demo)).out)
     assert "New rows are kept in step by the trigger sync_user_profiles of auth.users." in text
+
+
+async def test_it_is_taken_back_in_a_terminal(make_database: Callable[[str], str], tmp_path: Path) -> None:
+    conninfo, folder = make_database(USERS), tmp_path / "fkexplorer"
+    folder.mkdir(mode=0o700)
+    before = left(conninfo)
+    _, outcome = await made(conninfo, folder)
+    with Done(conninfo, tmp_path, outcome.entry, {}).undo("--allow-writes") as terminal:
+        terminal.wait_for("to arm writing, type ")
+        assert 'SQL: DROP TRIGGER "sync_profiles" ON "auth"."users"' in terminal.text
+        assert "not brought back" not in terminal.text
+        terminal.send(terminal.text.partition("to arm writing, type ")[2].split()[0], "<enter>")
+        terminal.wait_for("type the trigger's name, sync_profiles")
+        terminal.send("sync_profiles", "<enter>")
+        terminal.wait_for("taken back")
+        assert terminal.exit_code() == 0
+    assert left(conninfo) == before
+    [undone, entry] = Journal(folder).entries()
+    assert (undone.action, entry.action, entry.state) == ("undo", "sync-trigger", State.UNDONE)
 
 
 @pytest.mark.parametrize(

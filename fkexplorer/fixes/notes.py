@@ -70,7 +70,8 @@ def lasting(schema: Schema, plan: Plan, triggers: Iterable[Trigger], given: Iter
     ]
     for step in plan.steps:
         if isinstance(step, DdlStep):
-            found.append(f"{step.title}: {step.undo}")
+            # What keeps a pair in step can be undone like rows.
+            found += [f"{step.title}: {step.undo}"] if step.sync is None else []
         else:
             found += _of_change(schema, step.change, given)
             if step.change.into:

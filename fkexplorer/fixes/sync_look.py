@@ -252,7 +252,7 @@ class _Looking:
             f" AND t.tgname = {sql.literal(step.sync.trigger)}"
         )
         plan = Plan(request, (step,), (state, *([gap] if gap else [])), gap)
-        return Looked(plan, (*notes, *deferred, how, *await _lacking(self.database, schema, request)))
+        return Looked(plan, (*notes, *deferred, how, step.undo, *await _lacking(self.database, schema, request)))
 
 
 def gap_of(schema: Schema, request: Request) -> str:

@@ -28,10 +28,10 @@ Found = dict[int, dict[tuple[str, ...], "Column"]]
 def drafts_of_keys(world: World) -> Iterator[Draft]:
     """All tables that hold a whole key of several columns of another one."""
     by_name = _columns_by_name(world)
-    for target in world.composites:
+    kinds = _kinds(world)
+    for target, kind in zip(world.composites, kinds, strict=True):
         if target.table.oid in world.followers or _has_key_inside(world, target):
             continue
-        kind = _kind(world, target)
         if kind != "whole_key" and not target.primary:
             continue
         parts = [_spellings(world, target, column) for column in target.columns]
@@ -50,6 +50,25 @@ def drafts_of_keys(world: World) -> Iterator[Draft]:
 def _has_key_inside(world: World, target: Target) -> bool:
     """Whether one column of it is a key by itself: then that one is referred to."""
     return any(single.columns[0].number in target.numbers for single in world.singles.get(target.table.oid, ()))
+
+
+def _kinds(world: World) -> list[str]:
+    """What having the whole of each key of several columns says."""
+    kinds = [_kind(world, target) for target in world.composites]
+    parts = {
+        _spelled(words(column.name))
+        for target, kind in zip(world.composites, kinds, strict=True)
+        if kind == "whole_key"
+        for column in target.columns
+    }
+    # `yearID, teamID, playerID` of `Appearances` are a team's key and a player's: it links them.
+    for place, (target, kind) in enumerate(zip(world.composites, kinds, strict=True)):
+        names = [world.plain(target.table, column.name) for column in target.columns]
+        if kind == "whole_plain_key" and all(
+            _spelled(words(name)) in parts or _refers(world, target.table, name) for name in names
+        ):
+            kinds[place] = "whole_link" if any(_spelled(words(name)) in parts for name in names) else kind
+    return kinds
 
 
 def _kind(world: World, target: Target) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 POINTS: Mapping[str, float] = {
     # What the names say: one of these, the highest.
     "name_of_table": 0.55,  # user_id, users
-    "name_with_context": 0.66,  # ticket_notes.status_id, ticket_statuses: a little more than `GAP` above the former
+    "name_with_context": 0.66,  # ticket_notes.status_id, ticket_statuses; more than `GAP` above name_of_table
     "name_with_prefix": 0.66,  # ci_builds.runner_id, ci_runners
     "name_without_prefix": 0.50,  # user_id, app_users
     "end_of_name": 0.50,  # primary_workspace_id, workspaces

@@ -105,7 +105,8 @@ class World:
             # `drug_order.order_id` is that of `orders`, where there are these.
             if not named and reference.key and stem not in ends:
                 named = self.names.ends_in(reference.stem)
-            if any(table.oid != target.table.oid for table in named):
+            # One without a key, as `awards_players`, has none to lend.
+            if any(table.oid != target.table.oid and self.singles.get(table.oid) for table in named):
                 return True
         return False
 

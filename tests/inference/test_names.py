@@ -228,6 +228,16 @@ def test_a_lent_key_is_not_the_owners() -> None:
     assert shown(made) == ["orders(user_id) -> users(user_id)", "profiles(user_id) -> users(user_id)"]
 
 
+def test_a_table_without_a_key_lends_none() -> None:
+    made = Making()
+    made.table("people", key=("player_id:text",))
+    for name in ("awards_players", "awards_managers", "awards_shares"):
+        made.table(name, "player_id:text", key=())
+    assert shown(made) == [
+        f"awards_{each}(player_id) -> people(player_id)" for each in ("managers", "players", "shares")
+    ]
+
+
 def test_a_unique_column_that_is_not_the_primary_key() -> None:
     made = Making()
     made.table("users", "privy_did:text!", "email:text", key=("id:uuid",), unique=("privy_did", "email"))

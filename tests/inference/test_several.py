@@ -93,6 +93,18 @@ def test_a_table_that_links_others_is_not_referred_to_by_chance() -> None:
     assert not any("-> user_roles" in each for each in suggested(made))
 
 
+def test_a_table_that_links_two_others_by_their_keys_is_not_referred_to_by_chance() -> None:
+    made = Making()
+    made.table("People", "name:text", key=("playerID:text",))
+    made.table("Teams", "name:text", key=("yearID", "teamID:text"))
+    made.table("Appearances", "games", key=("yearID", "teamID:text", "playerID:text"))
+    made.table("Batting", "yearID", "teamID:text", "playerID:text", "hits")
+    assert [each for each in suggested(made) if each.startswith("Batting")] == [
+        "Batting(playerID) -> People(playerID)",
+        "Batting(yearID, teamID) -> Teams(yearID, teamID)",
+    ]
+
+
 def test_a_key_whose_types_do_not_compare_is_none() -> None:
     made = Making()
     made.table("Teams", "name:text", key=("yearID", "teamID:text"))

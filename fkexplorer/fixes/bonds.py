@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import literal_column
+from sqlalchemy import and_, literal_column
 
 from fkexplorer.fixes import sql
 from fkexplorer.fixes.shapes import among
@@ -68,4 +68,5 @@ def naming(schema: Schema, edge: Relationship, places: Sequence[Place]) -> str:
     predicate = EdgePredicate(schema, edge)
     at: ColumnElement[bool] = literal_column(among(places, "p"))
     child = sql.source(schema.child_of(edge), "c")
-    return f"SELECT count(*) FROM {child} WHERE {sql.condition(predicate, predicate.has_parent_where(at))}"
+    named = sql.condition(predicate, and_(*predicate.meant, predicate.has_parent_where(at)))
+    return f"SELECT count(*) FROM {child} WHERE {named}"

@@ -19,7 +19,7 @@ from fkexplorer.fixes.locks import (
 from fkexplorer.fixes.model import DdlStep
 from fkexplorer.fixes.rows import defaulted, impossible, incomplete, named, nullable, unused
 from fkexplorer.schema.model import Action, EdgeKind, Match, TableKind
-from fkexplorer.schema.names import quote, table_label
+from fkexplorer.schema.names import condition_text, quote, table_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,10 +40,10 @@ def add(schema: Schema, request: Request, server_version: int) -> tuple[Step, ..
         Trouble: the parent has no key to point at, its columns have other types, or one of the tables can't have one.
     """
     edge = request.edge
+    comparable(edge)
     existing = same_columns(schema, edge)
     if existing is not None:
         return _existing(schema, existing)
-    comparable(edge)
     key_to_point_at(schema, edge)
     allowed(schema, edge, rule_of(request.rule) if request.rule else edge.on_delete)
     return adding(schema, request, server_version)
@@ -207,11 +207,16 @@ def key_to_point_at(schema: Schema, edge: Relationship) -> Index:
 
 
 def comparable(edge: Relationship) -> None:
-    """Make sure that a foreign key could compare each pair of columns.
+    """Make sure that a foreign key could compare each pair of columns, of the rows that are meant.
 
     Raises:
-        Trouble: it could not; the reason names the first pair.
+        Trouble: it could not; the reason names the first pair, or the rows.
     """
+    if edge.only is not None:
+        raise impossible(
+            f"a constraint binds every row, and this pair is for those with {condition_text(edge.only)} only",
+            "give each table that is referred to a column of its own first",
+        )
     for pair in edge.pairs:
         if pair.equals is None:
             raise impossible(

@@ -11,6 +11,7 @@ from sqlalchemy import and_, literal_column, select
 from sqlalchemy.dialects import postgresql
 
 from fkexplorer.orphans.predicate import EdgePredicate, Incomparable, operator
+from fkexplorer.schema import names
 from fkexplorer.schema.model import TableKind
 
 if TYPE_CHECKING:
@@ -47,11 +48,8 @@ def columns(some: Iterable[Column], alias: str = "") -> str:
 
 
 def literal(text: str | None) -> str:
-    r"""A string literal, or NULL. With a backslash it is `E'…'`: `'\'` depends on standard_conforming_strings."""
-    if text is None:
-        return "NULL"
-    quoted = text.replace("'", "''")
-    return "E'" + quoted.replace("\\", "\\\\") + "'" if "\\" in text else f"'{quoted}'"
+    """A string literal, or NULL."""
+    return "NULL" if text is None else names.literal(text)
 
 
 def type_name(of: TypeName) -> str:
@@ -78,7 +76,7 @@ def differs(old: str, new: str) -> str:
 
 
 def same_key(predicate: EdgePredicate) -> ColumnElement[bool]:
-    """Which row of `c` names which row of `p`; for a PERIOD, whose ranges overlap.
+    """Which row of `c` names which row of `p`; for a PERIOD, whose ranges overlap. Rows that are not meant name none.
 
     Raises:
         Incomparable: no operator compares the two sides.
@@ -88,7 +86,7 @@ def same_key(predicate: EdgePredicate) -> ColumnElement[bool]:
         if pair.equals is None:
             raise Incomparable
         comparisons.append(operator(parent, pair.equals, child))
-    return and_(*comparisons)
+    return and_(*predicate.meant, *comparisons)
 
 
 def written(element: ClauseElement) -> str:

@@ -15,7 +15,7 @@ from fkexplorer.schema.model import EdgeKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from fkexplorer.schema.model import Column, Relationship, Schema, Table
+    from fkexplorer.schema.model import Column, Condition, Relationship, Schema, Table
 
 # What PostgreSQL's quote_ident quotes: the key words that pg_get_keywords() does not call unreserved,
 # of 12 to 18 together.
@@ -101,8 +101,17 @@ def edge_label(schema: Schema, edge: Relationship) -> str:
     if edge.only is None:
         return pair
     value = edge.only.value
-    written = value if _PLAIN_VALUE.fullmatch(value) else "'" + value.replace("'", "''") + "'"
+    written = value if _PLAIN_VALUE.fullmatch(value) else _quoted(value)
     return f"{pair} [{quote(edge.only.column.name)}={written}]"
+
+
+def condition_text(only: Condition) -> str:
+    """`column = 'value'`, for people."""
+    return f"{quote(only.column.name)} = {_quoted(only.value)}"
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
 
 
 def find_tables(schema: Schema, text: str) -> list[Table]:

@@ -244,7 +244,7 @@ def _redundant(exam: Exam, edge: Relationship, index: PlainIndex, other: PlainIn
     same = own == theirs
     how = f"is the same as {other.label}" if same else f"is how {other.label} ({', '.join(theirs)}) begins"
     text = f"{index.label} on {table_label(table)} ({', '.join(own)}), {size_text(index.bytes)}, {how}."
-    text += f" {_since(counters)} it was read {_times(index.scans)}, the other {_times(other.scans)}."
+    text += f" {_since(counters)} it {_read(index.scans)}, and the other {_read(other.scans)}."
     drop = f"DROP INDEX {'' if index.partitioned else 'CONCURRENTLY '}{index.label}"
     mode = ACCESS_EXCLUSIVE if index.partitioned else SHARE_UPDATE_EXCLUSIVE
     return Finding(
@@ -265,8 +265,8 @@ def _redundant(exam: Exam, edge: Relationship, index: PlainIndex, other: PlainIn
     )
 
 
-def _times(number: int) -> str:
-    return {0: "never", 1: "once"}.get(number, f"{number:,} times")
+def _read(number: int) -> str:
+    return {0: "was never read", 1: "was read once"}.get(number, f"was read {number:,} times")
 
 
 def _notice(exam: Exam, edge: Relationship, code: str, text: str, seen: str, why: str, mend: Treatment) -> Finding:  # noqa: PLR0917 - what a finding is made of

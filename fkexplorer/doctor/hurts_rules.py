@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -45,7 +46,9 @@ async def disagreeing(exam: Exam, edges: Sequence[Relationship]) -> list[Finding
     """
     examined = {edge.oid for edge in edges}
     found = []
-    for table in exam.schema.tables.values():
+    for table in _tops(exam, edges):
+        # Of thousands of tables this takes a second: whoever else waits for the event loop goes first.
+        await asyncio.sleep(0)
         own = [each for each in exam.graph.children(table.oid) if each.kind is EdgeKind.DECLARED and each.enforced]
         on = [each for each in own if each.on_delete is Action.CASCADE]
         if not on:
@@ -58,6 +61,17 @@ async def disagreeing(exam: Exam, edges: Sequence[Relationship]) -> list[Finding
             stop += [each for each in own if stopping(each) and each not in stop]
             found.append(await _disagreement(exam, table, on, stop))
     return found
+
+
+def _tops(exam: Exam, edges: Sequence[Relationship]) -> list[Table]:
+    """The tables from which a delete can come to one of these edges, in the schema's order."""
+    found = {edge.parent for edge in edges}
+    waiting = list(found)
+    while waiting:
+        above = {each.parent for each in exam.graph.parents(waiting.pop()) if each.on_delete is Action.CASCADE}
+        waiting += above - found
+        found |= above
+    return [table for oid, table in exam.schema.tables.items() if oid in found]
 
 
 def _two_ways(exam: Exam, table: Table) -> tuple[Reach, Reach] | None:
@@ -245,7 +259,7 @@ def far(exam: Exam, edges: Sequence[Relationship]) -> Iterator[Finding]:
     """
     examined = {edge.oid for edge in edges}
     reaches: list[tuple[Table, list[Reach]]] = []
-    for table in exam.schema.tables.values():
+    for table in _tops(exam, edges):
         goes = [each for each in exam.graph.delete_closure(table.oid) if each.action is Action.CASCADE]
         reaches.append((table, goes))
     told: set[int] = set()

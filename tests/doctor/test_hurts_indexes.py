@@ -151,7 +151,7 @@ async def test_indexes_that_do_no_more_than_another_one(make_database: Callable[
     assert sorted(found) == ["public.c_p_again", "public.p_code_again", "public.p_id_again", "public.parts_p_again"]
     again = found["public.c_p_again"]
     assert again.text.startswith("public.c_p_again on public.c (p), 8.0 KiB, is the same as public.c_p.")
-    assert again.text.endswith(" it was read never, the other never.")
+    assert again.text.endswith(" it was never read, and the other was never read.")
     assert again.treatment.statements == ("DROP INDEX CONCURRENTLY public.c_p_again",)
     assert found["public.parts_p_again"].treatment.statements == ("DROP INDEX public.parts_p_again",)
     with psycopg.connect(conninfo, autocommit=True) as connection:

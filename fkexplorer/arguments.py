@@ -55,7 +55,7 @@ _DOCTOR_EPILOG = """\
 EDGE is schema.table.constraint, or a pair of columns: "table(column, ...):table(column, ...)". The name of a constraint
 that is not there is taken apart, and what it may have meant is called a guess.
 
-exit codes: 0 nothing that can't be made; 1 there is; 2 something could not be looked at
+exit codes: 0 nothing that can't be made; 1 there is (--fail-on says what counts); 2 something could not be looked at
 """
 
 _PLAN = """\
@@ -233,6 +233,13 @@ def _causes() -> dict[str, argparse.ArgumentParser]:
     doctor.add_argument("edge", nargs="?", metavar="EDGE", help="only this foreign key, or pair of columns")
     forms = ["text", "json", "markdown", "junit"]
     doctor.add_argument("--format", choices=forms, default="text", help="what to print (text)")
+    _add_baseline(doctor)
+    doctor.add_argument(
+        "--fail-on",
+        choices=["error", "warning", "notice"],
+        default="error",
+        help="exit code 1 for findings as bad as this (error: it can't be made)",
+    )
     doctor.add_argument("--ascii", action="store_true", help="draw with ASCII only")
     _add_max_bytes(doctor, "do not count or read tables that are larger, as 500M or 2G (1G)")
     return {"explain": explain, "report": report, "trace": trace, "impact": impact, "doctor": doctor}

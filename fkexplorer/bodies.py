@@ -31,7 +31,7 @@ def body_of(
     if command == "doctor":
         from fkexplorer import examining  # noqa: PLC0415
 
-        examined = examining.DoctorOptions(options.edge, options.format, options.max_bytes)
+        examined = examining.DoctorOptions.of(options)
         return lambda database: examining.doctor(database, console, settings, examined)
     if command == "plan":
         from fkexplorer import planning  # noqa: PLC0415

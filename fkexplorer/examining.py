@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fkexplorer.baselines import baseline_before, load_baseline, save_baseline
 from fkexplorer.database.model import Trouble
 from fkexplorer.database.postgresql.pairs import read_pairs
 from fkexplorer.diagnosis.guessing import guesses
@@ -13,8 +15,10 @@ from fkexplorer.diagnosis.named_there import Name, Told, spellings
 from fkexplorer.doctor.examine import examine
 from fkexplorer.doctor.model import Severity
 from fkexplorer.known.bind import read_known
+from fkexplorer.known.ignoring import Ignores
 from fkexplorer.known.model import WrittenRelation
 from fkexplorer.named import one_column, one_edge, one_table, say_all
+from fkexplorer.reports.baseline import Baseline
 from fkexplorer.reports.doctor import doctor_text
 from fkexplorer.reports.values import number
 from fkexplorer.schema.graph import Graph
@@ -22,13 +26,14 @@ from fkexplorer.schema.names import split_pair
 from fkexplorer.version import version
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
     from fkexplorer.config import Settings
     from fkexplorer.console import Console
     from fkexplorer.database.connection import Database
     from fkexplorer.diagnosis.model import Candidate
-    from fkexplorer.doctor.model import Examination
+    from fkexplorer.doctor.model import Examination, Finding
     from fkexplorer.schema.model import Column, Relationship, Schema, Table
 
 HEALTHY, FOUND, COULD_NOT = 0, 1, 2
@@ -43,6 +48,18 @@ class DoctorOptions:
     """A foreign key, a pair of columns, or the name of a constraint that could not be made; None for all."""
     format: str = "text"
     max_bytes: int = 1 << 30
+    baseline: str | None = None
+    """A file of known findings."""
+    write_baseline: str | None = None
+    """A file to write those to that there are now."""
+    fail_on: Severity = Severity.ERROR
+    """Findings of this severity, or a worse one, make the command fail."""
+
+    @classmethod
+    def of(cls, options: argparse.Namespace) -> DoctorOptions:
+        """From the command line, where each has the same name."""
+        given = {each.name: getattr(options, each.name) for each in fields(cls)}
+        return cls(**{**given, "fail_on": Severity(options.fail_on)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +75,14 @@ async def doctor(database: Database, console: Console, settings: Settings, optio
     """Print the findings; the exit code.
 
     Returns:
-        1 where something can't be made, 2 where something could not be looked at and nothing else is an error, else 0.
+        1 where something is as bad as `fail_on`, 2 where something could not be looked at and nothing is, else 0.
 
     Raises:
         Trouble: the edge that was named is none or may be several, or the connection was lost.
     """
+    baseline = load_baseline(options.baseline) if options.baseline else Baseline()
+    if options.write_baseline:
+        baseline_before(options.write_baseline)  # what is no baseline is told before anything is looked at
     console.progress("reading the catalogue")
     known = await read_known(database, settings, Path())
     # What somebody has linked by hand has to be there; files of other tools may well be of other databases too.
@@ -83,8 +103,38 @@ async def doctor(database: Database, console: Console, settings: Settings, optio
         told=console.progress,
     )
     console.finish()
+    ignores = Ignores(chosen.schema, settings.ignored, found.at.date())
+    say_all(console, ignores.problems)
+    found = _excused(console, found, ignores, baseline)
     _print(found, chosen.schema, database, console, options)
-    return _verdict(found, console)
+    if options.write_baseline is not None:
+        return _written(console, found, options.write_baseline)
+    return _verdict(found, console, options.fail_on)
+
+
+def _excused(console: Console, found: Examination, ignores: Ignores, baseline: Baseline) -> Examination:
+    """The same with what is ignored, or in the baseline, apart; that an ignore has run out is said."""
+    kept: list[Finding] = []
+    excused: list[tuple[Finding, str]] = []
+    for each in found.findings:
+        words = ignores.reason(each.edge, table=each.table, finding=each.code)
+        words = words or ("in the baseline" if baseline.has(each) else "")
+        if words:
+            excused.append((each, words))
+        else:
+            kept.append(each)
+            if lapsed := ignores.lapsed(each.edge, table=each.table, finding=each.code):
+                console.say(f"{each.subject}, {each.code}: {lapsed}")
+    return replace(found, findings=tuple(kept), excused=tuple(excused))
+
+
+def _written(console: Console, found: Examination, path: str) -> int:
+    """Write all findings as known ones, but for what is ignored anyhow."""
+    known = [finding for finding, words in found.excused if not words.startswith("ignored")]
+    findings = [*found.findings, *known]
+    save_baseline(path, lambda before: before.with_findings(findings, now=datetime.now(UTC)))
+    console.say(f"{path}: {number(len(findings), 'finding')}")
+    return HEALTHY
 
 
 def _print(found: Examination, schema: Schema, database: Database, console: Console, options: DoctorOptions) -> None:
@@ -105,8 +155,9 @@ def _print(found: Examination, schema: Schema, database: Database, console: Cons
             console.lines(doctor_text(found, schema, cells=console.width, ascii=console.ascii))
 
 
-def _verdict(found: Examination, console: Console) -> int:
-    if found.of(Severity.ERROR):
+def _verdict(found: Examination, console: Console, fail_on: Severity) -> int:
+    worst_first = list(Severity)
+    if any(worst_first.index(each.severity) <= worst_first.index(fail_on) for each in found.findings):
         return FOUND
     if not found.not_looked:
         return HEALTHY

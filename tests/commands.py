@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 DATABASE_VARIABLES = (
     "DATABASE_URL",
@@ -43,6 +44,7 @@ async def start(
     env: Mapping[str, str] | None = None,
     code: str = "",
     stdin: int = asyncio.subprocess.DEVNULL,
+    cwd: Path | None = None,
 ) -> asyncio.subprocess.Process:
     """The program in the background; `code` is Python that runs it instead of `-m fkexplorer`."""
     return await asyncio.create_subprocess_exec(
@@ -53,6 +55,7 @@ async def start(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=dict(env) if env is not None else environment(),
+        cwd=cwd,
         start_new_session=True,  # no controlling terminal: nobody is asked for a password
     )
 
@@ -67,9 +70,9 @@ async def finish(process: asyncio.subprocess.Process, text: str | None = None) -
     return Done(process.returncode, out.decode(), err.decode())
 
 
-async def run(*arguments: str, env: Mapping[str, str] | None = None, code: str = "") -> Done:
-    """The program from start to end."""
-    return await finish(await start(*arguments, env=env, code=code))
+async def run(*arguments: str, env: Mapping[str, str] | None = None, code: str = "", cwd: Path | None = None) -> Done:
+    """The program from start to end, in a folder if one is given."""
+    return await finish(await start(*arguments, env=env, code=code, cwd=cwd))
 
 
 def assert_told(done: Done, *words: str) -> None:

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EDGE = "public.orders.orders_customer_id_fkey"
+ILL = """
+CREATE TABLE p (id int PRIMARY KEY);
+CREATE TABLE c (p_id text);
+CREATE TABLE d (p_id int);
+ALTER TABLE d ADD CONSTRAINT d_fkey FOREIGN KEY (p_id) REFERENCES p NOT VALID;
+"""
 
 
 @pytest.fixture
@@ -82,3 +88,61 @@ async def test_forms_for_ci(shop: str) -> None:
     assert markdown.code == 1
     assert "## Orphans" in markdown.out
     assert f"| `{EDGE}` |" in markdown.out
+
+
+@pytest.fixture(name="ill")
+async def _ill(database_url: str) -> str:
+    """A database with a pair that can't be made, once it is configured, and a constraint that is NOT VALID."""
+    await execute(database_url, ILL)
+    return database_url
+
+
+async def test_the_doctor_s_known_findings_stay_known(ill: str, tmp_path: Path) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text('[[relationships]]\npair = "public.c(p_id):public.p(id)"\n')
+    path = tmp_path / "known.json"
+    options = ("-d", ill, "--config", str(config), "--format", "json", "--baseline", str(path))
+    written = await run("doctor", *options[:4], "--write-baseline", str(path))
+    assert written.code == 0
+    assert json.loads(path.read_text())["doctor"] == [
+        {"code": "not_valid", "subject": "public.d.d_fkey"},
+        {"code": "types_differ", "subject": "public.c(p_id):public.p(id)"},
+    ]
+    known = await run("doctor", *options)
+    assert known.code == 0, known.err
+    document = json.loads(known.out)
+    assert {each["code"]: each["excused"] for each in document["findings"]} == {
+        "types_differ": "in the baseline",
+        "not_valid": "in the baseline",
+    }
+    assert document["summary"]["errors"] == 0
+    assert document["summary"]["excused"] == 2
+
+    await execute(ill, "CREATE TABLE e (p_id int REFERENCES p); ALTER TABLE e DISABLE TRIGGER ALL")
+    assert (await run("doctor", *options)).code == 0, "a warning alone does not fail"
+    strict = await run("doctor", *options, "--fail-on", "warning")
+    assert strict.code == 1
+    new = [each for each in json.loads(strict.out)["findings"] if each["excused"] is None]
+    assert [each["code"] for each in new] == ["triggers_disabled"]
+
+    junit = await run("doctor", *options[:4], "--format", "junit", "--baseline", str(path))
+    suite = ET.fromstring(junit.out).find("testsuite")  # noqa: S314 - it is our own
+    assert suite is not None
+    assert suite.get("failures") == "0"
+    assert sum("in the baseline" in str(each.get("message")) for each in suite.iter("skipped")) == 2
+
+
+async def test_a_finding_is_ignored_for_a_reason_until_its_day(ill: str, tmp_path: Path) -> None:
+    config = tmp_path / "c.toml"
+    entry = '[[ignored]]\nedge = "public.d.d_fkey"\nfinding = "not_valid"\nreason = "after the freeze"\nuntil = {}\n'
+    config.write_text(entry.format("2999-01-31"))
+    ignored = await run("doctor", "-d", ill, "--config", str(config), "--fail-on", "notice")
+    assert ignored.code == 0, ignored.out
+    assert "ignored until 2999-01-31: after the freeze" in ignored.out
+    config.write_text(entry.format("2026-01-31"))
+    lapsed = await run("doctor", "-d", ill, "--config", str(config), "--fail-on", "notice")
+    assert lapsed.code == 1
+    assert "public.d.d_fkey, not_valid: was ignored until 2026-01-31: after the freeze" in lapsed.err
+    config.write_text(entry.format("2999-01-31").replace("not_valid", "no_index"))
+    other = await run("doctor", "-d", ill, "--config", str(config), "--fail-on", "notice")
+    assert other.code == 1, "only that one finding is ignored"

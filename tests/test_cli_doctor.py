@@ -56,7 +56,7 @@ def demo(make_database: Callable[[str], str]) -> str:
 async def asked(conninfo: str, *arguments: str, settings: Settings | None = None, role: str | None = None) -> int:
     """The command in this process: starting another takes a second each."""
     options = parsers()["doctor"].parse_args(arguments)
-    wanted = DoctorOptions(options.edge, options.format, options.max_bytes)
+    wanted = DoctorOptions.of(options)
     async with opened(conninfo, role) as (database, _):
         return await doctor(database, Console({}, ascii=options.ascii), settings or Settings(), wanted)
 

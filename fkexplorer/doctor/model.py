@@ -82,6 +82,9 @@ class Examination:
     seconds: float
     skipped: tuple[tuple[str, str], ...] = ()
     """Edges over the cost limit, each with the reason: not looked at either, by choice."""
+    excused: tuple[tuple[Finding, str], ...] = ()
+    """Findings that are no failure, each with why: it is in the baseline, or ignored for a reason. None of them is in
+    `findings`."""
 
     def of(self, severity: Severity) -> tuple[Finding, ...]:
         """The findings of one severity."""

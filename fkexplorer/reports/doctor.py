@@ -59,6 +59,8 @@ def summary(found: Examination) -> str:
     words = {Severity.ERROR: "can't be made", Severity.WARNING: "not sure", Severity.NOTICE: "will hurt"}
     said = ", ".join(f"{count:,} {words[severity]}" for count, severity in counts if count) or "nothing found"
     examined = f"{number(len(found.edges), 'foreign key')} examined"
+    if found.excused:
+        said += f", {len(found.excused):,} known or ignored"
     missed = ""
     if found.not_looked or found.skipped:
         missed = f"; {number(len(found.not_looked) + len(found.skipped), 'thing')} not looked at"
@@ -121,6 +123,8 @@ class _Lines:
             for each in findings:
                 yield from (DoctorLine(line, each) for line in self.finding(each))
                 yield DoctorLine((), each)
+        excused = [(f"{each.subject}  [{each.code}]", words) for each, words in found.excused]
+        yield from self._missed("known or ignored", excused)
         yield from self._missed("not looked at", found.not_looked)
         yield from self._missed("over the cost limit", found.skipped)
         yield from (DoctorLine(line) for line in self._wrapped(summary(found)))

@@ -41,15 +41,17 @@ def doctor_json(found: Examination, schema: Schema, facts: ServerFacts, *, versi
             **{f"{severity.value}s": len(found.of(severity)) for severity in Severity},
             "not_looked": len(found.not_looked),
             "skipped": len(found.skipped),
+            "excused": len(found.excused),
         },
-        "findings": [_finding(each, schema) for each in found.findings],
+        "findings": [_finding(each, schema, None) for each in found.findings]
+        + [_finding(each, schema, words) for each, words in found.excused],
         "not_looked": [{"what": what, "reason": reason} for what, reason in found.not_looked],
         "skipped": [{"what": what, "reason": reason} for what, reason in found.skipped],
     }
     return json.dumps(document, indent=1)
 
 
-def _finding(finding: Finding, schema: Schema) -> dict[str, Any]:
+def _finding(finding: Finding, schema: Schema, excused: str | None) -> dict[str, Any]:
     treatment = finding.treatment
     edge = schema.edges.get(finding.edge) if finding.edge is not None else None
     return {
@@ -72,4 +74,5 @@ def _finding(finding: Finding, schema: Schema) -> dict[str, Any]:
         "action": treatment.action.value if treatment.action else None,
         "options": dict(treatment.options),
         "command": plan_command(finding, schema) or None,
+        "excused": excused,
     }

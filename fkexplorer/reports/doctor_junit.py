@@ -25,7 +25,7 @@ def doctor_junit(found: Examination, schema: Schema, facts: ServerFacts) -> str:
         schema: the catalogue that it was found with.
         facts: the server.
     """
-    ill = {each.edge for each in found.findings}
+    ill = {each.edge for each in (*found.findings, *(each for each, _ in found.excused))}
     skipped = dict(found.skipped)
     cases = [
         Case(
@@ -38,14 +38,22 @@ def doctor_junit(found: Examination, schema: Schema, facts: ServerFacts) -> str:
         if edge.oid not in ill
     ]
     cases += [_case(each, schema) for each in found.findings]
+    cases += [
+        Case(f"{each.subject} {each.code}", _group(each, schema), skipped=f"{words}: {each.text}")
+        for each, words in found.excused
+    ]
     cases += [Case(what, "not looked at", error=reason) for what, reason in found.not_looked]
     return junit_text(f"fkexplorer doctor {facts.place}", cases)
 
 
 def _case(finding: Finding, schema: Schema) -> Case:
     told = "\n".join([finding.text, finding.why, *sql_lines(finding)])
-    of = table_words(finding, schema) or finding.severity.value
+    of = _group(finding, schema)
     name = f"{finding.subject} {finding.code}"
     if finding.severity is Severity.ERROR:
         return Case(name, of, failure=told)
     return Case(name, of, skipped=f"{finding.severity.value}: {told}")
+
+
+def _group(finding: Finding, schema: Schema) -> str:
+    return table_words(finding, schema) or finding.severity.value

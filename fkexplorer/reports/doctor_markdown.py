@@ -36,6 +36,7 @@ def doctor_markdown(found: Examination, schema: Schema, facts: ServerFacts) -> l
             title = TITLES[severity]
             lines += [f"## {title[0].upper()}{title[1:]}", ""]
             lines += [line for each in findings for line in _finding(each, schema)]
+    lines += _missed("Known or ignored", [(f"{each.subject}, {each.code}", words) for each, words in found.excused])
     lines += _missed("Not looked at", found.not_looked)
     lines += _missed("Over the cost limit", found.skipped)
     return lines

@@ -146,6 +146,9 @@ def _of_name(world: World, table: Table, column: Column, named: Named) -> Hint |
     key = target.columns[0]
     if code in ("bare_name", "bare_end") and (column.category == "S" or not target.primary):
         code = "bare_text"
+    elif code in ("actor", "self") and not reference.key and column.category == "S":
+        # `voted_by` and `alias` of text are rather names.
+        code = "bare_text"
     more = []
     if reference.key and reference.key not in ID_WORDS and not same_key_word(key, reference):
         more.append(reason("other_key_word", f"its key is called {key.name}"))

@@ -192,6 +192,14 @@ def test_somebody_is_no_user_where_there_is_a_table_or_only_a_name() -> None:
     assert shown(made) == ["posts(author_id) -> authors(id)"]
 
 
+def test_a_text_for_somebody_is_rather_a_name() -> None:
+    made = Making()
+    made.table("users", "alias:text", key=("id:text",))
+    made.table("ballots", "voted_by:text", "author_id:text")
+    assert shown(made) == ["ballots(author_id) -> users(id)"]
+    assert "ballots(voted_by) -> users(id)" in suggested(made)
+
+
 def test_people_are_those_that_most_columns_name() -> None:
     made = Making()
     made.table("account")

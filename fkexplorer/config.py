@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,6 +67,8 @@ class Settings:
     rejected: tuple[NotedPair, ...] = ()
     ignored: tuple[Ignored, ...] = ()
     sources: tuple[SourceFiles, ...] = ()
+    file: Path = field(default=Path(PROJECT_FILE), compare=False)
+    """The project's, or the one in its place: what somebody decides is written there; it need not be there yet."""
 
     def environments_of(self, facts: ServerFacts) -> list[Environment]:
         """The environments that the server belongs to."""
@@ -141,7 +143,18 @@ def load_settings(given: str | None, environ: Mapping[str, str], folder: Path) -
             project.ignored + each.ignored,
             project.sources + each.sources,
         )
-    return project
+    return replace(project, file=Path(given) if given else folder / PROJECT_FILE)
+
+
+def settings_again(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    """What the same files say now.
+
+    Raises:
+        Trouble: as of `load_settings`.
+    """
+    file = settings.file
+    ordinary = file.name == PROJECT_FILE
+    return load_settings(None if ordinary else str(file), environ, file.parent)
 
 
 def size(text: str) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fkexplorer.baselines import baseline_before, load_baseline, save_baseline
 from fkexplorer.database.model import Trouble
-from fkexplorer.known.bind import read_known, rejected_oids
+from fkexplorer.known.bind import of_all, read_known, rejected_oids
 from fkexplorer.known.ignoring import Ignores
 from fkexplorer.named import edge_or_pair, known_schema, one_table, say_all
 from fkexplorer.orphans.model import Status
@@ -25,7 +25,6 @@ from fkexplorer.reports.lens import build_lens
 from fkexplorer.reports.text import check_text, uncounted
 from fkexplorer.reports.values import exact, inert, number
 from fkexplorer.schema.names import edge_label, qualified, table_label
-from fkexplorer.schema.undeclared import undeclared_oid
 from fkexplorer.version import version
 
 if TYPE_CHECKING:
@@ -132,7 +131,7 @@ async def _guesses(
     edges = [(guess, guess.edge) for guess in found.shown if guess.edge.oid not in schema.edges]
     rejected = rejected_oids(schema, settings.rejected)
     # Of a polymorphic pair all kinds are rejected at once.
-    kept = [guess for guess, edge in edges if undeclared_oid(edge.child, edge.parent, edge.pairs) not in rejected]
+    kept = [guess for guess, edge in edges if rejected.isdisjoint({edge.oid, of_all(edge)})]
     return {guess.edge.oid: guess for guess in kept}, found.problems
 
 

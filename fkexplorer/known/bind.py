@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fkexplorer.config_known import NotedPair
 from fkexplorer.database.postgresql.pairs import read_pairs
 from fkexplorer.database.postgresql.reader import read_schema
 from fkexplorer.known.model import Known, WrittenRelation
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fkexplorer.config import Settings
-    from fkexplorer.config_known import NotedPair
     from fkexplorer.database.connection import Database
     from fkexplorer.database.postgresql.pairs import Side
     from fkexplorer.schema.model import Column, Relationship, Schema, Table
@@ -68,14 +68,16 @@ async def bind(
     bound: list[tuple[WrittenRelation, _Bound]] = []
     configured = map(relation_of, settings.relationships)
     unbound = [relation for relation in configured if not _add(schema, relation, bound, found)]
-    own = {each.key for _, each in bound}
-    refused = rejected_oids(schema, settings.rejected) - own
+    own = len(bound)
+    refused = rejected_oids(schema, settings.rejected)
     unbound += [relation for relation in written if not _add(schema, relation, bound, found)]
     made = await read_pairs(database, schema, [each.sides for _, each in bound])
     edges: dict[int, Relationship] = {}
     origins: dict[int, str] = {}
-    for (relation, each), edge in zip(bound, made, strict=True):
-        if edge.kind is not EdgeKind.CONFIGURED or each.key in edges or refused & {each.key, each.of_all}:
+    for at, ((relation, each), edge) in enumerate(zip(bound, made, strict=True)):
+        if edge.kind is not EdgeKind.CONFIGURED or each.key in edges:
+            continue
+        if at >= own and not refused.isdisjoint({each.key, each.of_all}):
             continue
         edges[each.key] = replace(edge, oid=each.key, only=each.only) if each.only else edge
         origins[each.key] = relation.origin
@@ -88,6 +90,19 @@ def rejected_oids(schema: Schema, rejected: Sequence[NotedPair]) -> set[int]:
     for each in rejected:
         _add(schema, relation_of(each), found, [])
     return {each.key for _, each in found}
+
+
+def means(schema: Schema, text: str, *oids: int) -> bool:
+    """Whether a pair, as somebody wrote it, is one of the undeclared edges with these OIDs."""
+    found: list[tuple[WrittenRelation, _Bound]] = []
+    if split_pair(split_condition(text)[0]) is not None:
+        _add(schema, relation_of(NotedPair(text, "")), found, [])
+    return any(each.key in oids for _, each in found)
+
+
+def of_all(edge: Relationship) -> int:
+    """The OID of the edge between the same columns that is about all rows of the child."""
+    return undeclared_oid(edge.child, edge.parent, edge.pairs)
 
 
 def relation_of(noted: NotedPair) -> WrittenRelation:

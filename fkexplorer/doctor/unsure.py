@@ -128,7 +128,8 @@ async def _triggers(exam: Exam, edge: Relationship) -> Finding:
         "triggers_disabled",
         f"has {number} of its own triggers off, on {listed(triggers.places)}; {orphans_text(exam, edge)}.",
         "pg_trigger.tgenabled is neither O nor A",
-        f"It is called valid, but there {' and '.join(each for each in (child, parent) if each)}.",
+        f"{'It is called valid, but there' if edge.validated else 'There'}"
+        f" {' and '.join(each for each in (child, parent) if each)}.",
         await treated(
             exam,
             edge,

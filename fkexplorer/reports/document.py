@@ -164,6 +164,8 @@ def _edge(schema: Schema, edge: Relationship, count: Count) -> dict[str, object]
         "nulls": count.nulls,
         "unchecked": count.unchecked,
         "childless": count.childless,
+        "uncastable": count.uncastable,
+        "orphans_if_cast": count.orphans_if_cast,
         "as_of": None if count.status is Status.SKIPPED else moment(count.as_of),
         "seconds": round(count.seconds, 4),
         "error": count.error,

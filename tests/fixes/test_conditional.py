@@ -15,8 +15,7 @@ from fkexplorer.fixes.run import run
 from fkexplorer.named import edge_or_pair
 from fkexplorer.orphans.counter import count_edge
 from fkexplorer.schema.actions import FixAction
-from tests.fixes.byhand import QUICK, hashes
-from tests.fixes.test_insert_batches import take_back
+from tests.fixes.byhand import QUICK, hashes, take_back
 from tests.orphans.connected import opened
 
 if TYPE_CHECKING:

@@ -112,7 +112,11 @@ async def test_incident_3_tells_the_gap_and_its_plan(demo: str, tmp_path: Path) 
     impact = done.out.partition("## Impact")[2].partition("\n## ")[0]
     assert "- 37 of 412 rows of auth.users have no row in chat.user_profiles." in impact
     assert "backfill --from auth.users --scope gap`" in done.out
-    assert "or by a trigger of auth.users" in done.out.partition("## Prevention")[2]
+    assert (
+        "Give each new row of auth.users its row in chat.user_profiles by a trigger"
+        in (done.out.partition("## Prevention")[2])
+    )
+    assert "Plan: `fkexplorer plan chat.user_profiles.user_profiles_id_fkey sync-trigger`" in done.out
 
 
 async def test_without_an_error_there_is_no_report(demo: str, tmp_path: Path) -> None:

@@ -73,6 +73,8 @@ def make_plan(
             step = rows.quarantine(orphans, request)
         case FixAction.INSERT_PARENTS:
             step = parents.insert(orphans, request)
+        case FixAction.SYNC_TRIGGER:
+            raise AssertionError("what it makes depends on what is there: its preview plans it, see sync_look")
         case _:
             step = parents.backfill(orphans, request)
             gap, keys = parents.gap(orphans, request), parents.gap_keys(orphans, request)

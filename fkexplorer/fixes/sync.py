@@ -190,7 +190,7 @@ def check_pair(schema: Schema, edge: Relationship) -> tuple[Column, ...]:
     """The columns of the child's unique key, if each row of the parent can have one twin in the child.
 
     Raises:
-        Trouble: it can't (`impossible`), or the columns can't be compared (`incomparable`).
+        Trouble: it can't, or the columns can't be compared (`impossible`).
     """
     source, target = schema.parent_of(edge), schema.child_of(edge)
     if edge.self_referencing:

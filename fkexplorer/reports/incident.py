@@ -24,6 +24,7 @@ from fkexplorer.reports.journal import STATE_WORDS, touched_lines
 from fkexplorer.reports.markdown import code, fenced, plain
 from fkexplorer.reports.trace import found_words, rows_words
 from fkexplorer.reports.values import exact, number
+from fkexplorer.schema.actions import FixAction
 from fkexplorer.schema.names import edge_label
 
 if TYPE_CHECKING:
@@ -245,7 +246,8 @@ class _Report:
 
     def _prevention(self) -> Iterator[str]:
         for each in self._diagnosis.suggestions:
-            if each.action is None:
+            # The one fix that mends nothing of what there is, and keeps more from coming.
+            if each.action in {None, FixAction.SYNC_TRIGGER}:
                 yield f"- {plain(each.text)}"
                 if each.sql:
                     yield ""

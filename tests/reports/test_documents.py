@@ -38,6 +38,7 @@ SUMMARY |= {"edges_with_orphans", "orphans", "orphans_of_inferred", "excused"}
 EDGE = {"id", "kind", "constraint", "child", "parent", "match", "on_delete", "on_update", "deferrable", "state"}
 EDGE |= {"validated", "index", "status", "orphans", "bound", "missing_keys", "rows", "nulls", "unchecked"}
 EDGE |= {"childless", "as_of", "seconds", "error", "score", "reasons", "origin", "where", "excused", "lapsed"}
+EDGE |= {"uncastable", "orphans_if_cast"}
 
 
 def a_check() -> tuple[Builder, dict[int, Count], Check]:
@@ -138,6 +139,8 @@ def test_one_edge_in_full() -> None:
             "nulls": 4,
             "unchecked": 0,
             "childless": 7,
+            "uncastable": None,
+            "orphans_if_cast": None,
             "as_of": "2026-11-21T02:00:00Z",
             "seconds": 0.01,
             "error": None,

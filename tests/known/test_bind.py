@@ -135,3 +135,45 @@ async def test_nothing_configured_costs_nothing(conninfo: str, tmp_path: Path) -
         assert not found.origins
         both = await asyncio.gather(*(read_known(database, Settings()) for _ in range(2)))
         assert [each.schema.edges for each in both] == [plain.edges] * 2
+
+
+async def test_other_tools_files_are_bound_too(make_database: Callable[[str], str], tmp_path: Path) -> None:
+    conninfo = make_database(
+        "CREATE SCHEMA auth; CREATE TABLE auth.users (id int); CREATE TABLE users (id int, mail text);"
+        'CREATE TABLE posts (user_id int, "ownerId" int, mail text, boss int, old int);'
+    )
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "a.yml").write_text(
+        "models: [{name: posts, columns: [{name: user_id, tests: [{relationships: {to: ref('users'), field: id}}]},"
+        " {name: boss, tests: [{relationships: {to: \"source('auth', 'users')\", field: id}}]}]}]"
+    )
+    (tmp_path / ".tbls.yml").write_text(
+        "relations:\n- {table: posts, columns: [user_id], parentTable: users, parentColumns: [id]}\n"
+        "- {table: posts, columns: [old], parentTable: users, parentColumns: [id]}\n"
+    )
+    (tmp_path / "s.prisma").write_text(
+        'model User {\n id Int @id\n posts Post[]\n @@map("users")\n}\nmodel Post {\n ownerId Int\n'
+        ' owner User @relation(fields: [ownerId], references: [id])\n @@map("posts")\n}\n'
+    )
+    (tmp_path / "d.dbml").write_text(
+        "Table Users {\n  mail text\n}\n"
+        "Table posts {\n  mail text [ref: > Users.mail]\n  gone int [ref: > Users.id]\n}\n"
+    )
+    found = await known(
+        conninfo,
+        tmp_path,
+        "[sources]\ndbt = 'm/*.yml'\ntbls = '.tbls.yml'\nprisma = 's.prisma'\ndbml = 'd.dbml'\n"
+        "[[rejected]]\npair = 'posts(old):public.users(id)'\n[[rejected]]\npair = 'posts(boss):auth.users(id)'\n"
+        "[[relationships]]\npair = 'posts(boss):auth.users(id)'\n",
+    )
+    assert dict(zip(labels(found), found.origins.values(), strict=True)) == {
+        "public.posts(boss):auth.users(id)": ".fkexplorer.toml:10",
+        "public.posts(user_id):public.users(id)": ".tbls.yml:2",
+        'public.posts("ownerId"):public.users(id)': "s.prisma:8",
+        "public.posts(mail):public.users(mail)": "d.dbml:5",
+    }
+    assert found.problems == (
+        "m/a.yml:1: users may be auth.users or public.users",
+        "d.dbml:6: public.posts has no column gone",
+    )
+    assert [each.origin for each in found.unbound] == ["m/a.yml:1", "d.dbml:6"]

@@ -93,8 +93,9 @@ commands (each has --help):
   journal        the fixes that were done from this machine
   undo ENTRY     take one of them back, in a terminal
 
-Each option also as FKEXPLORER_NAME (--max-bytes as FKEXPLORER_MAX_BYTES), but for the database. Environments,
-limits and the bell: .fkexplorer.toml here, over $XDG_CONFIG_HOME/fkexplorer/config.toml.
+Each option also as FKEXPLORER_NAME (--max-bytes as FKEXPLORER_MAX_BYTES), but for the database. Environments, limits,
+the bell, relationships that no constraint declares (also those that dbt, tbls, Prisma or DBML files tell) and problems
+to be ignored: .fkexplorer.toml here, over $XDG_CONFIG_HOME/fkexplorer/config.toml.
 
 exit codes: 0 nothing wrong; 1 orphans, a live error or what can't be made found; 2 could not do it; 3 a fault
 """
@@ -189,7 +190,9 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     show.add_argument("--width", type=_width, metavar="CELLS", help="cells of a line (the terminal's, else 80)")
 
     rows = _parser("rows", "Print the rows that break a foreign key.")
-    rows.add_argument("edge", metavar="EDGE", help="schema.table.constraint, constraint, or table(column, ...)")
+    rows.add_argument(
+        "edge", metavar="EDGE", help="schema.table.constraint, constraint, table(column, ...), or a pair of such"
+    )
     kinds = rows.add_mutually_exclusive_group()
     kinds.add_argument("--keys", action="store_true", help="the missing keys and how many rows name each")
     kinds.add_argument("--childless", action="store_true", help="parents that no row refers to, newest first")

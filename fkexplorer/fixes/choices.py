@@ -64,18 +64,26 @@ async def choices(database: Database, schema: Schema, edge: Relationship, count:
     """
     tables = {edge.child, edge.parent, *Reach(schema, edge.child, None, {}).tables}
     try:
-        found, state, [(triggers,)], [(functions,)] = await database.glance(
-            MAY.format(tables=", ".join(map(str, sorted(tables)))),
-            STATE,
-            *twins.statements(schema.parent_of(edge), schema.child_of(edge)),
+        found, state, *rest = await database.glance(
+            MAY.format(tables=", ".join(map(str, sorted(tables)))), STATE, *_of_twins(schema, edge)
         )
     except psycopg.Error as error:
         raise trouble_of(error) from error
     may = {oid: May(*values) for oid, *values in found}
     [(standby, name, replication, superuser)] = state
-    keeper = next(iter(twins.keepers(triggers, functions, schema.child_of(edge))), None)
+    triggers, functions = (value for [(value,)] in rest) if rest else ((), ())
+    keepers = twins.keepers(triggers, functions, schema.child_of(edge))
     role = Role(standby, name, replication, superuser, database.facts.version_number)
-    return _Choosing((schema, edge, may, role), count, keeper).all()
+    return _Choosing((schema, edge, may, role), count, next(iter(keepers), None)).all()
+
+
+def _of_twins(schema: Schema, edge: Relationship) -> tuple[str, ...]:
+    """What tells who keeps a pair in step; nothing for an edge that is none: it takes a look at every function."""
+    try:
+        sync.check_pair(schema, edge)
+    except Trouble:
+        return ()
+    return twins.statements(schema.parent_of(edge), schema.child_of(edge))
 
 
 class _Choosing(Permits):

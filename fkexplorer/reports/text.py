@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from fkexplorer.reports.document import Check
     from fkexplorer.schema.model import Relationship
 
+_REASONS = 3
+"""Reasons of a guess that are listed; the document has all."""
+
 
 def check_text(check: Check, *, full: bool = False, ascii: bool = False) -> list[str]:
     """What `check` prints: orphans worst first, what has no number and why, clean ones nobody holds, a summary.
@@ -49,8 +52,10 @@ def summary_line(check: Check) -> str:
     """`14 foreign keys checked, 2 with orphans: 31 orphans; 1 denied, 1 skipped (1.2 s)`."""
     if not check.edges:
         return f"no foreign keys in {number(check.tables, 'table')}"
-    kinds = [(len(check.of_kind(kind)), kind) for kind in EdgeKind]
-    others = [f"{exact(many)} {kind}" for many, kind in kinds if many and kind is not EdgeKind.DECLARED]
+    declared, *rest = (
+        (len(check.of_kind(kind)), kind) for kind in (EdgeKind.DECLARED, EdgeKind.CONFIGURED, EdgeKind.INFERRED)
+    )
+    others = [f"{exact(many)} {kind}" for many, kind in rest if many]
     checked = check.with_status(Status.CLEAN, Status.ORPHANS)
     broken = check.with_status(Status.ORPHANS)
     found = "no orphans" if checked else ""
@@ -59,7 +64,7 @@ def summary_line(check: Check) -> str:
         if guessed := check.orphans_of(check.of_kind(EdgeKind.INFERRED)):
             found += f", {exact(guessed)} of them by guesses"
     every = number(len(check.edges), "relationship" if others else "foreign key")
-    apart = f" ({', '.join((number(kinds[0][0], 'foreign key'), *others))})" if others else ""
+    apart = f" ({', '.join((number(declared[0], 'foreign key'), *others))})" if others else ""
     whole = f"{exact(len(checked))} of {every}{apart} checked"
     words = "; ".join(part for part in (", ".join(filter(None, (whole, found))), ", ".join(uncounted(check))) if part)
     return f"{words} ({duration(check.seconds)})"
@@ -99,8 +104,8 @@ def _listed(check: Check, title: str, edges: Sequence[Relationship], *, full: bo
         lines.append(f"{badge:>6}  {padded}  {inert(words, ascii=ascii)}{marks}".rstrip())
         lines.append(f"{'':6}  {inert(pairing(check.schema, edge), ascii=ascii)}")
         if guess := check.guesses.get(edge.oid):
-            reasons = ", ".join(each.text for each in guess.reasons if each.points > 0)
-            lines.append(f"{'':6}  {inert(reasons, ascii=ascii)}")
+            reasons = [each.text for each in guess.reasons if each.points > 0]
+            lines.append(f"{'':6}  {inert(', '.join(reasons[:_REASONS]), ascii=ascii)}")
         if full and (others := _other_totals(count)):
             lines.append(f"{'':6}  {others}")
     return [*lines, ""]

@@ -99,7 +99,7 @@ class ExplainKeys(RowKeys):
             self.app.push_screen(ChoiceScreen(self.session, self.world, self.world.schema, edge, marks, wishes))
 
     def fix_pair(self, label: str, wishes: Sequence[Suggestion]) -> None:
-        """The panel of a pair of columns, once the server has said that they can be compared."""
+        """The panel of a pair of columns, once the server has said how they are compared, if they can be."""
         asking = self._pair(label, wishes)
         self.app.run_worker(asking, group="explain", exclusive=True, exit_on_error=False, description="pair")
 
@@ -107,7 +107,7 @@ class ExplainKeys(RowKeys):
         schema = self.world.schema
         assert schema is not None
         try:
-            edge = await edge_or_pair(self.session.connected(), schema, label)
+            edge = await edge_or_pair(self.session.connected(), schema, label, incomparable=True)
         except Trouble as trouble:
             self.say(words_of(trouble), severity="error")
         else:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fkexplorer.reports.style import plain
+from fkexplorer.schema.actions import FixAction
 from fkexplorer.tui.arming import Arming
 from fkexplorer.tui.dialogs import HelpScreen, TextLines
 from fkexplorer.tui.explain import ExplainScreen
@@ -216,6 +217,13 @@ async def test_incident_3_the_gap_is_filled_as_suggested(demo_copy: str) -> None
         assert (told["scope"], told["key"]) == ("key", "d78a04ae-5a41-4c7e-9d0b-3f6c8e21b7aa")
 
 
+def free(person: Person) -> set[FixAction]:
+    """What the panel says can be done."""
+    screen = person.app.screen
+    assert isinstance(screen, ChoiceScreen)
+    return {choice.action for choice in screen.choices if not choice.reason}
+
+
 def fields(person: Person) -> list[tuple[Any, Input]]:
     """What is asked, each with its field."""
     screen = person.app.screen
@@ -223,7 +231,7 @@ def fields(person: Person) -> list[tuple[Any, Input]]:
     return list(zip(screen._fields, screen.query("Input"), strict=True))  # type: ignore[arg-type]
 
 
-async def test_incident_4_a_guess_says_why_there_is_no_fix_of_it(demo_url: str) -> None:
+async def test_incident_4_leads_to_the_panel_of_the_pair(demo_url: str) -> None:
     async with opened(demo_url) as person:
         await explained(person, NEXTAUTH)
         text = all_of(person)
@@ -232,7 +240,10 @@ async def test_incident_4_a_guess_says_why_there_is_no_fix_of_it(demo_url: str) 
         assert "3 values of nextauth.sessions.user_id" in text
         assert person.app.main.lens.table == person.table("nextauth.sessions").oid
         await person.press("a")
-        await person.told("no foreign key compares them; one of the two has to change its type first")
+        await person.until(lambda: isinstance(person.app.screen, ChoiceScreen) and person.app.screen.choices)
+        await person.sees("no operator compares user_id, text, with id, uuid: change the")
+        assert free(person) >= {FixAction.DELETE, FixAction.QUARANTINE, FixAction.CHANGE_TYPE}
+        await person.press("escape")
         finding(person)
         await to_suggestion(person, "Change nextauth.sessions.user_id to uuid")
         await person.press("enter")

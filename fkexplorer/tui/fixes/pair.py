@@ -176,20 +176,20 @@ class PairScreen(ModalScreen[Relationship | None]):
         if split_pair(event.value) is None:
             self.action_complete()
             return
-        self._say("Asking whether they can be compared.", "dim")
+        self._say("Asking how they are compared.", "dim")
         checking = self._check(event.value)
         self.app.run_worker(checking, group="look", exit_on_error=False, description="pair")
 
     async def _check(self, text: str) -> None:
         try:
-            edge = await edge_or_pair(self._session.connected(), self._schema, text)
+            edge = await edge_or_pair(self._session.connected(), self._schema, text, incomparable=True)
         except Trouble as trouble:
             self.post_message(Failed(trouble))
         else:
             self.post_message(Paired(text, edge))
 
     def on_paired(self, event: Paired) -> None:
-        """They can, unless something else is typed by now."""
+        """There are such columns, unless something else is typed by now; that nothing compares them says the panel."""
         if event.text == self.query_one(Input).value:
             self.dismiss(event.edge)
 

@@ -69,7 +69,7 @@ class Draft:
             pairs,
             kind=EdgeKind.INFERRED,
             only=self.only,
-            index=supporting_index(self.child, pairs),
+            index=supporting_index(self.child, pairs, self.only),
         )
         ordered = tuple(sorted(self.reasons, key=lambda each: -abs(each.points)))
         return Guess(edge, self.score, ordered, rivals, self.inclusion)

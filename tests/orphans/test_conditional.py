@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from sqlalchemy import select
 
+from fkexplorer.fixes import sql
 from fkexplorer.named import edge_or_pair, one_edge
 from fkexplorer.orphans import estimate
 from fkexplorer.orphans.attempts import attempts, key_attempts, lone_attempts
@@ -211,3 +212,28 @@ async def test_its_name_is_read_back(url: str) -> None:
         assert edge_label(known, edges[0]) == "public.comments(x_id):public.posts(id) [x_type=Post]"
         assert edge_label(known, edges[2]) == "public.comments(x_id):public.posts(id) [x_type='it''s']"
         assert await edge_or_pair(database, known, PAIRS[0]) is plain
+
+
+async def test_an_index_that_begins_with_the_condition_serves(make_database: Callable[[str], str]) -> None:
+    conninfo = make_database(
+        "CREATE TYPE kind AS ENUM ('a'); CREATE TABLE p (id int PRIMARY KEY);"
+        "CREATE TABLE c (t varchar(9), k kind, p int, o int);"
+        "CREATE INDEX by_t ON c (t, p); CREATE INDEX by_k ON c (k, p)"
+    )
+    async with opened(conninfo) as (database, schema):
+        for pair, index in (
+            ("c(p):p(id) [t=a]", "public.by_t"),
+            ("c(p):p(id) [k=a]", None),
+            ("c(p):p(id) [o=1]", None),
+            ("c(o):p(id) [t=a]", None),
+            ("c(p):p(id)", None),
+        ):
+            assert (await edge_or_pair(database, schema, pair)).index == index
+    with psycopg.connect(conninfo) as connection:
+        connection.execute("SET enable_seqscan = off; SET enable_bitmapscan = off")
+        async with opened(conninfo) as (database, schema):
+            edge = await edge_or_pair(database, schema, "c(p):p(id) [t=a]")
+            found = EdgePredicate(schema, edge)
+            where = sql.condition(found, found.has_child, of_parent=True)
+        plan = connection.execute(f"EXPLAIN SELECT FROM p WHERE {where}".encode()).fetchall()
+    assert any("Index Cond" in line and "'a'" in line for (line,) in plan)

@@ -179,7 +179,7 @@ def undeclared(
         equals, orders = compared.get(types_of(one, other)) or (None, ())
         pairs.append(ColumnPair(one, other, equals, orders))
     return undeclared_edge(
-        child[0].oid, parent[0].oid, pairs, kind=kind, only=only, index=supporting_index(child[0], pairs)
+        child[0].oid, parent[0].oid, pairs, kind=kind, only=only, index=supporting_index(child[0], pairs, only)
     )
 
 

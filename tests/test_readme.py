@@ -1,4 +1,4 @@
-"""The README's job for GitHub Actions and its line for cron, run as they are written."""
+"""What the README has to be copied from it: the job for GitHub Actions, the line for cron, the configuration."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 import yaml
 
+from fkexplorer.config import load_settings
 from tests.commands import environment, run
 from tests.test_cli_commands import SHOP, execute
 
@@ -109,6 +110,16 @@ async def test_the_job_of_github_actions(database: str, tmp_path: Path, env: dic
     assert codes["orphans"] == 1
     assert "constraints" in codes, "it is looked at whatever came before"
     assert "items_order_id_fkey" in (tmp_path / "summary.md").read_text()
+
+
+def test_the_configuration_is_read(tmp_path: Path) -> None:
+    (tmp_path / ".fkexplorer.toml").write_text(block("toml"), encoding="utf-8")
+    settings = load_settings(None, {"XDG_CONFIG_HOME": str(tmp_path)}, tmp_path)
+    assert {each.name for each in settings.environments} == {"staging", "production"}
+    assert [each.only for each in settings.relationships] == [None, ("subject_type", "Post")]
+    assert len(settings.rejected) == len(settings.ignored) == len(settings.sources) == 1
+    assert settings.limits
+    assert settings.app
 
 
 async def test_the_line_for_cron(database: str, tmp_path: Path, env: dict[str, str]) -> None:

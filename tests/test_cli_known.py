@@ -82,8 +82,8 @@ async def test_check_counts_what_is_configured(
     assert (summary["orphans"], summary["edges_with_orphans"], summary["checked"]) == (3, 2, 3)
     told = {edge["id"]: edge for edge in found["edges"]}
     assert list(told) == [AUTHOR, NOTES, "s.posts.posts_editor_fkey"]
-    assert [told[AUTHOR][key] for key in ("kind", "state", "orphans", "validated", "origin")] == [
-        "configured", "undeclared", 2, False, ".fkexplorer.toml:2",
+    assert [told[AUTHOR][key] for key in ("kind", "state", "constraint", "orphans", "origin")] == [
+        "configured", "undeclared", None, 2, ".fkexplorer.toml:2",
     ]  # fmt: skip
     assert found["problems"] == [".fkexplorer.toml:6: s.notes has no column gone"]
     assert await checked(conninfo, known) == 1

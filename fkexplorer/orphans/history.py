@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from fkexplorer.orphans.model import Count
     from fkexplorer.schema.model import Relationship
 
-Pair = tuple[int, tuple[int, ...], int, tuple[int, ...]]
-"""The child's OID and column numbers, the parent's OID and column numbers."""
+Pair = tuple[int, tuple[int, ...], int, tuple[int, ...], tuple[int, str] | None]
+"""The child's OID and column numbers, the parent's OID and column numbers; where it is about some rows of the child
+only, the column and the value that tell them."""
 
 KEPT = 100
 """Changes that are kept of each edge, 140 bytes each: were all of 4,000 edges to change that often, 56 MB."""
@@ -28,7 +29,8 @@ KEPT = 100
 def pair_of(edge: Relationship) -> Pair:
     """What an edge's history is kept by."""
     children, parents = zip(*((pair.child.number, pair.parent.number) for pair in edge.pairs), strict=True)
-    return edge.child, children, edge.parent, parents
+    only = (edge.only.column.number, edge.only.value) if edge.only else None
+    return edge.child, children, edge.parent, parents, only
 
 
 @dataclass(frozen=True, slots=True)

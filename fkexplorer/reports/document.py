@@ -145,7 +145,7 @@ def _edge(schema: Schema, edge: Relationship, count: Count) -> dict[str, object]
     return {
         "id": edge_label(schema, edge),
         "kind": edge.kind.value,
-        "constraint": edge.name,
+        "constraint": edge.name or None,
         "child": _end(child, [pair.child.name for pair in edge.pairs]),
         "parent": _end(parent, [pair.parent.name for pair in edge.pairs]),
         "where": {edge.only.column.name: edge.only.value} if edge.only else None,

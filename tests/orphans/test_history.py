@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from fkexplorer.orphans.history import KEPT, History, pair_of
 from fkexplorer.orphans.model import Bound, Count, Status
+from fkexplorer.schema.model import Condition
 from tests.schema.samples import edge
 
 START = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -86,6 +87,8 @@ def test_it_follows_the_columns_and_not_the_constraint() -> None:
     history = noted(count(0, 1))
     again = replace(EDGE, oid=999_999, name="another", validated=False)
     assert pair_of(again) == pair_of(EDGE)
+    kinds = [replace(EDGE, only=Condition(EDGE.pairs[0].child, value)) for value in ("a", "b")]
+    assert len({pair_of(each) for each in (EDGE, *kinds)}) == 3, "each kind of a polymorphic pair has its own history"
     history.note(again, count(1, 3))
     course = history.of(again)
     assert course is not None

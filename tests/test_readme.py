@@ -116,7 +116,7 @@ def test_the_configuration_is_read(tmp_path: Path) -> None:
     (tmp_path / ".fkexplorer.toml").write_text(block("toml"), encoding="utf-8")
     settings = load_settings(None, {"XDG_CONFIG_HOME": str(tmp_path)}, tmp_path)
     assert {each.name for each in settings.environments} == {"staging", "production"}
-    assert [each.only for each in settings.relationships] == [None, ("subject_type", "Post")]
+    assert settings.relationships[1].pair.endswith("[subject_type=Post]")
     assert len(settings.rejected) == len(settings.ignored) == len(settings.sources) == 1
     assert settings.limits
     assert settings.app

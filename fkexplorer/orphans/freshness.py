@@ -115,7 +115,8 @@ class Freshness:
         """A count has ended, that took so many seconds on the server."""
         edge = count.edge
         since, state = self._begun.pop(edge, (-math.inf, None))
-        if count.orphans is not None and count.bound is Bound.EXACT:
+        # What does not cast is a number too, as exact as one of orphans.
+        if (count.orphans is not None and count.bound is Bound.EXACT) or count.uncastable is not None:
             at = count.as_of.timestamp()
             self.proofs[edge] = Proof(at, seconds, at, at, count.snapshot, since, state)
         elif count.known or count.status in (Status.TIMED_OUT, Status.FAILED):

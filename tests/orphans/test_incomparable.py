@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,8 +13,10 @@ from fkexplorer.demo.database import build_demo
 from fkexplorer.named import edge_or_pair
 from fkexplorer.orphans.counter import count_edge
 from fkexplorer.orphans.model import Count, Status
+from fkexplorer.orphans.monitor import MonitorOptions
 from fkexplorer.orphans.pipeline import Pipeline
 from tests.orphans.connected import holding, new_role, opened, run
+from tests.orphans.watched import EVERY, Watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,3 +107,27 @@ async def test_the_demos_sessions(database_url: str) -> None:
         count = await both(database, schema, edge)
         assert (count.uncastable, count.orphans_if_cast) == (3, 5)
         assert count.error == "no operator compares uuid with text: 3 rows do not cast, 5 would be orphans"
+
+
+async def test_both_are_counted_again_when_rows_change(make_database: Callable[[str], str]) -> None:
+    conninfo = make_database(MAKE)
+    async with opened(conninfo) as (database, schema):
+        pairs = ("sessions(user_id):users(id)", "sessions(number):users(n) [kind=b]")
+        edges = [await edge_or_pair(database, schema, pair, incomparable=True) for pair in pairs]
+        known = replace(schema, edges={edge.oid: edge for edge in edges})
+        told = Watched(database, known, MonitorOptions(every=EVERY))
+        told.monitor.count_all()
+        running = asyncio.create_task(told.monitor.run())
+
+        def numbers() -> list[tuple[int | None, int | None]]:
+            found = [told.monitor.counts.get(edge.oid) for edge in edges]
+            return [(count.uncastable, count.orphans_if_cast) if count else (None, None) for count in found]
+
+        await told.until(lambda: numbers() == [(2, 2), (1, 1)])
+        await run(conninfo, "INSERT INTO sessions (user_id) VALUES ('someone')")
+        await told.until(lambda: numbers() == [(3, 2), (1, 1)])
+        await run(conninfo, f"INSERT INTO users VALUES ('{UUID.format(7)}', 8)")
+        await told.until(lambda: numbers() == [(3, 1), (1, 0)])
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running

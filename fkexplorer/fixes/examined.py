@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 EXAMPLES = 3
 """Values that a reason names."""
 BUILD_BYTES = 100e6
-"""Bytes of a table from which an index is built in a second."""
-REWRITE_BYTES = 30e6
-"""Bytes of a table that are written anew in a second, its indexes with it."""
+"""Bytes of a table from which an index is built in a second: of 141 MB it took 0.5 s on integers, 1.0 s on texts."""
+REWRITE_BYTES = 60e6
+"""Bytes of a table that are written anew in a second: 141 MB with two indexes took 1.6 s."""
 _BRIEF = 0.05
 """Seconds that a change of the catalogue alone takes."""
 _LITERAL = re.compile(r"'(?P<text>(?:[^']|'')*)'::[a-z ]+")

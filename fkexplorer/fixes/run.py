@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from fkexplorer.database.model import Trouble
+from fkexplorer.database.postgresql.reader import read_schema
+from fkexplorer.fixes.again import edge_again
 from fkexplorer.fixes.alone import Alone
 from fkexplorer.fixes.apply import Part, Task
 from fkexplorer.fixes.batches import cut
@@ -17,6 +20,7 @@ from fkexplorer.fixes.parts import Done, Halt, Ledger, RunLimits, stop_if_asked,
 from fkexplorer.fixes.sql import source
 from fkexplorer.fixes.sync_run import make
 from fkexplorer.fixes.verify import Measure, may_validate, measure, verdict
+from fkexplorer.schema.actions import FixAction
 from fkexplorer.schema.model import EdgeKind
 from fkexplorer.schema.names import edge_label
 
@@ -149,9 +153,15 @@ class _Run:
             return await self._end(before, halt)
         return await self._end(before, None)
 
-    async def _measure(self, *, named: bool = False) -> Measure:
+    async def _measure(self, *, named: bool = False, after: bool = False) -> Measure:
         keys = self._plan.gap_keys if named else ""
-        return await measure(self._database, self._schema, self._edge, self._plan.gap, keys)
+        schema, edge = self._schema, self._edge
+        if after and self._plan.request.action is FixAction.CHANGE_TYPE:
+            # What could not be compared may be now.
+            with suppress(Trouble):
+                schema = await read_schema(self._database)
+                edge = await edge_again(self._database, schema, edge_label(self._schema, edge)) or edge
+        return await measure(self._database, schema, edge, self._plan.gap, keys)
 
     def _refusal(self) -> str:
         """What keeps it from beginning at all; empty for nothing."""
@@ -285,7 +295,7 @@ class _Run:
 
     async def _end(self, before: Measure, halt: Halt | None) -> Outcome:
         """Count again, and say how it ended."""
-        after = await self._measure(named=True)
+        after = await self._measure(named=True, after=True)
         ending, words = (halt.ending, halt.words) if halt else verdict(self._plan, after)
         if halt:
             words = "; ".join(part for part in (words, self._committed(ending)) if part)

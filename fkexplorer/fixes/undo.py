@@ -12,7 +12,7 @@ import psycopg
 
 from fkexplorer.database.errors import trouble_of
 from fkexplorer.database.model import Trouble
-from fkexplorer.database.postgresql.pairs import read_pair
+from fkexplorer.fixes.again import edge_again
 from fkexplorer.fixes.ahead import Ahead
 from fkexplorer.fixes.entries import Conflict, Touched, UndoPreview
 from fkexplorer.fixes.guard import Names, Numbers, moved, user_triggers
@@ -25,8 +25,6 @@ from fkexplorer.fixes.sql import literal
 from fkexplorer.fixes.unmake import examine, unmake
 from fkexplorer.fixes.verify import may_validate, measure
 from fkexplorer.fixes.writer import looking
-from fkexplorer.schema.model import Condition
-from fkexplorer.schema.names import edge_label, find_column, find_tables, split_condition, split_pair
 
 if TYPE_CHECKING:
     import asyncio
@@ -38,7 +36,7 @@ if TYPE_CHECKING:
     from fkexplorer.fixes.journal import Journal
     from fkexplorer.fixes.model import Trigger, Verb
     from fkexplorer.fixes.writer import Transaction
-    from fkexplorer.schema.model import Relationship, Schema
+    from fkexplorer.schema.model import Schema
 
 
 async def undo_preview(
@@ -194,7 +192,7 @@ class _Undo:
             words = f"nobody has agreed to what these triggers may change: {', '.join(strange)}"
             return Outcome("", Ending.REFUSED, words, (), None, None)
         edge, gap = (
-            await _edge(self._database, self._schema, preview.entry.edge),
+            await edge_again(self._database, self._schema, preview.entry.edge),
             self._journal.gap_of(preview.entry.id),
         )
         before = await measure(self._database, self._schema, edge, gap)
@@ -279,32 +277,3 @@ class _Undo:
             return Done(tally, await Names.of(tx.rows, tally), undone=part)
 
         return work
-
-
-async def _edge(database: Database, schema: Schema, label: str) -> Relationship | None:
-    """The edge that an entry was about, if it is there still."""
-    for edge in schema.edges.values():
-        if edge_label(schema, edge) == label:
-            return edge
-    named, condition = split_condition(label)
-    pair = split_pair(named)
-    if pair is None:
-        return None
-    sides = []
-    for name, columns in pair:
-        tables = find_tables(schema, name)
-        found = [find_column(tables[0], column) for column in columns] if len(tables) == 1 else [None]
-        sides.append((tables[0] if tables else None, [column for column in found if column is not None]))
-    (child, child_columns), (parent, parent_columns) = sides
-    if child is None or parent is None or not child_columns:
-        return None
-    only = None
-    if condition is not None:
-        if (column := find_column(child, condition[0])) is None:
-            return None
-        only = Condition(column, condition[1])
-    try:
-        ends = (child, child_columns), (parent, parent_columns)
-        return await read_pair(database, schema, *ends, only=only, incomparable=True)
-    except Trouble:
-        return None

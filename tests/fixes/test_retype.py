@@ -68,6 +68,9 @@ async def test_from_two_types_to_a_valid_constraint(make_database: Callable[[str
         done = await do(conninfo, tmp_path, PAIR, FixAction.CHANGE_TYPE)
         assert done.ending is Ending.DONE, done.words
     assert ask(conninfo, TYPE.format("sessions", "user_id")) == [("uuid",)]
+    # What could not be compared before is counted after it.
+    assert done.after is not None
+    assert done.after.orphans == 0
     assert (await do(conninfo, tmp_path, PAIR, FixAction.ADD_CONSTRAINT)).ending is Ending.DONE
     assert ask(conninfo, "SELECT convalidated FROM pg_constraint WHERE contype = 'f'") == [(True,)]
     changed = next(entry for entry in Journal(tmp_path).entries() if entry.action == "change-type")

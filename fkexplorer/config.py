@@ -12,7 +12,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fkexplorer.config_known import SECTIONS, ignored_in, pairs_in, sources_in
 from fkexplorer.config_lines import Lines, nearest, wrong
 from fkexplorer.database.model import Trouble
 
@@ -209,6 +208,8 @@ def _read(path: Path, name: str) -> Settings:
 
 def _settings(lines: Lines, document: dict[str, Any], folder: Path) -> Settings:
     """What a file says."""
+    from fkexplorer.config_known import SECTIONS, ignored_in, pairs_in, sources_in  # noqa: PLC0415 - as above
+
     tables: dict[str, Any] = {"environments": {}, "limits": {}, "app": {}}
     lines.known((), document, (*tables, *SECTIONS))
     tables |= {key: value for key, value in document.items() if key in tables}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fkexplorer.arguments import parsers
+from fkexplorer.config import Settings
 from fkexplorer.console import Console
 from fkexplorer.database.model import Trouble
 from fkexplorer.demo.database import build_demo
@@ -46,7 +47,7 @@ async def asked(conninfo: str, *arguments: str) -> int:
     options = parsers()["impact"].parse_args(arguments)
     wanted = ImpactOptions(options.table, tuple(options.keys), options.format, options.max_bytes)
     async with opened(conninfo) as (database, _):
-        return await impact(database, Console({}, ascii=options.ascii), wanted)
+        return await impact(database, Console({}, ascii=options.ascii), Settings(), wanted)
 
 
 async def document(conninfo: str, capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:

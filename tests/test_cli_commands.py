@@ -88,7 +88,7 @@ async def test_check_as_json_keeps_the_contract(shop: str) -> None:
     assert done.code == 1
     assert "--database" in done.err
     document = json.loads(done.out)
-    assert set(document) == {"fkexplorer", "database", "started", "seconds", "summary", "edges"}
+    assert set(document) == {"fkexplorer", "database", "started", "seconds", "summary", "problems", "edges"}
     assert set(document["summary"]) == SUMMARY
     assert all(set(edge) == EDGE for edge in document["edges"])
     assert document["database"]["server"].startswith("PostgreSQL ")

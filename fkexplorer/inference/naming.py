@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from fkexplorer.inference.vocabulary import ACTORS, BARE_STOP, CHIEFS, FILLERS, SELF, TABLE_PREFIXES
+from fkexplorer.inference.keys import sole_key
+from fkexplorer.inference.vocabulary import ACTORS, BARE_STOP, CHIEFS, FILLERS, GLUED_ROLES, SELF, TABLE_PREFIXES
 from fkexplorer.inference.words import Reference, abbreviates, meant, references, same, singular, words, written_out
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _WAYS = ("from", "to", "of")
 _SELF_WHOLE = ("reply", "replied", "superseded", "replaced", "duplicate", "forked", "copied", "cloned", "merged")
+_ANOTHER = ("parent", "previous", "prev", "next", "root")
 _PEOPLE = (
     ("user",),
     ("account", "person", "member", "employee", "staff", "profile"),
@@ -106,14 +108,14 @@ class Names:
 
         A `trusted` name speaks of a table even by a common word, as `rev_page` does.
         """
-        for reference in references(name):
-            if not reference.stem:
-                continue
-            if not reference.key and not reference.by:
-                yield from self._bare(child, reference, trusted=trusted)
-                continue
-            yield from self._keyed(child, reference)
-            yield from self._roles(child, reference)
+        ways = [reference for reference in references(name) if reference.stem]
+        found: list[Named] = []
+        for reference in ways:
+            if reference.key or reference.by:
+                found += [*self._keyed(child, reference), *self._roles(child, reference)]
+            else:
+                found += self._bare(child, reference, trusted=trusted)
+        yield from found or (self._another_row(child, ways[0]) if ways else [])
 
     def _bare(self, child: Table, reference: Reference, *, trusted: bool) -> Iterator[Named]:
         """A name without any word for a key: a whole table's, the end of one, or a role."""
@@ -121,16 +123,19 @@ class Names:
         # `pages` is rather how many there are.
         if stem[-1].endswith("s") and singular(stem[-1]) != stem[-1]:
             return
-        found = [] if same(stem) in BARE_STOP and not trusted else self._whole(child, reference)
-        for named in found:
-            yield Named(named.table, "bare_name", reference)
-        if found:
+        # `titles` of a `partner` is what it can have for a `title`, however common that word is.
+        common = same(stem) in BARE_STOP and not trusted
+        beside = self._near(child, words(child.name), stem) if common else self._nearest(child, stem)
+        yield from (Named(table, "bare_with_context", reference) for table in beside)
+        plain = [] if common else self._plainly(child, reference)
+        yield from (Named(table, "bare_name", reference) for table in plain)
+        if plain or beside:
             return
         roles = list(self._roles(child, reference))
         yield from roles
         if not roles and stem[-1] not in BARE_STOP:
             for start in range(1, len(stem)):
-                if ends := self._end(stem, start, reference):
+                if ends := self._end(child, stem, start, reference):
                     yield from (Named(named.table, "bare_end", reference, named.rest) for named in ends)
                     return
 
@@ -143,7 +148,7 @@ class Names:
             context = self._meant.get(meant((*own[:count], *stem)), ())
             # What all tables begin with tells nothing of a table's rows, what it alone does may.
             code = "name_with_prefix" if count == 1 and own[0] in self._prefixes else "name_with_context"
-            found += [Named(table, code, reference) for table in context]
+            found += [Named(table, code, reference) for table in context if table.oid != child.oid]
         if not found:
             less = self._less.get(same(stem), ())
             found = [Named(table, "name_without_prefix", reference) for table in less]
@@ -155,14 +160,29 @@ class Names:
         """A name with a word for a key: the tables that the likeliest way finds that finds any."""
         if reference.glued:
             # `paid` is no `id` of a `pa`.
-            found = self._whole(child, reference) if len(reference.stem[-1]) >= 3 else []
-            return [Named(named.table, "glued", reference) for named in found if named.code != "name_with_context"]
+            if len(reference.stem[-1]) < 3:
+                return []
+            return [Named(table, "glued", reference, reference.after) for table in self._glued(child, reference)]
         if reference.after:
             return self._with_rest(child, reference, reference.stem, reference.after)
         for way in (self._whole, self._beginning, self._ends, self._tail, self._shortened):
             if found := way(child, reference):
                 return found
         return []
+
+    def _plainly(self, child: Table, reference: Reference) -> list[Table]:
+        """Tables that all words of the stem name without the words of the child's own name."""
+        return [named.table for named in self._whole(child, reference) if named.code != "name_with_context"]
+
+    def _glued(self, child: Table, reference: Reference) -> list[Table]:
+        """Tables that a word with a key glued to it names, or a role before it too, as in `targetuserid`."""
+        found = self._nearest(child, reference.stem) or self._plainly(child, reference)
+        last = reference.stem[-1]
+        roles = [role for role in GLUED_ROLES if last.startswith(role) and len(last) >= len(role) + 4]
+        role = max(roles, key=len, default="")
+        if found or not role:
+            return found
+        return self._plainly(child, replace(reference, stem=(last[len(role) :],)))
 
     def _with_rest(
         self, child: Table, reference: Reference, stem: tuple[str, ...], rest: tuple[str, ...]
@@ -176,16 +196,19 @@ class Names:
         stem = reference.stem
         if not reference.first and stem[-1] not in _WAYS:
             return []
+        # `fk_product_type` is one of types, and none of products.
+        if stem[-1] in BARE_STOP:
+            return []
         least = 0 if reference.first else len(stem) - 2
         for end in range(len(stem) - 1, least, -1):
             if found := self._with_rest(child, reference, stem[:end], stem[end:]):
                 return found
         return []
 
-    def _ends(self, _: Table, reference: Reference) -> list[Named]:
+    def _ends(self, child: Table, reference: Reference) -> list[Named]:
         """Tables that as many of the last words as possible name."""
         for start in range(1, len(reference.stem)):
-            if found := self._end(reference.stem, start, reference):
+            if found := self._end(child, reference.stem, start, reference):
                 return found
         return []
 
@@ -204,16 +227,42 @@ class Names:
             if abbreviates(short, written_out(long))
         ]
 
-    def _end(self, stem: tuple[str, ...], start: int, reference: Reference) -> list[Named]:
-        """Tables that the last words of a stem name, which have to be more than a letter or two."""
+    def _end(self, child: Table, stem: tuple[str, ...], start: int, reference: Reference) -> list[Named]:
+        """Tables that the last words of a stem name, which have to be more than a letter or two.
+
+        Those behind the first words of the child's own name come first: of `forum_categories` a `last_topic_id` is one
+        of `forum_topics`.
+        """
         key = same(stem[start:])
         if len(key) < 3:
             return []
         rest = stem[:start]
+        if near := self._nearest(child, stem[start:], rest):
+            return [Named(table, "end_of_name", reference, rest) for table in near]
         for index in (self._full, self._less):
             if found := index.get(key):
                 return [Named(table, "end_of_name", reference, rest) for table in found]
         return [Named(table, "end_of_name", reference, rest) for table in self._meant.get(meant(stem[start:]), ())]
+
+    def _near(
+        self, child: Table, context: tuple[str, ...], stem: tuple[str, ...], rest: tuple[str, ...] = ()
+    ) -> list[Table]:
+        """Tables that are called like some words behind others, but for those that have such a column themselves.
+
+        Such a table is one more child, as `list_accounts` that has an `account_id`.
+        """
+        key = same(stem)
+        return [
+            table
+            for table in self._full.get(same((*context, *stem)), ())
+            if (table.oid != child.oid or SELF.intersection(rest))
+            and not any(key in _stems(column.name) for column in table.columns if column.number != sole_key(table))
+        ]
+
+    def _nearest(self, child: Table, stem: tuple[str, ...], rest: tuple[str, ...] = ()) -> list[Table]:
+        """The same behind as many of the first words of the child's own name as possible."""
+        own = words(child.name)
+        return next((near for end in range(len(own), 0, -1) if (near := self._near(child, own[:end], stem, rest))), [])
 
     def _roles(self, child: Table, reference: Reference) -> Iterator[Named]:
         """A row of the same table, or somebody, by what it or they do."""
@@ -221,16 +270,27 @@ class Names:
         own = {singular(word) for word in words(child.name)[-1:]}
         core = tuple(word for word in reference.stem if word not in FILLERS and singular(word) not in own)
         core = core or reference.stem
+        tail = tuple(word for word in reference.stem if word not in SELF and word not in FILLERS)
+        elsewhere = any(table.oid != child.oid for table in self._full.get(same(tail), ())) if tail else False
         people = [table for _, table in self.people]
         chief = core[-1] in CHIEFS
         if (
-            (len(core) == 1 and core[0] in SELF and not reference.by)
+            (len(core) == 1 and core[0] in SELF and not reference.by and not elsewhere)
             or (core[0] in _SELF_WHOLE and (len(core) == 1 or core[-1] in SELF))
             or (chief and any(table.oid == child.oid for table in people))
         ):
             yield Named(child, "self", reference)
         elif reference.by or chief or core[-1] in ACTORS:
             yield from self._somebody(child, reference)
+
+    @staticmethod
+    def _another_row(child: Table, reference: Reference) -> list[Named]:
+        """The table itself, of whose rows a column speaks in a word that no table has: `parent_station` of `stops`."""
+        first, last = reference.stem[0], reference.stem[-1]
+        likely = _ANOTHER if reference.key else _ANOTHER[:1]
+        if len(reference.stem) < 2 or first not in likely or last in BARE_STOP or reference.by or reference.glued:
+            return []
+        return [Named(child, "self", reference)]
 
     def _somebody(self, child: Table, reference: Reference) -> Iterator[Named]:
         near = [each for each in self.people if each[1].schema == child.schema] or self.people

@@ -140,14 +140,17 @@ def _hints(world: World, table: Table, column: Column) -> Iterator[Hint]:
 def _of_name(world: World, table: Table, column: Column, named: Named) -> Hint | None:
     """The hint of a table that the column names."""
     code, reference = named.code, named.reference
+    if column.category == "S" and words(column.name)[-1:] == ("uid",):
+        # A number is a user's; what text is called so comes from anywhere.
+        return None
     target = key_meant(world, named.table, column, reference) if _may_mean(world, table, column, named) else None
     if target is None:
         return None
     key = target.columns[0]
-    if code in ("bare_name", "bare_end") and (column.category == "S" or not target.primary):
+    if code in ("bare_name", "bare_with_context", "bare_end") and (column.category == "S" or not target.primary):
         code = "bare_text"
-    elif code in ("actor", "self") and not reference.key and column.category == "S":
-        # `voted_by` and `alias` of text are rather names.
+    elif code in ("actor", "self") and not reference.key and column.category == "S" and not world.text_keys:
+        # `voted_by` and `alias` of text are rather names, unless most keys are text too.
         code = "bare_text"
     more = []
     if reference.key and reference.key not in ID_WORDS and not same_key_word(key, reference):

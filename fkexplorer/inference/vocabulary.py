@@ -63,12 +63,17 @@ ACTORS = _set("""
     salesperson assignee assigner approver reviewer editor sender recipient receiver uploader submitter
     requester reporter responsible modifier updater deleter actor operator agent signer moderator voter follower
     followed follow blocker blocked poster commenter inviter invitee subscriber assigned createdby updatedby
-    modifiedby admin merge lastmodifiedby write create
+    modifiedby admin merge lastmodifiedby write create rep representative
 """)
 """People who do something, by the name of what they do."""
 FILLERS = _set("""
     to of by the for in on at from a an last first current default main primary
 """)
+GLUED_ROLES = _set("""
+    target source parent related real owner default first last from to main primary old new current original
+    previous next master creator author root reference
+""")
+"""Roles that stand before a table's name without a break, as in `targetuserid`."""
 TABLE_PREFIXES = _set("""
     app auth base core dim django fact lkp lookup m mst ref res sys t tb tbl
 """)

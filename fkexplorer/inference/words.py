@@ -149,9 +149,9 @@ def _references(all_words: tuple[str, ...]) -> list[Reference]:
         return []
     found: list[Reference] = []
     rest, last = all_words[:-1], all_words[-1]
-    if last == "uid" and rest:
-        # `create_uid` is the user who created it.
-        found.append(Reference(rest, "id", by=True))
+    if last == "uid":
+        # `create_uid` is the user who created it, `uid` alone is somebody.
+        found.append(Reference(rest or ("user",), "id", by=True))
     elif last in KEY_WORDS:
         by = rest[-1:] == ("by",)
         # Django calls `page_ptr_id` the key of the table that a model inherits from.

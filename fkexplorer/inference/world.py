@@ -67,6 +67,9 @@ class World:
                     self._learn(target)
                     if target.primary:
                         self.unnamed[under_domain(target.columns[0])].append(target)
+        keys = [target.columns[0] for targets in self.singles.values() for target in targets if target.primary]
+        self.text_keys = 2 * sum(column.category == "S" for column in keys) > len(keys)
+        """Most primary keys are text, so that a text is no sign of being none."""
         self._lent = {
             (target.table.oid, target.columns[0].number)
             for targets in self.by_key_name.values()

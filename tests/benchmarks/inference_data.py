@@ -36,9 +36,12 @@ LAHMAN_KEYS = {
     "Parks": "park.key",
     "Schools": "schoolID",
     "Salaries": "yearID teamID lgID playerID",
-    "Appearances": "yearID teamID playerID",
 }
-"""The primary keys of the lahman data: those that others refer to, and two that only look like it."""
+"""The primary keys of the lahman data: those that others refer to, and one that only looks like it.
+
+Keys of players by year and team, as that of Appearances, are left out: all who bat or pitch are in it, which is true
+and which nobody calls a relationship, so that no guess about it could be called right or wrong.
+"""
 
 _OF_PLAYERS = (
     "AllstarFull Appearances AwardsManagers AwardsPlayers AwardsShareManagers AwardsSharePlayers Batting BattingPost"

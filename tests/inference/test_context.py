@@ -1,0 +1,108 @@
+"""Guesses from names that the table around them explains: its own name's words, roles without a break, other rows."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.inference.build import Making, codes, only, shown, suggested
+
+
+def test_the_last_words_are_of_the_childs_own_family_first() -> None:
+    made = Making()
+    made.table("topics")
+    made.table("forum_topics")
+    made.table("forum_categories", "last_topic_id")
+    assert shown(made) == ["forum_categories(last_topic_id) -> forum_topics(id)"]
+
+
+def test_a_relative_that_has_such_a_column_too_is_one_more_child() -> None:
+    made = Making()
+    made.table("uploads")
+    made.table("user_uploads", "upload_id")
+    made.table("user_avatars", "custom_upload_id")
+    assert shown(made) == [
+        "user_avatars(custom_upload_id) -> uploads(id)",
+        "user_uploads(upload_id) -> uploads(id)",
+    ]
+
+
+def test_a_word_alone_with_a_table_of_what_it_can_be() -> None:
+    made = Making()
+    made.table("partner_title")
+    made.table("partner", "title", "state")
+    assert shown(made) == ["partner(title) -> partner_title(id)"]
+    assert "bare_with_context" in codes(only(made))
+
+
+def test_a_word_alone_is_not_of_a_table_that_has_it_too() -> None:
+    made = Making()
+    made.table("persons", "language!")
+    made.table("languages")
+    made.table("person_languages", "language!", "level")
+    assert shown(made) == [
+        "person_languages(language) -> languages(id)",
+        "persons(language) -> languages(id)",
+    ]
+
+
+def test_a_table_of_links_that_is_called_by_what_it_links() -> None:
+    made = Making()
+    for name in ("auth_group", "auth_user", "auth_permission"):
+        made.table(name)
+    made.table("blog_task_groups", "group_id")
+    assert shown(made) == ["blog_task_groups(group_id) -> auth_group(id)"]
+
+
+@pytest.mark.parametrize(("column", "found"), [("uid", True), ("uid:text", False), ("oauth_uid:text", False)])
+def test_a_number_called_uid_is_a_users(column: str, *, found: bool) -> None:
+    made = Making()
+    made.table("users")
+    made.table("visits", column)
+    assert suggested(made) == (["visits(uid) -> users(id)"] if found else [])
+
+
+@pytest.mark.parametrize(
+    ("column", "found"), [("targetuserid", True), ("relateduserid", True), ("superuserid", False), ("lastrunid", False)]
+)
+def test_a_role_without_a_break(column: str, *, found: bool) -> None:
+    made = Making()
+    made.table("users")
+    made.table("runs_of_it")
+    made.table("thanks", column)
+    assert suggested(made) == ([f"thanks({column}) -> users(id)"] if found else [])
+
+
+def test_a_parent_by_a_word_that_no_table_has() -> None:
+    made = Making()
+    made.table("stops", "parent_station", "parent_count", "root_path:text", "next_run_id:text")
+    assert shown(made) == ["stops(parent_station) -> stops(id)"]
+
+
+def test_a_parent_by_the_name_of_another_table() -> None:
+    made = Making()
+    made.table("items", key=("itemid",))
+    made.table("item_links", "parent_itemid")
+    assert shown(made) == ["item_links(parent_itemid) -> items(itemid)"]
+
+
+def test_a_type_is_no_row_of_the_table() -> None:
+    made = Making()
+    made.table("product", "fk_product_type", "fk_product_parent")
+    assert shown(made) == ["product(fk_product_parent) -> product(id)"]
+
+
+def test_a_representative_is_one_of_the_people() -> None:
+    made = Making()
+    made.table("employees")
+    made.table("sales", "sales_rep_id")
+    assert shown(made) == ["sales(sales_rep_id) -> employees(id)"]
+
+
+def test_where_keys_are_text_a_text_may_be_one() -> None:
+    made = Making()
+    made.table("users", key=("id:text",))
+    made.table("posts", "published_by:text", key=("id:text",))
+    assert shown(made) == ["posts(published_by) -> users(id)"]
+    made.table("tags")
+    made.table("notes")
+    assert shown(made) == []

@@ -94,6 +94,11 @@ class _Choosing(Permits):
     ) -> None:
         super().__init__(*about)
         self._orphans = count.orphans if count else None
+        self._misfits = (
+            count.uncastable + count.orphans_if_cast
+            if count and count.uncastable is not None and count.orphans_if_cast is not None
+            else None
+        )
         self._keeper = keeper
 
     def all(self) -> list[Choice]:
@@ -142,8 +147,8 @@ class _Choosing(Permits):
         if action is FixAction.SYNC_TRIGGER and self._keeper is not None and not self._keeper.fires:
             return f"enable the trigger {quote(self._keeper.trigger)}, which keeps the pair in step"
         if incomparable(self._edge):
-            # They are told by what casts, and counted by the preview.
-            return _TITLES[action].replace("the orphans", "the rows that do not cast or have no parent")
+            rows = "the rows" if self._misfits is None else f"the {self._misfits:,} rows"
+            return _TITLES[action].replace("the orphans", f"{rows} that do not cast or have no parent")
         some = f"the {self._orphans:,} orphan{'' if self._orphans == 1 else 's'}" if self._orphans else "the orphans"
         return _TITLES[action].replace("the orphans", some)
 
@@ -153,6 +158,8 @@ class _Choosing(Permits):
             if action not in MENDS:
                 raise No("no operator compares the columns of the two sides", "change the type first")
             misfits(self._schema, self._edge, self._server.version)
+            if self._misfits == 0:
+                raise No("every row casts, and has a parent then")
         if self._server.replication != "origin":
             raise No(
                 f"session_replication_role is {self._server.replication}: no foreign key would act, nor refuse",

@@ -66,6 +66,6 @@ def count_query(schema: Schema, edge: Relationship, version: int) -> str:
         return ""
     return (
         f"SELECT pg_catalog.count(*) FILTER (WHERE {found.uncastable}) AS uncastable,"
-        f" pg_catalog.count(*) FILTER (WHERE {found.orphan}) AS orphans"
+        f" pg_catalog.count(*) FILTER (WHERE {found.orphan}) AS orphans_if_cast"
         f" FROM {sql.source(schema.child_of(edge), 'c')}"
     )

@@ -9,7 +9,7 @@ import psycopg
 
 from fkexplorer.database.limits import Limits
 from fkexplorer.database.model import Trouble
-from fkexplorer.fixes.misfits import count_query, incomparable
+from fkexplorer.fixes.misfits import incomparable
 from fkexplorer.fixes.model import NAMED, Ending, Scope
 from fkexplorer.fixes.plans import OF_TABLE
 from fkexplorer.fixes.sql import literal
@@ -39,30 +39,29 @@ class Measure:
     """Rows of a backfill's source without a twin; None too where there is no such source."""
     lacking: tuple[str, ...] = ()
     """Some of their keys, where they were asked for: one more than `NAMED` where there are more."""
-    uncastable: int = 0
-    """Rows that do not cast, where the columns can't be compared."""
-    unbound: int | None = None
-    """Rows that do, and have no parent; None where that is not known, or the columns can be compared."""
 
     @property
     def orphans(self) -> int | None:
-        """The number of orphans, where it is known exactly."""
-        known = self.count.orphans if self.count else None
-        return self.unbound if known is None else known
+        """The number of orphans, where it is known exactly; of columns that can't be compared, of rows that cast."""
+        if self.count is None:
+            return None
+        return self.count.orphans_if_cast if self.count.orphans is None else self.count.orphans
+
+    @property
+    def uncastable(self) -> int:
+        """Rows that do not cast, where the columns can't be compared."""
+        return (self.count.uncastable or 0) if self.count else 0
 
 
 async def measure(
     database: Database, schema: Schema, edge: Relationship | None, gap: str = "", keys: str = ""
 ) -> Measure:
     """Count an edge, and a gap by this query; by the other one name rows that it is of."""
-    count, missing, uncastable, unbound = None, None, 0, None
+    count, missing = None, None
     lacking: tuple[str, ...] = ()
     try:
         if edge is not None:
             count = await count_edge(database, schema, edge, trust_catalogue=False)
-            asked = count_query(schema, edge, database.facts.version_number) if incomparable(edge) else ""
-            if asked:
-                [[(uncastable, unbound)]] = await database.glance(asked)
         if gap:
             # Expressions of a backfill are a person's, and run with the role's own search_path.
             [[(path,)]] = await database.glance("SELECT reset_val FROM pg_settings WHERE name = 'search_path'")
@@ -73,7 +72,7 @@ async def measure(
                 lacking = tuple(key for (key,) in rows)
     except (Trouble, psycopg.Error):
         missing = None
-    return Measure(count, missing, lacking, uncastable, unbound)
+    return Measure(count, missing, lacking)
 
 
 async def may_validate(database: Database, edge: Relationship, measured: Measure) -> bool:

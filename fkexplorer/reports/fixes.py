@@ -43,20 +43,7 @@ def preview_lines(schema: Schema, preview: Preview, *, cells: int, ascii: bool =
     say.sql(statements(preview))
     say.sample("as they are", preview.before, cells)
     say.sample("as they will be", preview.after, cells)
-    say.heading("locks")
-    for step in preview.plan.steps:
-        for lock in step.locks:
-            say.line(f"{lock.mode} on {_table(schema, lock.table)}: {lock.blocks}")
-        if isinstance(step, DataStep):
-            say.line(_parent_lock(step))
-        if isinstance(step, DataStep) and step.looks:
-            read = ", ".join(_table(schema, lock.table) for lock in step.looks)
-            say.line(f"{step.looks[0].mode} on {read}, for the backup: {step.looks[0].blocks}")
-    for held in preview.holders:
-        does = "holds" if held.granted else "waits for"
-        since = f" for {duration(held.seconds)}" if held.seconds is not None else ""
-        who = f"{held.user or '?'} (pid {held.pid}{f', {held.application}' if held.application else ''})"
-        say.line(f"{who} {does} {held.mode} on {_table(schema, held.table)}{since}: {held.statement or '?'}", "unknown")
+    _locks(say, schema, preview)
     say.heading("about it")
     say.line(f"takes about {duration(preview.seconds)}; may be done as {preview.privilege}")
     if how := in_batches(schema, preview):
@@ -85,6 +72,24 @@ def _rows(say: _Lines, schema: Schema, preview: Preview) -> None:
     if preview.lost:
         stay = "stays" if preview.lost == 1 else "stay"
         say.line(f"{number(preview.lost, 'row')} {stay} out, kept by {', '.join(preview.lost_to)}", "unknown")
+
+
+def _locks(say: _Lines, schema: Schema, preview: Preview) -> None:
+    """Which locks it takes, and who is in the way now."""
+    say.heading("locks")
+    for step in preview.plan.steps:
+        for lock in step.locks:
+            say.line(f"{lock.mode} on {_table(schema, lock.table)}: {lock.blocks}")
+        if isinstance(step, DataStep):
+            say.line(_parent_lock(step))
+        if isinstance(step, DataStep) and step.looks:
+            read = ", ".join(_table(schema, lock.table) for lock in step.looks)
+            say.line(f"{step.looks[0].mode} on {read}, for the backup: {step.looks[0].blocks}")
+    for held in preview.holders:
+        does = "holds" if held.granted else "waits for"
+        since = f" for {duration(held.seconds)}" if held.seconds is not None else ""
+        who = f"{held.user or '?'} (pid {held.pid}{f', {held.application}' if held.application else ''})"
+        say.line(f"{who} {does} {held.mode} on {_table(schema, held.table)}{since}: {held.statement or '?'}", "unknown")
 
 
 def _parent_lock(step: DataStep) -> str:
@@ -212,6 +217,9 @@ def _effect(schema: Schema, preview: Preview, effect: Effect) -> str:
 
 
 def _orphans(count: Count | None) -> str:
+    if count is not None and count.uncastable is not None and count.orphans_if_cast is not None:
+        casts = "row does" if count.uncastable == 1 else "rows do"
+        return f"{exact(count.orphans_if_cast)}, and {exact(count.uncastable)} {casts} not cast"
     if count is None or count.orphans is None:
         return "?"
     return exact(count.orphans)

@@ -86,7 +86,9 @@ async def test_incident_4_from_two_types_to_a_valid_constraint(demo_copy: str) -
         await pair(person, sides)
         text = await answered(person, "d", "")
         assert "nextauth.sessions: 8 deleted" in text
-        assert "every value casts now, and of those that do none has no parent" in flat(await do(person, "8"))
+        text = flat(await do(person, "8"))
+        assert "every value casts now, and of those that do none has no parent" in text
+        assert "orphans 5, and 3 rows do not cast -> 0, and 0 rows do not cast" in text
         await pair(person, sides)
         text = await answered(person, "y", "")
         assert "built anew with it: sessions_user_id_idx" in flat(text)

@@ -13,8 +13,9 @@ from fkexplorer.database.postgresql.pairs import read_pairs
 from fkexplorer.diagnosis.guessing import guesses
 from fkexplorer.diagnosis.named_there import Name, Told, spellings
 from fkexplorer.doctor.examine import examine
+from fkexplorer.doctor.excusing import excused
 from fkexplorer.doctor.model import Severity
-from fkexplorer.known.bind import read_known
+from fkexplorer.known.bind import by_hand, read_known
 from fkexplorer.known.ignoring import Ignores
 from fkexplorer.known.model import WrittenRelation
 from fkexplorer.named import one_column, one_edge, one_table, say_all
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from fkexplorer.console import Console
     from fkexplorer.database.connection import Database
     from fkexplorer.diagnosis.model import Candidate
-    from fkexplorer.doctor.model import Examination, Finding
+    from fkexplorer.doctor.model import Examination
     from fkexplorer.schema.model import Column, Relationship, Schema, Table
 
 HEALTHY, FOUND, COULD_NOT = 0, 1, 2
@@ -85,9 +86,7 @@ async def doctor(database: Database, console: Console, settings: Settings, optio
         baseline_before(options.write_baseline)  # what is no baseline is told before anything is looked at
     console.progress("reading the catalogue")
     known = await read_known(database, settings, Path())
-    # What somebody has linked by hand has to be there; files of other tools may well be of other databases too.
-    by_hand = {each.origin for each in settings.relationships}
-    unbound = tuple(each for each in known.unbound if each.origin in by_hand)
+    unbound = by_hand(known, settings)
     findings = tuple(f"{each.origin}: " for each in unbound)
     say_all(console, [each for each in known.problems if not each.startswith(findings)])
     chosen = _Chosen(known.schema, None, unbound)
@@ -105,27 +104,12 @@ async def doctor(database: Database, console: Console, settings: Settings, optio
     console.finish()
     ignores = Ignores(chosen.schema, settings.ignored, found.at.date())
     say_all(console, ignores.problems)
-    found = _excused(console, found, ignores, baseline)
+    found, lapsed = excused(found, ignores, lambda each: "in the baseline" if baseline.has(each) else "")
+    say_all(console, lapsed)
     _print(found, chosen.schema, database, console, options)
     if options.write_baseline is not None:
         return _written(console, found, options.write_baseline)
     return _verdict(found, console, options.fail_on)
-
-
-def _excused(console: Console, found: Examination, ignores: Ignores, baseline: Baseline) -> Examination:
-    """The same with what is ignored, or in the baseline, apart; that an ignore has run out is said."""
-    kept: list[Finding] = []
-    excused: list[tuple[Finding, str]] = []
-    for each in found.findings:
-        words = ignores.reason(each.edge, table=each.table, finding=each.code)
-        words = words or ("in the baseline" if baseline.has(each) else "")
-        if words:
-            excused.append((each, words))
-        else:
-            kept.append(each)
-            if lapsed := ignores.lapsed(each.edge, table=each.table, finding=each.code):
-                console.say(f"{each.subject}, {each.code}: {lapsed}")
-    return replace(found, findings=tuple(kept), excused=tuple(excused))
 
 
 def _written(console: Console, found: Examination, path: str) -> int:

@@ -87,6 +87,15 @@ async def bind(
     return Known(replace(schema, edges={**schema.edges, **edges}), origins, tuple(dict.fromkeys(found)), tuple(unbound))
 
 
+def by_hand(known: Known, settings: Settings) -> tuple[WrittenRelation, ...]:
+    """Those that somebody has linked in the settings, and of which something is not there.
+
+    What the files of other tools name may well be in other databases.
+    """
+    origins = {each.origin for each in settings.relationships}
+    return tuple(each for each in known.unbound if each.origin in origins)
+
+
 def rejected_oids(schema: Schema, rejected: Sequence[NotedPair]) -> set[int]:
     """The OIDs of the edges that guesses between those columns have; what is not in this database has none."""
     binder = _Binder(schema)

@@ -277,9 +277,7 @@ def _fixes() -> dict[str, argparse.ArgumentParser]:
         " s); repeatable",
     )
     plan.add_argument("--rule", choices=RULES, help="add-constraint, change-on-delete: ON DELETE")
-    plan.add_argument(
-        "--name", metavar="NAME", help="of the constraint to add, of the index or key, of quarantine's side table"
-    )
+    plan.add_argument("--name", metavar="NAME", help="of what it makes: a constraint, index, key, side table, trigger")
     plan.add_argument(
         "--strict-lock", action="store_true", help="keep others from writing the parent meanwhile: no race at all"
     )

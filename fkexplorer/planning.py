@@ -148,6 +148,8 @@ def _check(options: PlanOptions) -> None:
     for option, value in given.items():
         if value and options.action not in _FOR[option]:
             raise _usage(f"--{option} is not for {options.action}", f"it is for {' and '.join(_FOR[option])}")
+    if options.scope is not None and options.action is not FixAction.BACKFILL and options.scope != Scope.UNCASTABLE:
+        raise _usage(f"--scope {options.scope} is not for {options.action}", "it is for backfill; leave it out")
     if options.to is not None and options.map is not None:
         raise _usage("--to and --map are two ways to say one thing", "leave one of them out")
     if options.repeatable != (options.max_rows is not None):

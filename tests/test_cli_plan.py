@@ -150,6 +150,7 @@ async def test_a_plan_is_a_script_that_runs(
         (["cc(a):pp(b)", "add-constraint"], ["no operator compares a, integer, with b, text", "change the type"]),
         (["c.fk", "delete", "--scope", "uncastable"], ["the columns can be compared", "leave out the scope"]),
         (["c.fk", "change-type", "--scope", "uncastable"], ["--scope is not for change-type"]),
+        (["c.fk", "delete", "--scope", "gap"], ["--scope gap is not for delete", "backfill"]),
         (["c.fk", "delete", "--side", "parent"], ["--side is not for delete", "change-type"]),
         (["cc(a,b):pp(a)", "delete"], ["2 columns", "as many on either side"]),
         (["nothing", "delete"], ["no foreign key nothing"]),

@@ -140,6 +140,8 @@ class FieldsScreen(ModalScreen["dict[str, str] | None"]):
         Binding("escape", "dismiss(None)", "cancel", id="fields.cancel", tooltip="Give it up."),
         Binding("ctrl+s", "go_on", "go on", id="fields.go_on", tooltip="Go on; what is empty is not told."),
     ]
+    # Focused before it has a place, a field is scrolled to without the line above it, which says what it asks.
+    AUTO_FOCUS = ""
     DEFAULT_CSS = """
     FieldsScreen { align: center middle; }
     FieldsScreen > VerticalScroll { width: 72; max-width: 96%; height: auto; max-height: 90%; padding: 1 2; }
@@ -178,7 +180,7 @@ class FieldsScreen(ModalScreen["dict[str, str] | None"]):
         """Begin with what is not told yet."""
         inputs = list(self.query(Input))
         first = next((each for each in inputs if not each.value), inputs[0])
-        first.focus(scroll_visible=first is not inputs[0])  # else what it asks, on the line above, is scrolled away
+        first.focus(scroll_visible=first is not inputs[0])
 
     def on_line_list_chosen(self, event: LineList.Chosen) -> None:
         """One of what was found, by mouse."""

@@ -28,7 +28,7 @@ from fkexplorer.schema.names import edge_label, qualified, table_label
 from fkexplorer.version import version
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Sequence
 
     from fkexplorer.config import Settings
     from fkexplorer.console import Console
@@ -118,7 +118,9 @@ async def check(database: Database, console: Console, settings: Settings, option
         console.say(f"fewer orphans than in the baseline: {shown}; --write-baseline writes it anew")
     if options.write_baseline is not None:
         return _written(result, console, options.write_baseline, ignored)
-    return _verdict(result, console, options)
+    linked = {each.origin for each in settings.relationships}
+    absent = [each.origin for each in known.unbound if each.origin in linked]
+    return _verdict(result, console, options, () if options.tables or options.schemas else absent)
 
 
 async def _guesses(
@@ -168,12 +170,17 @@ def _written(result: Check, console: Console, path: str, ignored: Iterable[int])
     return CLEAN
 
 
-def _verdict(result: Check, console: Console, options: CheckOptions) -> int:
+def _verdict(result: Check, console: Console, options: CheckOptions, absent: Sequence[str]) -> int:
+    """The exit code, and why it is none of the others; `absent` is where pairs are linked that are not there."""
     if result.failing(Status.ORPHANS):
         return FOUND
     failed, skipped = result.failing(*UNCOUNTED), result.failing(Status.SKIPPED)
     if not failed and not (skipped and options.fail_on_skipped):
-        return CLEAN
+        if not absent:
+            return CLEAN
+        words = f"{number(len(absent), 'configured relationship')} could not be checked: {', '.join(absent[:_NAMED])}"
+        console.trouble(Trouble(words, "what is linked there is not in this database: mend it there", code="absent"))
+        return COULD_NOT
     missing = len(failed) + (len(skipped) if options.fail_on_skipped else 0)
     console.trouble(
         Trouble(

@@ -98,6 +98,18 @@ async def test_check_counts_what_is_configured(
     assert ".fkexplorer.toml:6: s.notes has no column gone" in told_text.err
 
 
+async def test_what_is_linked_and_not_there_is_not_clean(
+    conninfo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = settings(tmp_path, '[[relationships]]\npair = "notes(gone):posts(id)"\n')
+    assert await checked(conninfo, known) == 2
+    assert "1 configured relationship could not be checked: .fkexplorer.toml:1" in capsys.readouterr().err
+    assert await checked(conninfo, known, tables=("users",)) == 0, "that was not asked for"
+    (tmp_path / "s.yml").write_text("relations: [{table: a, columns: [b], parentTable: c, parentColumns: [d]}]")
+    assert await checked(conninfo, settings(tmp_path, "[sources]\ntbls = 's.yml'\n")) == 0
+    assert "s.yml:1: there is no table a" in capsys.readouterr().err
+
+
 async def test_check_of_what_is_declared_says_what_it_did(conninfo: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert await checked(conninfo, Settings()) == 0
     out = capsys.readouterr().out

@@ -9,8 +9,8 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from fkexplorer.config import size
-from fkexplorer.config_lines import nearest
+from fkexplorer.config.lines import nearest
+from fkexplorer.config.settings import size
 from fkexplorer.database.model import Trouble
 from fkexplorer.schema.actions import FixAction
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
     from types import FrameType
 
-    from fkexplorer.config import Settings
+    from fkexplorer.config.settings import Settings
     from fkexplorer.console import Console
     from fkexplorer.database.connection import Database
     from fkexplorer.database.source import Source
@@ -190,7 +190,7 @@ def _configured(
     parser: argparse.ArgumentParser, rest: list[str], config: str | None
 ) -> tuple[Settings, argparse.Namespace]:
     """What is configured, and the options over it."""
-    from fkexplorer.config import load_settings  # noqa: PLC0415
+    from fkexplorer.config.settings import load_settings  # noqa: PLC0415
     from fkexplorer.defaults import check_names, parse  # noqa: PLC0415
 
     check_names(parsers().values(), os.environ)

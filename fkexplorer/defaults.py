@@ -12,7 +12,7 @@ from fkexplorer.database.model import Trouble
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from fkexplorer.config import Settings
+    from fkexplorer.config.settings import Settings
 
 PREFIX = "FKEXPLORER_"
 _ELSEWHERE = frozenset({"help", "version", "database", "demo"})

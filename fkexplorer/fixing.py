@@ -21,7 +21,7 @@ from fkexplorer.reports.journal import journal_json, journal_text, undo_text
 from fkexplorer.reports.values import number
 
 if TYPE_CHECKING:
-    from fkexplorer.config import Settings
+    from fkexplorer.config.settings import Settings
     from fkexplorer.console import Console
     from fkexplorer.database.connection import Database
     from fkexplorer.fixes.entries import UndoPreview

@@ -28,7 +28,7 @@ from fkexplorer.schema.model import EdgeKind
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fkexplorer.config import Settings
+    from fkexplorer.config.settings import Settings
     from fkexplorer.console import Console
     from fkexplorer.database.connection import Database
     from fkexplorer.diagnosis.model import Diagnosis

@@ -14,7 +14,7 @@ from fkexplorer.reports.values import number
 from fkexplorer.schema.names import table_label
 
 if TYPE_CHECKING:
-    from fkexplorer.config import Settings
+    from fkexplorer.config.settings import Settings
     from fkexplorer.console import Console
     from fkexplorer.database.connection import Database
     from fkexplorer.diagnosis.impact_model import Impact

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fkexplorer.config_lines import nearest
+from fkexplorer.config.lines import nearest
 from fkexplorer.database.model import Trouble
 from fkexplorer.reports.values import number
 from fkexplorer.schema.model import Condition
@@ -24,7 +24,7 @@ from fkexplorer.schema.names import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fkexplorer.config import Settings
+    from fkexplorer.config.settings import Settings
     from fkexplorer.console import Console
     from fkexplorer.database.connection import Database
     from fkexplorer.schema.model import Column, Relationship, Schema, Table

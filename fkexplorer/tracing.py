@@ -14,7 +14,7 @@ from fkexplorer.schema.graph import Graph
 from fkexplorer.schema.names import columns_label, find_tables, split_columns, table_label
 
 if TYPE_CHECKING:
-    from fkexplorer.config import Settings
+    from fkexplorer.config.settings import Settings
     from fkexplorer.console import Console
     from fkexplorer.database.connection import Database
     from fkexplorer.schema.model import Column, Schema, Table

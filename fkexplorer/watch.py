@@ -22,7 +22,7 @@ from fkexplorer.schema.names import edge_label
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from fkexplorer.config import Settings
+    from fkexplorer.config.settings import Settings
     from fkexplorer.console import Console
     from fkexplorer.database.connection import Database
     from fkexplorer.headless import CheckOptions

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from fkexplorer.arguments import parsers
-from fkexplorer.config import Settings, load_settings
+from fkexplorer.config.settings import Settings, load_settings
 from fkexplorer.console import Console
 from fkexplorer.database.model import Trouble
 from fkexplorer.demo.database import build_demo

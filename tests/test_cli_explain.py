@@ -16,7 +16,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from fkexplorer import explaining
-from fkexplorer.config import Settings
+from fkexplorer.config.settings import Settings
 from fkexplorer.console import Console
 from fkexplorer.database.connection import Database
 from fkexplorer.database.model import Trouble

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fkexplorer.arguments import parsers
-from fkexplorer.config import Settings
+from fkexplorer.config.settings import Settings
 from fkexplorer.console import Console
 from fkexplorer.database.model import Trouble
 from fkexplorer.demo.database import build_demo

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from fkexplorer.config import Settings, load_settings
+from fkexplorer.config.settings import Settings, load_settings
 from fkexplorer.console import Console
 from fkexplorer.database.model import Trouble
 from fkexplorer.explaining import ExplainOptions, explain

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from fkexplorer.config import load_settings
+from fkexplorer.config.settings import load_settings
 from fkexplorer.console import Console
 from fkexplorer.headless import CheckOptions, RowsOptions, check, rows
 from tests.orphans.connected import opened

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from fkexplorer.arguments import parsers
-from fkexplorer.config import Settings
+from fkexplorer.config.settings import Settings
 from fkexplorer.console import Console
 from fkexplorer.database.model import Trouble
 from fkexplorer.planning import PlanOptions, plan

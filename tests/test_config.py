@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fkexplorer.arguments import parsers
-from fkexplorer.config import Environment, Settings, load_settings
+from fkexplorer.config.settings import Environment, Settings, load_settings
 from fkexplorer.database.model import ServerFacts, Trouble
 from fkexplorer.database.source import find_source
 from fkexplorer.defaults import check_names, parse, variable

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fkexplorer import config_edit
-from fkexplorer.config import load_settings
-from fkexplorer.config_edit import link, reject, unlink, unreject
+from fkexplorer.config import edit
+from fkexplorer.config.edit import link, reject, unlink, unreject
+from fkexplorer.config.settings import load_settings
 from fkexplorer.database.model import Trouble
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def test_the_mode_stays_and_a_link_is_followed(tmp_path: Path) -> None:
 
 def test_several_at_once_lose_nothing(tmp_path: Path) -> None:
     path = tmp_path / "c.toml"
-    code = "import sys; from pathlib import Path; from fkexplorer.config_edit import link; [link(Path(sys.argv[1]), f'{sys.argv[2]}(a{n}):b(c)') for n in range(10)]"  # noqa: E501
+    code = "import sys; from pathlib import Path; from fkexplorer.config.edit import link; [link(Path(sys.argv[1]), f'{sys.argv[2]}(a{n}):b(c)') for n in range(10)]"  # noqa: E501
     others = [subprocess.Popen([sys.executable, "-c", code, str(path), name]) for name in "xy"]
     with ThreadPoolExecutor(4) as threads:
         assert all(threads.map(lambda at: link(path, f"z(a{at}):b(c)"), range(10)))
@@ -157,7 +157,7 @@ def test_several_at_once_lose_nothing(tmp_path: Path) -> None:
 def test_a_file_that_changed_meanwhile_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "c.toml"
     path.write_text("# one\n")
-    replaced: Callable[..., bool] = config_edit._replaced
+    replaced: Callable[..., bool] = edit._replaced
     edits = iter(["# two, by an editor\n"])
 
     def late(*arguments: Any) -> bool:  # noqa: ANN401 - as the original
@@ -165,7 +165,7 @@ def test_a_file_that_changed_meanwhile_is_read_again(tmp_path: Path, monkeypatch
             path.write_text(text)
         return replaced(*arguments)
 
-    monkeypatch.setattr(config_edit, "_replaced", late)
+    monkeypatch.setattr(edit, "_replaced", late)
     assert link(path, PAIR)
     assert path.read_text() == f'# two, by an editor\n\n[[relationships]]\npair = "{PAIR}"\n'
 
@@ -209,7 +209,7 @@ def test_a_folder_that_is_read_only(open_folder: Path) -> None:
     code = f"""
 import os
 from pathlib import Path
-from fkexplorer.config_edit import link
+from fkexplorer.config.edit import link
 from fkexplorer.database.model import Trouble
 if os.getuid() == 0:
     os.setuid(65534)

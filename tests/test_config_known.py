@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fkexplorer.config import Settings
-from fkexplorer.config_known import Ignored, NotedPair, SourceFiles
+from fkexplorer.config.known import Ignored, NotedPair, SourceFiles
+from fkexplorer.config.settings import Settings
 from tests.test_config import load, told
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 import yaml
 
-from fkexplorer.config import load_settings
+from fkexplorer.config.settings import load_settings
 from tests.commands import environment, run
 from tests.test_cli_commands import SHOP, execute
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fkexplorer.config_known import NotedPair
+from fkexplorer.config.known import NotedPair
 from fkexplorer.database.postgresql.pairs import read_pairs
 from fkexplorer.database.postgresql.reader import read_schema
 from fkexplorer.known.model import Known, WrittenRelation
@@ -22,7 +22,7 @@ from fkexplorer.schema.undeclared import undeclared_oid
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fkexplorer.config import Settings
+    from fkexplorer.config.settings import Settings
     from fkexplorer.database.connection import Database
     from fkexplorer.database.postgresql.pairs import Side
     from fkexplorer.schema.model import Column, Relationship, Schema, Table

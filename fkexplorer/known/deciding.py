@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fkexplorer.config import settings_again
-from fkexplorer.config_edit import link, reject, unlink, unreject
+from fkexplorer.config.edit import link, reject, unlink, unreject
+from fkexplorer.config.settings import settings_again
 from fkexplorer.known.bind import means, of_all
 from fkexplorer.schema.names import edge_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fkexplorer.config import Settings
+    from fkexplorer.config.settings import Settings
     from fkexplorer.schema.model import Relationship, Schema
 
 

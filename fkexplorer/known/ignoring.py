@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date
 
-    from fkexplorer.config_known import Ignored
+    from fkexplorer.config.known import Ignored
     from fkexplorer.schema.model import Schema
 
 

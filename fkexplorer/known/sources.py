@@ -12,7 +12,7 @@ from fkexplorer.schema.names import quote
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from fkexplorer.config_known import SourceFiles
+    from fkexplorer.config.known import SourceFiles
     from fkexplorer.known.model import WrittenRelation
 
     Texts = Sequence[tuple[str, str]]

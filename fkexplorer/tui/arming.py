@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fkexplorer.config import Environment, Settings
+    from fkexplorer.config.settings import Environment, Settings
     from fkexplorer.database.model import ServerFacts, Trouble
 
 MINUTES = 10
@@ -45,7 +45,7 @@ class Arming:
 
     def refusal(self, facts: ServerFacts | None) -> Trouble | None:
         """Why writing can't be armed on this server; None where it can."""
-        from fkexplorer.config import Settings  # noqa: PLC0415 - the first frame does without
+        from fkexplorer.config.settings import Settings  # noqa: PLC0415 - the first frame does without
         from fkexplorer.database.model import Trouble  # noqa: PLC0415 - as above
 
         if facts is None:

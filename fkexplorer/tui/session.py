@@ -13,7 +13,7 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, TypeVar
 
-from fkexplorer.config import Settings
+from fkexplorer.config.settings import Settings
 from fkexplorer.database.model import Trouble
 from fkexplorer.tui.messages import (
     Connected,

@@ -15,7 +15,7 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.theme import Theme
 
-from fkexplorer.config import COLOURS
+from fkexplorer.config.settings import COLOURS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -12,7 +12,7 @@ from fkexplorer.tui.arming import Arming
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from fkexplorer.config import Environment
+    from fkexplorer.config.settings import Environment
     from fkexplorer.database.model import ServerFacts
     from fkexplorer.diagnosis.model import Diagnosis
     from fkexplorer.diagnosis.reading.model import Reading

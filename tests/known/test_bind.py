@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fkexplorer.config import Settings, load_settings
+from fkexplorer.config.settings import Settings, load_settings
 from fkexplorer.known.bind import read_known
 from fkexplorer.named import edge_or_pair
 from fkexplorer.orphans.counter import count_edge

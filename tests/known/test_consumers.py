@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fkexplorer.config import Settings
-from fkexplorer.config_known import NotedPair
+from fkexplorer.config.known import NotedPair
+from fkexplorer.config.settings import Settings
 from fkexplorer.fixes.journal import Journal
 from fkexplorer.fixes.model import Ending, Request
 from fkexplorer.fixes.preview import preview

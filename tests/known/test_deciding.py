@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fkexplorer.config import load_settings
+from fkexplorer.config.settings import load_settings
 from fkexplorer.database.postgresql.pairs import read_pair
 from fkexplorer.known.bind import bind
 from fkexplorer.known.deciding import accepted, forgotten, rejected

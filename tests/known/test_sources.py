@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fkexplorer.config_known import SourceFiles
+from fkexplorer.config.known import SourceFiles
 from fkexplorer.known import dbml, dbt, prisma, tbls
 from fkexplorer.known.sources import read_sources
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from textual.events import Paste
 
-from fkexplorer.config import Environment, Settings
+from fkexplorer.config.settings import Environment, Settings
 from fkexplorer.tui.arming import MINUTES, Arming
 from fkexplorer.tui.fixes.typed import TypeScreen
 from tests.proxy import Proxy

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from textual import constants
 
-from fkexplorer.config import COLOURS, Environment, Settings
+from fkexplorer.config.settings import COLOURS, Environment, Settings
 from fkexplorer.reports.values import width
 from fkexplorer.tui.arming import Arming
 from tests.tui.helpers import Person, opened

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from fkexplorer.config import load_settings
+from fkexplorer.config.settings import load_settings
 from fkexplorer.tui.arming import Arming
 from tests.tui.helpers import opened
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from fkexplorer.config_lines import Lines
+    from fkexplorer.config.lines import Lines
 
 SOURCES = ("dbt", "tbls", "prisma", "dbml")
 """Kinds of other files that tell relationships."""

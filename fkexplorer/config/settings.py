@@ -12,13 +12,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fkexplorer.config_lines import Lines, nearest, wrong
+from fkexplorer.config.lines import Lines, nearest, wrong
 from fkexplorer.database.model import Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from fkexplorer.config_known import Ignored, NotedPair, SourceFiles
+    from fkexplorer.config.known import Ignored, NotedPair, SourceFiles
     from fkexplorer.database.model import ServerFacts
 
 PROJECT_FILE = ".fkexplorer.toml"
@@ -208,7 +208,7 @@ def _read(path: Path, name: str) -> Settings:
 
 def _settings(lines: Lines, document: dict[str, Any], folder: Path) -> Settings:
     """What a file says."""
-    from fkexplorer.config_known import SECTIONS, ignored_in, pairs_in, sources_in  # noqa: PLC0415 - as above
+    from fkexplorer.config.known import SECTIONS, ignored_in, pairs_in, sources_in  # noqa: PLC0415 - as above
 
     tables: dict[str, Any] = {"environments": {}, "limits": {}, "app": {}}
     lines.known((), document, (*tables, *SECTIONS))

@@ -15,7 +15,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fkexplorer.config_lines import Lines
+from fkexplorer.config.lines import Lines
 from fkexplorer.database.model import Trouble
 
 if TYPE_CHECKING:

@@ -135,7 +135,7 @@ async def _type(ask: Ask, schema: Schema, version: int, request: Request, beside
         lasting += await _spelled_anew(ask, table, each)
     rewrites = any(each.rewrites for each in changes)
     if rewrites:
-        room = f"{table.likely_bytes / 1e6:,.0f} MB" if table.likely_bytes >= 1e6 else "less than 1 MB"  # noqa: PLR2004
+        room = f"{table.likely_bytes / 1e6:,.0f} MB" if table.likely_bytes >= 1e6 else "less than 1 MB"
         notes.append(f"the table is written anew, for which there has to be room: {room}")
     else:
         notes.append("no row is written anew: the values stay as they are")

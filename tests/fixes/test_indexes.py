@@ -11,15 +11,19 @@ import psycopg
 import pytest
 
 from fkexplorer.database.model import Trouble
+from fkexplorer.fixes.choices import choices
 from fkexplorer.fixes.entries import State
 from fkexplorer.fixes.journal import Journal
 from fkexplorer.fixes.model import Ending
 from fkexplorer.fixes.parts import resolve
+from fkexplorer.fixes.run import run
 from fkexplorer.schema.actions import FixAction
+from fkexplorer.schema.names import find_edges
 from tests.database.test_pooler import pooled  # noqa: F401 - a fixture
 from tests.fixes.psqlrun import finish, psql_of, run_script, start
 from tests.fixes.schemafixes import ask, do, look, seen, written
-from tests.orphans.connected import opened
+from tests.orphans.connected import new_role, opened
+from tests.orphans.connected import run as execute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -183,8 +187,6 @@ async def test_the_journal_asks_what_became_of_it(make_database: Callable[[str],
                 super().append(entry, event, **fields)
 
     async with opened(conninfo) as (database, schema):
-        from fkexplorer.fixes.run import run  # noqa: PLC0415
-
         found = await look(database, schema, "c.fk", FixAction.CREATE_INDEX)
         await run(database, schema, found, Cut(tmp_path))
         journal = Journal(tmp_path)
@@ -259,6 +261,27 @@ async def test_duplicates_refuse_it(make_database: Callable[[str], str], tmp_pat
     assert done.ending is Ending.REFUSED
     assert "Key (email)=(m1) is duplicated" in done.words
     assert ask(conninfo, INDEXES.format("p")) == [("p_pkey", True)]
+
+
+@pytest.mark.matrix
+async def test_who_may_and_what_would_permit_it(make_database: Callable[[str], str], tmp_path: Path) -> None:
+    conninfo = make_database(BASE + "REVOKE ALL ON SCHEMA public FROM PUBLIC")
+    async with new_role(conninfo, "LOGIN") as role:
+        await execute(conninfo, f"GRANT USAGE ON SCHEMA public TO {role}")
+        for told, permits in (
+            (f"{role} is not the owner of public.c", f"ALTER TABLE c OWNER TO {role}"),
+            ("no CREATE on the schema public", f"GRANT CREATE ON SCHEMA public TO {role}"),
+        ):
+            async with opened(conninfo, role) as (database, schema):
+                found = await choices(database, schema, find_edges(schema, "fk")[0], None)
+            choice = next(each for each in found if each.action is FixAction.CREATE_INDEX)
+            assert choice.reason == told
+            assert choice.remedy == permits or choice.remedy.endswith("or connect as it")
+            await execute(conninfo, permits)
+        async with opened(conninfo, role) as (database, schema):
+            preview = await look(database, schema, "c.fk", FixAction.CREATE_INDEX)
+            assert preview.privilege == "owner of public.c"
+            assert (await run(database, schema, preview, Journal(tmp_path))).ending is Ending.DONE
 
 
 async def test_through_a_pooler(pooled: str, tmp_path: Path) -> None:  # noqa: F811 - the fixture

@@ -29,6 +29,7 @@ def drafts_of_keys(world: World) -> Iterator[Draft]:
     """All tables that hold a whole key of several columns of another one."""
     by_name = _columns_by_name(world)
     kinds = _kinds(world)
+    own = {target.table.oid for target, kind in zip(world.composites, kinds, strict=True) if kind == "whole_key"}
     for target, kind in zip(world.composites, kinds, strict=True):
         if target.table.oid in world.followers or _has_key_inside(world, target):
             continue
@@ -43,8 +44,17 @@ def drafts_of_keys(world: World) -> Iterator[Draft]:
                 if oid == target.table.oid and not SELF.intersection(role):
                     continue
                 draft = _draft(world, child, columns, target, kind)
-                if draft is not None:
+                if draft is not None and not (oid in own and _are_twins(child, target)):
                     yield draft
+
+
+def _are_twins(child: Table, target: Target) -> bool:
+    """Whether two tables have one key, and neither's name is more of the other's: then each could be the parent."""
+    key = child.primary_key if child.oid != target.table.oid else None
+    names = {child.column(number).name for number in key.columns} if key else set()
+    return names == {column.name for column in target.columns} and not set(words(target.table.name)) < set(
+        words(child.name)
+    )
 
 
 def _has_key_inside(world: World, target: Target) -> bool:

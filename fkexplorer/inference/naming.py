@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fkexplorer.inference.keys import sole_key
-from fkexplorer.inference.vocabulary import ACTORS, BARE_STOP, CHIEFS, FILLERS, GLUED_ROLES, SELF, TABLE_PREFIXES
+from fkexplorer.inference.vocabulary import ACTORS, BARE_STOP, CHIEFS, FILLERS, GLUED_ROLES, SELF, TABLE_PREFIXES, TREES
 from fkexplorer.inference.words import Reference, abbreviates, meant, references, same, singular, words, written_out
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _WAYS = ("from", "to", "of")
 _SELF_WHOLE = ("reply", "replied", "superseded", "replaced", "duplicate", "forked", "copied", "cloned", "merged")
-_ANOTHER = ("parent", "previous", "prev", "next", "root")
 _PEOPLE = (
     ("user",),
     ("account", "person", "member", "employee", "staff", "profile"),
@@ -280,6 +279,10 @@ class Names:
             or (chief and any(table.oid == child.oid for table in people))
         ):
             yield Named(child, "self", reference)
+            if reference.stem == ("parent",) and not TREES.intersection(own):
+                # The parent of `order_payments` may be an order, and hardly is another payment.
+                above = self._full.get(same(words(child.name)[:-1]), ())
+                yield from (Named(table, "above", reference) for table in above if table.oid != child.oid)
         elif reference.by or chief or core[-1] in ACTORS:
             yield from self._somebody(child, reference)
 
@@ -287,8 +290,7 @@ class Names:
     def _another_row(child: Table, reference: Reference) -> list[Named]:
         """The table itself, of whose rows a column speaks in a word that no table has: `parent_station` of `stops`."""
         first, last = reference.stem[0], reference.stem[-1]
-        likely = _ANOTHER if reference.key else _ANOTHER[:1]
-        if len(reference.stem) < 2 or first not in likely or last in BARE_STOP or reference.by or reference.glued:
+        if len(reference.stem) < 2 or first != "parent" or last in BARE_STOP or reference.by or reference.glued:
             return []
         return [Named(child, "self", reference)]
 

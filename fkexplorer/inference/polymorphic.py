@@ -88,7 +88,10 @@ def polymorphic_pairs(table: Table) -> Iterator[tuple[Column, Column, tuple[str,
 
 
 def _is_key_of(column: Column, stem: tuple[str, ...]) -> bool:
-    return any(each.key and not each.first and same(each.stem) == same(stem) for each in references(column.name))
+    # `assigned_to` beside `assigned_type` is one too.
+    return words(column.name) == (*stem, "to") or any(
+        each.key and not each.first and same(each.stem) == same(stem) for each in references(column.name)
+    )
 
 
 def _tables_of(world: World, child: Table, value: str, *, django: bool) -> list[Table]:

@@ -47,6 +47,8 @@ _OWN_TOO = frozenset({"self", "actor", "end_of_name", "declared_alone", "joined_
 """What may lead to the table itself; its bare name, as `users.user_id`, only says whose column it is."""
 _NOT_OF_KEYS = frozenset({"end_of_table", "shortened", "bare_end", "actor", "end_is_key"})
 """What is too little for a column that is its own table's primary key."""
+_BY_PART = frozenset({"end_of_name", "name_without_prefix"})
+"""What is too little for one that also begins like its table."""
 _SHARED = 3
 """Tables that have a key's column before that tells that it is known beyond its table."""
 _WEAKER = frozenset({"name_with_context", "end_of_table", "shortened"})
@@ -90,7 +92,7 @@ def _draft(world: World, table: Table, column: Column, hint: Hint) -> Draft | No
     operator = equality(world.evidence, column, target.columns[0])
     if operator is None and (code not in _STRONG or any(each.code in _DOUBTS for each in hint.more)):
         return None
-    if world.owns(table, column.number) and code in _NOT_OF_KEYS:
+    if world.owns(table, column.number) and (code in _NOT_OF_KEYS or (code in _BY_PART and _is_own(table, column))):
         return None
     draft = Draft(table, (column,), target, [hint.why, *hint.more])
     draft.add(types_reason(operator, column, target.columns[0]))
@@ -110,13 +112,20 @@ def _draft(world: World, table: Table, column: Column, hint: Hint) -> Draft | No
     return draft
 
 
+def _is_own(table: Table, column: Column) -> bool:
+    """Whether a key begins like its table, as `protein_class_id` of `protein_classification`."""
+    return any(each.stem[:1] == words(table.name)[:1] for each in references(column.name))
+
+
 def _of_own_key(table: Table, column: Column) -> Reason | None:
     """What speaks against a primary key that is also a reference."""
     if column.has_default or column.identity:
         return reason("own_default", "the table's own key, which makes its values")
     own = words(table.name)
-    stems = {same(each.stem) for each in references(column.name) if each.stem}
-    if any(same(own[start:]) in stems for start in range(1, len(own))):
+    ways = [each for each in references(column.name) if each.stem]
+    stems = {same(each.stem) for each in ways}
+    glued = tuple(same(each.stem) for each in ways if each.glued and same(each.stem) != same(own))
+    if any(same(own[start:]) in stems for start in range(1, len(own))) or same(own).endswith(glued):
         return reason("own_key", "the table's own key, named like its end")
     return None
 
@@ -175,24 +184,21 @@ def _may_mean(world: World, table: Table, column: Column, named: Named) -> bool:
     if code == "name_with_context" and world.says_whole(table, parent, column):
         return False
     lists = code == "name_with_prefix" and bool(world.names.called(named.reference.stem))
+    lists = lists or (code == "name_without_prefix" and world.has_owner(column.name))
     return not ((code in _WEAKER or lists) and world.has_beside_key(parent, column.name))
 
 
 def _said(named: Named, target: Target) -> str:
     parent = f"{target.table.name}.{target.columns[0].name}"
-    match named.code:
-        case "self":
-            return "a word for another row of the same table"
-        case "actor":
-            return f"a word for somebody of {target.table.name}"
-        case "end_of_name":
-            return f"its last words are named like {parent}"
-        case "abbreviation" | "shortened":
-            return f"short for {parent}"
-        case "end_of_table":
-            return f"named like the end of {parent}"
-        case _:
-            return f"named like {parent}"
+    return {
+        "above": f"a word for a row of {target.table.name}, which the table is named after",
+        "self": "a word for another row of the same table",
+        "actor": f"a word for somebody of {target.table.name}",
+        "end_of_name": f"its last words are named like {parent}",
+        "abbreviation": f"short for {parent}",
+        "shortened": f"short for {parent}",
+        "end_of_table": f"named like the end of {parent}",
+    }.get(named.code, f"named like {parent}")
 
 
 def _external(reference: Reference, target: Target) -> list[Reason]:

@@ -54,6 +54,11 @@ SELF = _set("""
     ancestor alias reblog predecessor successor reply replied forked copied cloned merged master reports
 """)
 """Words for another row of the same table."""
+TREES = _set("""
+    type kind class category group tag page task comment reply folder directory node tree area unit department section
+    location region level account
+""")
+"""Words of tables whose rows have parents among themselves, also where the table is named after another one."""
 CHIEFS = _set("""
     manager supervisor boss leader mentor mgr referrer referred invited inviter
 """)

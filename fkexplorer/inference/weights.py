@@ -31,6 +31,7 @@ POINTS: Mapping[str, float] = {
     "same_as_plain_key": 0.40,  # tailnum, planes.tailnum
     "end_is_key": 0.45,  # sold_date_sk, date_dim.d_date_sk
     "self": 0.50,  # parent_id
+    "above": 0.50,  # order_payments.parent_id, orders
     "actor": 0.45,  # author_id, created_by
     "extension_by_name": 0.30,  # user_profiles.id, users.id
     "same_table_elsewhere": 0.30,  # public.users.id, auth.users.id

@@ -9,7 +9,7 @@ from fkexplorer.inference.columns import bound, own_prefix, without
 from fkexplorer.inference.habits import Habits, is_generic
 from fkexplorer.inference.keys import Kinds, Target, sole_key, targets_of, under_domain
 from fkexplorer.inference.naming import Names
-from fkexplorer.inference.vocabulary import BARE_STOP
+from fkexplorer.inference.vocabulary import BARE_STOP, KEY_WORDS
 from fkexplorer.inference.weights import reason
 from fkexplorer.inference.words import references, same, words
 from fkexplorer.schema.model import EdgeKind
@@ -106,8 +106,9 @@ class World:
                 continue
             named = self.names.called(reference.stem)
             # `drug_order.order_id` is that of `orders`, where there are these.
-            if not named and reference.key and stem not in ends:
-                named = self.names.ends_in(reference.stem)
+            # `component_sequences.component_id` is its own, whatever `target_components` are.
+            if not named and reference.key and stem not in ends and not same(own).startswith(stem):
+                named = [each for each in self.names.ends_in(reference.stem) if each.schema == target.table.schema]
             # One without a key, as `awards_players`, has none to lend.
             if any(table.oid != target.table.oid and self.singles.get(table.oid) for table in named):
                 return True
@@ -128,6 +129,9 @@ class World:
                 return True
             beginning = words(other.table.name)
             if theirs == name and len(beginning) < len(own) and same(own[: len(beginning)]) == same(beginning):
+                return True
+            # Of `chembl_id` in many tables the primary key is the owner's, and of several that of `chembl_id_lookup`.
+            if theirs == name and (not target.primary or (_says(beginning, name) and not _says(own, name))):
                 return True
         return False
 
@@ -161,6 +165,10 @@ class World:
             for each in references(self.plain(table, column.name))
         )
 
+    def has_owner(self, name: str) -> bool:
+        """Whether a table has a primary key of this name."""
+        return any(target.primary for target in self.by_key_name.get("".join(words(name)), ()))
+
     def has_beside_key(self, table: Table, name: str) -> bool:
         """Whether a table has a column of this name that is not its primary key."""
         return any(column.name == name and not self.owns(table, column.number) for column in table.columns)
@@ -169,3 +177,9 @@ class World:
     def owns(table: Table, number: int) -> bool:
         """Whether a column alone is its table's primary key."""
         return sole_key(table) == number
+
+
+def _says(table: tuple[str, ...], key: tuple[str, ...]) -> bool:
+    """Whether a table's name has all that its key's says, but for the word that it is one."""
+    stem = key[:-1] if len(key) > 1 and key[-1] in KEY_WORDS else key
+    return same(stem) in same(table)

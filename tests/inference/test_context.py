@@ -106,3 +106,56 @@ def test_where_keys_are_text_a_text_may_be_one() -> None:
     made.table("tags")
     made.table("notes")
     assert shown(made) == []
+
+
+def test_a_parent_may_be_what_the_table_is_named_after() -> None:
+    made = Making()
+    made.table("orders")
+    made.table("order_payments", "parent_id")
+    assert suggested(made) == [
+        "order_payments(parent_id) -> order_payments(id)?",
+        "order_payments(parent_id) -> orders(id)?",
+    ]
+    made.table("order_categories", "parent_id")
+    assert shown(made) == ["order_categories(parent_id) -> order_categories(id)"]
+
+
+def test_a_unique_column_is_the_primary_key_of_that_name_elsewhere() -> None:
+    made = Making()
+    made.table("chembl_lookup", key=("chembl_id",))
+    made.table("docs", "chembl_id", unique=("chembl_id",))
+    made.table("assays", "chembl_id")
+    assert shown(made) == [
+        "assays(chembl_id) -> chembl_lookup(chembl_id)",
+        "docs(chembl_id) -> chembl_lookup(chembl_id)",
+    ]
+
+
+def test_of_several_tables_of_one_key_the_one_that_is_named_like_it_has_it() -> None:
+    made = Making()
+    made.table("entity_registry", key=("entity_id",))
+    made.table("names_of_all", key=("entity_id",))
+    made.table("prices", "entity_id")
+    assert shown(made) == [
+        "names_of_all(entity_id) -> entity_registry(entity_id)",
+        "prices(entity_id) -> entity_registry(entity_id)",
+    ]
+
+
+def test_a_key_that_begins_like_its_table_is_the_tables_own() -> None:
+    made = Making()
+    for name in ("target_keys", "target_users", "target_components"):
+        made.table(name, "component_id" if name == "target_components" else "note:text")
+    made.table("component_sequences", key=("component_id",))
+    made.table("sites", "component_id")
+    assert shown(made) == [
+        "sites(component_id) -> component_sequences(component_id)",
+        "target_components(component_id) -> component_sequences(component_id)",
+    ]
+
+
+def test_two_tables_of_one_key_that_both_name_a_part_of_it() -> None:
+    made = Making()
+    for name in ("diagnoses_icd", "procedures_icd"):
+        made.table(name, key=("visit_no", "icd_code"))
+    assert suggested(made) == []

@@ -69,6 +69,8 @@ class Request:
     """Keep others from writing the parent while rows are changed, so that there is no race at all."""
     strict_trigger: bool = False
     """Of `sync-trigger`: a new row whose twin can't be made is refused, and not only warned of."""
+    without: tuple[str, ...] = ()
+    """SQL conditions over a row `c` of the child: those rows go by other fixes before this one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,8 @@ class Orphans:
             if request.scope is Scope.UNCASTABLE:
                 raise incomplete("the columns can be compared, so that every value casts", "leave out the scope")
         self.where = f"{orphaned} AND {self.marked}" if self.marked else orphaned
+        if request.without:
+            self.where = " AND ".join((f"({self.where})", *(f"({each}) IS NOT TRUE" for each in request.without)))
         keys = f"{len(request.missing):,} marked {'key' if len(request.missing) == 1 else 'keys'}"
         self.what = "the marked rows" if request.rows else f"the orphans with {keys}" if request.missing else what
         self.label = table_label(self.table)

@@ -12,12 +12,10 @@ from fkexplorer.fixes import psql
 from fkexplorer.fixes.journal import who
 from fkexplorer.fixes.material import material
 from fkexplorer.fixes.model import DataStep, DdlStep
-from fkexplorer.fixes.run import SLOWER
 from fkexplorer.fixes.scriptddl import DdlScript, alone_lines, standing_lines
-from fkexplorer.fixes.scriptmacros import MACROS
+from fkexplorer.fixes.scriptframe import BACKUP, BEGIN, HOW, LAST, NOT, alone_step, announced, step_lines
 from fkexplorer.fixes.scriptstep import StepScript
 from fkexplorer.fixes.scriptsync import sync_lines
-from fkexplorer.fixes.writer import WriteLimits
 from fkexplorer.schema.actions import FixAction
 from fkexplorer.schema.names import edge_label, table_label
 from fkexplorer.version import version
@@ -27,22 +25,6 @@ if TYPE_CHECKING:
     from fkexplorer.fixes.model import Blocker, Effect, Preview
     from fkexplorer.schema.model import Schema
 
-_HOW = (
-    "Run it with: psql -X -f FILE (of PostgreSQL 12 or later). It ends with 0 when all is done, or nothing was to do.",
-    "It ends with another code where something is not as it was counted, or the server refuses: the step at hand is",
-    "then rolled back, and those before it stay.",
-)
-_BACKUP = (
-    "The rows that change or go are written into a new private folder where it runs, fkexplorer-backup-…, before the",
-    "change: a CSV file for each table, with all columns that are not generated, to be read by \\copy … (FORMAT csv,",
-    "HEADER). It holds what is in the table: keep it as safe as that.",
-)
-
-_NOT = (
-    "What it does not do: a step is one transaction of all its rows, without batches; a lock that is not had in time",
-    "ends it, and is not tried for again; and the free space for the backup is not looked at before. Where the backup",
-    "can't be written, the step ends, and nothing of it is committed.",
-)
 _LOOKS_AGAIN = (
     "It looks through all rows whenever it runs, and never finds nothing to do: the catalogue (convalidated) says the",
     "same before and after, and rows that came while triggers were off leave no mark there.",
@@ -78,12 +60,9 @@ async def script(database: Database, schema: Schema, preview: Preview, *, max_ro
             body = alone_lines(schema, step) if step.alone else standing_lines(schema, step)
         name = f"step {number} of {len(steps)}"
         alone = isinstance(step, DdlStep) and step.alone
-        lines += [
-            "",
-            *(_alone(name, step.title, number, body) if alone else _step(name, step.title, number, preview, body)),
-        ]
-    lines += ["", "\\if :fk_done", psql.echo("fkexplorer: done; what is left now:"), "\\else"]
-    lines += [psql.echo("fkexplorer: nothing to do"), "\\endif"]
+        framed = alone_step(name, body) if alone else step_lines(name, preview.seconds, body)
+        lines += ["", *_announced(name, step.title, number), *framed]
+    lines += LAST
     lines += [f"{query};" for query in preview.plan.verification]
     return "\n".join(lines) + "\n"
 
@@ -114,72 +93,23 @@ def _head(database: Database, schema: Schema, preview: Preview, max_rows: int | 
         *(f"{each[0].upper()}{each[1:]}." for each in preview.notes),
         *(f"Not brought back: {each}" for each in preview.lasting),
         "",
-        *_HOW,
+        *HOW,
         "",
         *([*_LOOKS_AGAIN, ""] if request.action is FixAction.REVALIDATE else []),
-        *_BACKUP,
+        *BACKUP,
         "",
-        *_NOT,
+        *NOT,
     ]
     return [
         *psql.comment(*about),
         "",
-        "\\set ON_ERROR_STOP on",
-        "\\set AUTOCOMMIT on",
-        "\\set QUIET on",
-        "\\set SHOW_CONTEXT never",
-        "\\encoding UTF8",
-        "\\pset pager off",
-        "\\unset fk_folder",
-        "\\set fk_done 0",
-        *MACROS,
-    ]
-
-
-def _step(name: str, title: str, number: int, preview: Preview, body: list[str]) -> list[str]:
-    limits = WriteLimits()
-    longest = max(limits.statement_timeout_ms, round(preview.seconds * 1000 * SLOWER))
-    return [
-        *_announced(name, title, number),
-        "BEGIN ISOLATION LEVEL READ COMMITTED;",
-        f"SET LOCAL lock_timeout = '{limits.lock_timeout_ms}ms';",
-        f"SET LOCAL statement_timeout = '{longest}ms';",
-        f"SET LOCAL idle_in_transaction_session_timeout = '{limits.idle_timeout_ms}ms';",
-        *body,
-        "\\if :fk_none",
-        "  ROLLBACK;",
-        f"  {psql.echo(f'fkexplorer: {name}: nothing to do')}",
-        "\\else",
-        "  COMMIT;",
-        "  \\set fk_done 1",
-        f"  {psql.echo(f'fkexplorer: {name} is committed')}",
-        "\\endif",
-    ]
-
-
-def _alone(name: str, title: str, number: int, body: list[str]) -> list[str]:
-    return [
-        *_announced(name, title, number),
-        *psql.comment(
-            "It can't be in a transaction, and has no time limit: it waits for those that are older than it."
-        ),
-        *body,
-        "\\if :fk_none",
-        f"  {psql.echo(f'fkexplorer: {name}: nothing to do')}",
-        "\\else",
-        "  \\set fk_done 1",
-        f"  {psql.echo(f'fkexplorer: {name} is done')}",
-        "\\endif",
+        *BEGIN,
     ]
 
 
 def _announced(name: str, title: str, number: int) -> list[str]:
     stays = "nothing was changed" if number == 1 else "it changed nothing, and the steps before it are committed"
-    return [
-        *psql.comment(f"{name[0].upper()}{name[1:]}: {title}"),
-        psql.echo(f"fkexplorer: {name}, {title}; should it stop here, {stays}"),
-        f"\\set fk_stays {psql.quoted(f'; {stays}: look at how things are now, and make the plan again')}",
-    ]
+    return announced(name, title, stays)
 
 
 def _effect(schema: Schema, effect: Effect) -> str:

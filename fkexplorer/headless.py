@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from fkexplorer.baselines import baseline_before, load_baseline, save_baseline
 from fkexplorer.database.model import Trouble
-from fkexplorer.known.bind import of_all, read_known, rejected_oids
+from fkexplorer.known.bind import read_known
+from fkexplorer.known.guessing import not_rejected, with_guesses
 from fkexplorer.known.ignoring import Ignores
 from fkexplorer.named import edge_or_pair, known_schema, one_table, say_all
 from fkexplorer.orphans.model import Status
@@ -87,8 +88,8 @@ async def check(database: Database, console: Console, settings: Settings, option
     started, clock = datetime.now(UTC), time.monotonic()
     console.progress("reading the catalogue")
     known = await read_known(database, settings)
-    guesses, unguessed = await _guesses(database, known.schema, settings, options) if options.inferred else ({}, ())
-    schema = replace(known.schema, edges={**known.schema.edges, **{oid: each.edge for oid, each in guesses.items()}})
+    guesses, unguessed = await _guesses(database, known.schema, settings, options) if options.inferred else ((), ())
+    schema = await with_guesses(database, known.schema, guesses)
     ignores = Ignores(schema, settings.ignored, schema.loaded_at.date())
     problems = (*known.problems, *ignores.problems, *unguessed)
     say_all(console, problems)
@@ -103,7 +104,7 @@ async def check(database: Database, console: Console, settings: Settings, option
         counts=counts,
         started=started,
         seconds=time.monotonic() - clock,
-        guesses=guesses,
+        guesses={guess.edge.oid: guess for guess in guesses},
         origins=known.origins,
         problems=problems,
     )
@@ -125,16 +126,12 @@ async def check(database: Database, console: Console, settings: Settings, option
 
 async def _guesses(
     database: Database, schema: Schema, settings: Settings, options: CheckOptions
-) -> tuple[dict[int, Guess], tuple[str, ...]]:
-    """The guesses that are shown, but for the rejected, by the OID of their edge; and what could not be looked at."""
+) -> tuple[tuple[Guess, ...], tuple[str, ...]]:
+    """The guesses that are shown, but for the rejected; and what could not be looked at."""
     from fkexplorer.inference.look import look  # noqa: PLC0415 - few ask for it
 
     found = await look(database, schema, data=True, seconds=_GUESSING, max_bytes=options.max_bytes)
-    edges = [(guess, guess.edge) for guess in found.shown if guess.edge.oid not in schema.edges]
-    rejected = rejected_oids(schema, settings.rejected)
-    # Of a polymorphic pair all kinds are rejected at once.
-    kept = [guess for guess, edge in edges if rejected.isdisjoint({edge.oid, of_all(edge)})]
-    return {guess.edge.oid: guess for guess in kept}, found.problems
+    return not_rejected(schema, settings, found.shown), found.problems
 
 
 _GUESSING = 30.0

@@ -11,7 +11,7 @@ from fkexplorer.orphans.long import LONG_MS
 from fkexplorer.orphans.model import Way
 from fkexplorer.orphans.pipeline import SMALL_MS
 from fkexplorer.orphans.ways.keys import distinct_keys, rows_of
-from fkexplorer.schema.model import EdgeState
+from fkexplorer.schema.model import EdgeKind, EdgeState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _TRUSTED = 1000.0
 """How much less likely orphans are under a constraint that PostgreSQL vouches for: so much cheaper must be a count
 that goes before one of a suspicious edge."""
+_GUESSED = 1e9
+"""A guess comes after all that somebody vouches for."""
 
 
 class Turn(IntEnum):
@@ -112,8 +114,11 @@ class Prices:
         return edge in self._slow
 
     def score(self, edge: int) -> float:
-        """The place of an edge among those that nobody looks at: what is suspicious or cheap comes first."""
-        return self.cost(edge) * (_TRUSTED if self._is_trusted(self._schema.edges[edge]) else 1.0)
+        """The place of an edge among those that nobody looks at: first what is suspicious or cheap, guesses last."""
+        known = self._schema.edges[edge]
+        if known.kind is EdgeKind.INFERRED:
+            return self.cost(edge) * _GUESSED
+        return self.cost(edge) * (_TRUSTED if self._is_trusted(known) else 1.0)
 
     def _is_trusted(self, edge: Relationship) -> bool:
         if edge.state is not EdgeState.ENFORCED:

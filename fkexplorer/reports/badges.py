@@ -108,9 +108,9 @@ def _counted(count: Count, *, valid: bool, rows: float | None) -> Span:
 
 
 def edge_badge(schema: Schema, edge: Relationship, count: Count | None, live: Live = QUIET) -> Span:
-    """The rows badge of one edge."""
+    """The rows badge of one edge; that of a guess is never as loud as a problem."""
     progress = live.progress.get(edge.oid)
-    return row_badge(
+    badge = row_badge(
         count,
         checking=live.counting(edge.oid, count),
         found=progress.found if progress else 0,
@@ -118,14 +118,18 @@ def edge_badge(schema: Schema, edge: Relationship, count: Count | None, live: Li
         valid=trusted(edge),
         rows=rows_of(schema, edge, count),
     )
+    quiet = edge.kind is EdgeKind.INFERRED and badge.style in ("problem", "severe")
+    return Span(badge.text, "unknown") if quiet else badge
 
 
-def tags(edge: Relationship, *, cycle: int | None = None) -> tuple[Span, ...]:
-    """What else to know of an edge, most important first: `cfg`, `off`, `NV`, `(2)`, `c2`, `noix`.
+def tags(edge: Relationship, *, cycle: int | None = None, score: float | None = None) -> tuple[Span, ...]:
+    """What else to know of an edge, most important first: `inf .9`, `cfg`, `off`, `NV`, `(2)`, `c2`, `noix`.
 
-    `cycle` is the length of the shortest cycle through the edge; a self-reference (1) is no tag.
+    `cycle` is the length of the shortest cycle through the edge; a self-reference (1) is no tag. `score` is a guess's.
     """
     words = ["cfg"] if edge.kind is EdgeKind.CONFIGURED else []
+    if edge.kind is EdgeKind.INFERRED:
+        words.append("inf" if score is None else f"inf {score_text(score, 1)}")
     if edge.state in (EdgeState.NOT_ENFORCED, EdgeState.DISABLED):
         words.append("off")
     if edge.state is not EdgeState.UNDECLARED and edge.enforced and not edge.validated:
@@ -137,6 +141,13 @@ def tags(edge: Relationship, *, cycle: int | None = None) -> tuple[Span, ...]:
     if edge.index is None:
         words.append("noix")
     return tuple(Span(word, "tag") for word in words)
+
+
+def score_text(score: float, digits: int) -> str:
+    """A score as `.9` or `.93`, cut and not rounded, so that only what is certain is `1`."""
+    if score >= 1:
+        return "1"
+    return f".{int(score * 10**digits + 1e-6):0{digits}d}"
 
 
 def cycle_lengths(cycles: Iterable[Sequence[Relationship]]) -> dict[int, int]:
@@ -184,6 +195,8 @@ class Total:
     waiting: int
     """Not counted yet, or stopped."""
     worst: Span
+    guesses: int = 0
+    """Guesses, which are in none of the others."""
 
     @property
     def unknown(self) -> int:
@@ -195,11 +208,15 @@ def total(schema: Schema, edges: Iterable[Relationship], counts: Mapping[int, Co
     """The edges' badges added up; `worst` is one badge for all: the orphans of all, else `?`, else `ok`.
 
     It is `!!` where all of the orphans are under constraints that PostgreSQL calls valid, `>=` where an edge has only
-    a lower bound. What a count under way has found so far counts, but leaves its edge unknown.
+    a lower bound. What a count under way has found so far counts, but leaves its edge unknown. Guesses are told apart.
     """
+    guesses = 0
     everything = checked = with_orphans = orphans = skipped = failed = 0
     style, letter, lower, against = "", "", False, True
     for edge in edges:
+        if edge.kind is EdgeKind.INFERRED:
+            guesses += 1
+            continue
         everything += 1
         count = counts.get(edge.oid)
         if count is not None and count.orphans is not None:
@@ -226,4 +243,4 @@ def total(schema: Schema, edges: Iterable[Relationship], counts: Mapping[int, Co
     else:
         worst = Span("ok", "ok") if everything else Span("", "dim")
     waiting = everything - checked - skipped - failed
-    return Total(everything, checked, with_orphans, orphans, skipped, failed, waiting, worst)
+    return Total(everything, checked, with_orphans, orphans, skipped, failed, waiting, worst, guesses)

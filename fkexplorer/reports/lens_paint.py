@@ -10,7 +10,7 @@ from fkexplorer.reports.live import marked
 from fkexplorer.reports.style import Line, Span, joined
 from fkexplorer.reports.values import exact, fit, inert
 from fkexplorer.reports.values import width as cells
-from fkexplorer.schema.model import EdgeState
+from fkexplorer.schema.model import EdgeKind, EdgeState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ BADGE = 6
 """Cells of the rows badge: `!!1.3k`, `>=1.3k`, `<=1.6%`."""
 
 ROOMY = 100
-"""From this width on tags are shown in full; below they get four cells, the most important first."""
+"""From this width on tags are shown in full; below they get four cells (beside a guess six), most important first."""
 
 _DASHED = frozenset([EdgeState.NOT_VALID, EdgeState.NOT_ENFORCED, EdgeState.DISABLED])
 
@@ -29,6 +29,7 @@ _DASHED = frozenset([EdgeState.NOT_VALID, EdgeState.NOT_ENFORCED, EdgeState.DISA
 @dataclass(frozen=True, slots=True)
 class _Glyphs:
     level: str
+    dot: str
     upright: str
     top: tuple[str, str]
     bottom: tuple[str, str]
@@ -40,8 +41,8 @@ class _Glyphs:
     last: str
 
 
-_UNICODE = _Glyphs("─", "│", ("┌", "┐"), ("└", "┘"), "┤", "├", "◄", "┬", "├", "└")
-_ASCII = _Glyphs("-", "|", ("+", "+"), ("+", "+"), "+", "+", "<", "+", "+", "+")
+_UNICODE = _Glyphs("─", "·", "│", ("┌", "┐"), ("└", "┘"), "┤", "├", "◄", "┬", "├", "└")
+_ASCII = _Glyphs("-", ".", "|", ("+", "+"), ("+", "+"), "+", "+", "<", "+", "+", "+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,9 @@ def _chosen(words: Sequence[str], room: int) -> str:
 
 
 def _heading(word: str, known: Total) -> list[Span]:
-    """`referenced by 22  !180k ?`: the question mark where some of them are not known."""
-    spans = [Span(f"{word} {exact(known.edges)}", "dim")]
+    """`referenced by 22 + 1 inf  !180k ?`: the question mark where some of them are not known."""
+    guesses = f" + {exact(known.guesses)} inf" if known.guesses else ""
+    spans = [Span(f"{word} {exact(known.edges)}{guesses}", "dim")]
     if known.edges:
         spans += [Span("  "), known.worst]
         if known.orphans and known.unknown:
@@ -96,12 +98,16 @@ class Columns:
         self.width = width
         self.parents, self.children, self.folded = parents, children, folded
         self.arrow, self.bus = (5, 5) if width >= 80 else (3, 4)
-        room = 24 if width >= ROOMY else 4
-        self.left_tags = max((len(_chosen(entry.tags, room)) for entry in parents), default=0)
-        self.right_tags = max((len(_chosen(entry.tags, room)) for entry in children), default=0)
+        self.left_tags, self.right_tags = self._tags(parents), self._tags(children)
         self.starts = self._starts()
         self.keys = self._keys()
         self._share()
+
+    def _tags(self, entries: Sequence[Entry]) -> int:
+        """Cells of the tags on one side."""
+        narrow = 6 if any(entry.edge.kind is EdgeKind.INFERRED for entry in entries) else 4
+        room = 24 if self.width >= ROOMY else narrow
+        return max((len(_chosen(entry.tags, room)) for entry in entries), default=0)
 
     def _share(self) -> None:
         """The cells of names on the left, in the box and on the right: whoever wants most gives first."""
@@ -241,6 +247,8 @@ class Columns:
         return (Span(self.glyphs.arrow + line, entry.loud or "arrow"),)
 
     def _line(self, entry: Entry, length: int) -> str:
+        if entry.edge.kind is EdgeKind.INFERRED:
+            return self.glyphs.dot * length
         dashed = entry.edge.state in _DASHED
         return ((self.glyphs.level + " ") * length)[:length] if dashed else self.glyphs.level * length
 

@@ -222,7 +222,9 @@ class Entries:
     ) -> Entry:
         badge = edge_badge(self.schema, edge, self.counts.get(edge.oid), self.live)
         mark = self.live.mark(edge.oid)
-        words = tuple(span.text for span in tags(edge, cycle=self.cycles.get(edge.oid)))
+        words = tuple(
+            span.text for span in tags(edge, cycle=self.cycles.get(edge.oid), score=self.live.score(edge.oid))
+        )
         return Entry(
             edge, self.table_name(other), self.column_list(focus_columns), columns, repeated, sole, badge, mark, words
         )

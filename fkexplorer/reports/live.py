@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from fkexplorer.inference.model import Guess
     from fkexplorer.orphans.events import Backend, Wait
     from fkexplorer.orphans.model import Count, Estimate, Page, Progress
     from fkexplorer.reports.style import Line
@@ -70,6 +71,13 @@ class Live:
     partitions: dict[int, Page] = field(default_factory=dict)
     """In which partitions the orphans lay, as `orphans_by_partition` read it."""
     history: History = field(default_factory=History)
+    guesses: Mapping[int, Guess] = field(default_factory=dict)
+    """Why edges of kind `inferred` are taken for some."""
+
+    def score(self, edge: int) -> float | None:
+        """How likely a guess is; None for what is none."""
+        guess = self.guesses.get(edge)
+        return guess.score if guess is not None else None
 
     def counting(self, edge: int, count: Count | None) -> bool:
         """Whether its badge says that it is being counted: not of a number that a recount only keeps true."""

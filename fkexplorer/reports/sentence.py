@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fkexplorer.orphans.model import Bound, Status
-from fkexplorer.reports.badges import STATUS_WORDS, edge_badge, rows_of
+from fkexplorer.reports.badges import STATUS_WORDS, edge_badge, rows_of, score_text
 from fkexplorer.reports.live import (
     QUIET,
     age_of,
@@ -20,13 +20,14 @@ from fkexplorer.reports.style import Line, Span
 from fkexplorer.reports.values import duration, exact, inert, number, percent
 from fkexplorer.reports.words import article, implied, one, several
 from fkexplorer.schema.keys import is_one_to_one
-from fkexplorer.schema.model import Action, EdgeState, Match
+from fkexplorer.schema.model import Action, EdgeKind, EdgeState, Match
 from fkexplorer.schema.names import quote, table_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from fkexplorer.inference.model import Guess
     from fkexplorer.orphans.model import Count
     from fkexplorer.reports.live import Live
     from fkexplorer.schema.model import Relationship, Schema, Table
@@ -200,13 +201,20 @@ def edge_detail(
     )
     if edge.state is EdgeState.UNDECLARED:
         head = (Span(edge.kind, "key"), Span("  no constraint binds it"))
+    if edge.kind is EdgeKind.INFERRED:
+        score = live.score(edge.oid)
+        head = (
+            Span(f"a guess{'' if score is None else f', {score_text(score, 2)}'}", "key"),
+            Span("  no constraint binds it; + accepts it, - rejects it"),
+        )
     body = (
         Span(f"{pairing(schema, edge)}  "),
         Span(count_words(schema, edge, count, checking=checking), style),
         *_when(count, live, now),
         Span(f"  indexed: {'yes' if edge.index else 'no'}", "" if edge.index else "tag"),
     )
-    lines = [head, body, *wait_lines(schema, live.waits.get(edge.oid, ()), now, ascii=ascii)]
+    why = reasons_line(live.guesses[edge.oid]) if edge.oid in live.guesses and edge.kind is EdgeKind.INFERRED else ()
+    lines = [head, *filter(None, [why]), body, *wait_lines(schema, live.waits.get(edge.oid, ()), now, ascii=ascii)]
     lines += filter(None, [partitions_line(schema, edge, count, live, now)])
     lines += _under_way(edge, live)
     lines += filter(None, [movement_line(schema, edge, live, now, ascii=ascii)])
@@ -215,6 +223,14 @@ def edge_detail(
     if not live.deleted.get(edge.parent) and (none := deletes_words(schema, edge, live, now)):
         lines.append((Span(none, "dim"),))
     return tuple(tuple(Span(inert(span.text, ascii=ascii), span.style) for span in line) for line in lines)
+
+
+def reasons_line(guess: Guess) -> Line:
+    """Why it is taken for a relationship, the weightiest first, then what speaks against it."""
+    spans = [Span(f"{', '.join(each.text for each in guess.reasons if each.points >= 0)}")]
+    if against := [each.text for each in guess.reasons if each.points < 0]:
+        spans.append(Span(f"; but {', '.join(against)}", "unknown"))
+    return tuple(spans)
 
 
 def _when(count: Count | None, live: Live, now: datetime) -> list[Span]:

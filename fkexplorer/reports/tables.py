@@ -9,7 +9,7 @@ from fkexplorer.reports.badges import Severity, Total, edge_badge, severity, tag
 from fkexplorer.reports.live import QUIET, marked, wait_lines
 from fkexplorer.reports.style import Line, Span, joined, plain
 from fkexplorer.reports.values import exact, fit, human, inert, number, size
-from fkexplorer.schema.model import TableKind
+from fkexplorer.schema.model import EdgeKind, TableKind
 from fkexplorer.schema.names import quote
 
 if TYPE_CHECKING:
@@ -38,6 +38,11 @@ class Edges:
     own: tuple[Relationship, ...]
     into: tuple[Relationship, ...]
 
+    @property
+    def known(self) -> tuple[Relationship, ...]:
+        """Its own but for guesses."""
+        return tuple(edge for edge in self.own if edge.kind is not EdgeKind.INFERRED)
+
 
 def edges_by_table(schema: Schema) -> dict[int, Edges]:
     """For each table its edges on either side; a self-reference is on both."""
@@ -58,12 +63,12 @@ def short_name(table: Table) -> str:
 def order_of_tables(schema: Schema, edges: Mapping[int, Edges], counts: Mapping[int, Count]) -> tuple[int, ...]:
     """OIDs of the tables: those with the worst edge of their own first, then the larger, then by name.
 
-    Before anything is counted that is suspicion (off, NOT VALID), then size.
+    Before anything is counted that is suspicion (off, NOT VALID), then size. Guesses move nothing.
     """
     nothing: Severity = (9, 0, 9, 0.0, "", "")
 
     def key(table: Table) -> tuple[object, ...]:
-        own = edges[table.oid].own
+        own = edges[table.oid].known
         worst = min((severity(schema, edge, counts.get(edge.oid)) for edge in own), default=nothing)
         orphans = sum(count.orphans or 0 for edge in own if (count := counts.get(edge.oid)))
         alone = not own and not edges[table.oid].into
@@ -123,13 +128,20 @@ def table_line(
         Span(" " + fit(short_name(table), room, ascii=ascii), name_style),
         *marked(mark, badge, 9),
         Span(
-            fit(str(len(edges.own) or ""), 9, right=True)
-            + fit(str(len(edges.into) or ""), 10, right=True)
+            fit(_numbers(edges.own), 9, right=True)
+            + fit(_numbers(edges.into), 10, right=True)
             + fit(rows, 8, right=True)
             + fit(_size(table) or "?", 10, right=True),
             "dim",
         ),
     )
+
+
+def _numbers(edges: Sequence[Relationship]) -> str:
+    """How many, as `2`; with guesses as `2+1`."""
+    guesses = sum(edge.kind is EdgeKind.INFERRED for edge in edges)
+    known = len(edges) - guesses
+    return f"{known}+{guesses}" if guesses else str(known or "")
 
 
 def table_detail(
@@ -170,14 +182,15 @@ def table_detail(
         lines.append((Span(" " + fit(table.comment, width - 1, middle=False, ascii=ascii)),))
     if own.edges:
         lines.append(_own_keys(own))
-        worst_first = sorted(edges.own, key=lambda edge: severity(schema, edge, counts.get(edge.oid)))
-        lines += [
-            _edge_line(schema, edge, counts.get(edge.oid), live, width, ascii=ascii) for edge in worst_first[:SHOWN]
-        ]
     else:
-        lines.append((Span(" It refers to no table."),))
-    if not edges.own and edges.into:
-        lines.append((Span(f" {number(len(edges.into), 'foreign key')} from other tables to it.", "dim"),))
+        words = f"; {number(own.guesses, 'guess', 'guesses')}" if own.guesses else ""
+        lines.append((Span(f" It refers to no table{words}."),))
+    # The worst first, and guesses behind what is known.
+    shown = sorted(edges.own, key=lambda edge: (edge not in edges.known, severity(schema, edge, counts.get(edge.oid))))
+    lines += [_edge_line(schema, edge, counts.get(edge.oid), live, width, ascii=ascii) for edge in shown[:SHOWN]]
+    into = sum(edge.kind is not EdgeKind.INFERRED for edge in edges.into)
+    if not edges.own and into:
+        lines.append((Span(f" {number(into, 'foreign key')} from other tables to it.", "dim"),))
     return lines
 
 
@@ -189,6 +202,8 @@ def _own_keys(own: Total) -> Line:
         line += [Span(", "), Span(f"{own.with_orphans} with orphans ({number(own.orphans, 'row')})", own.worst.style)]
     elif own.checked:
         line.append(Span(f", {own.checked} without orphans" if own.unknown else ", none with orphans"))
+    if own.guesses:
+        line.append(Span(f"; {number(own.guesses, 'guess', 'guesses')}", "dim"))
     return joined(line)
 
 
@@ -200,7 +215,7 @@ def _size(table: Table) -> str | None:
 def _edge_line(schema: Schema, edge: Relationship, count: Count | None, live: Live, width: int, *, ascii: bool) -> Line:
     badge = edge_badge(schema, edge, count, live)
     columns = ", ".join(quote(pair.child.name) for pair in edge.pairs)
-    labels = "".join(f"  {tag.text}" for tag in tags(edge))
+    labels = "".join(f"  {tag.text}" for tag in tags(edge, score=live.score(edge.oid)))
     text = f"  {columns} -> {short_name(schema.parent_of(edge))}{labels}"
     return (*marked(live.mark(edge.oid), badge, BADGE), Span(fit(text, width - BADGE, ascii=ascii), "dim"))
 

@@ -99,11 +99,12 @@ def _listed(check: Check, title: str, edges: Sequence[Relationship], *, full: bo
             words += f", {number(count.missing_keys, 'missing key')}"
         if remark := check.remark(edge):
             words += f" ({remark})"
-        marks = "".join(f"  {span.text}" for span in tags(edge))
+        guess = check.guesses.get(edge.oid)
+        marks = "".join(f"  {span.text}" for span in tags(edge, score=guess.score if guess else None))
         padded = label + " " * (wide - width(label))
         lines.append(f"{badge:>6}  {padded}  {inert(words, ascii=ascii)}{marks}".rstrip())
         lines.append(f"{'':6}  {inert(pairing(check.schema, edge), ascii=ascii)}")
-        if guess := check.guesses.get(edge.oid):
+        if guess:
             reasons = [each.text for each in guess.reasons if each.points > 0]
             lines.append(f"{'':6}  {inert(', '.join(reasons[:_REASONS]), ascii=ascii)}")
         if full and (others := _other_totals(count)):

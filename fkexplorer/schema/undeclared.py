@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fkexplorer.schema.model import Action, EdgeKind, Match, Relationship, Triggers
@@ -10,7 +11,13 @@ from fkexplorer.schema.model import Action, EdgeKind, Match, Relationship, Trigg
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fkexplorer.schema.model import ColumnPair, Condition
+    from fkexplorer.schema.model import ColumnPair, Condition, Schema
+
+
+def without_guesses(schema: Schema) -> Schema:
+    """The schema with those edges alone that somebody vouches for; the very same one where it has no others."""
+    known = {oid: edge for oid, edge in schema.edges.items() if edge.kind is not EdgeKind.INFERRED}
+    return schema if len(known) == len(schema.edges) else replace(schema, edges=known)
 
 
 def undeclared_oid(child: int, parent: int, pairs: Sequence[ColumnPair], only: Condition | None = None) -> int:

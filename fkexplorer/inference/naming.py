@@ -11,7 +11,7 @@ from fkexplorer.inference.vocabulary import ACTORS, BARE_STOP, CHIEFS, FILLERS, 
 from fkexplorer.inference.words import Reference, abbreviates, meant, references, same, singular, words, written_out
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from fkexplorer.schema.model import Table
 
@@ -62,9 +62,21 @@ class Names:
         entities = {same(words(table.name)) for table in tables}
         shared = {first for first, times in firsts.items() if times >= _SHARED and same((first,)) not in entities}
         self._prefixes = shared | TABLE_PREFIXES
+        self._modules = self._modules_of(tables, firsts)
         for table in tables:
             self._learn(table, words(table.name))
         self.people = sorted(self._people_of(tables), key=lambda each: each[0])
+
+    @staticmethod
+    def _modules_of(tables: Sequence[Table], firsts: Mapping[str, int]) -> set[tuple[str, str]]:
+        """The first two words of tables that several have, where all begin with one: `act_re` of `act_re_procdef`."""
+        common = max(firsts, key=lambda first: firsts[first], default="")
+        rest = [words(table.name)[1:] for table in tables if words(table.name)[:1] == (common,)]
+        if len(rest) * 5 < len(tables) * 4 or len(rest) < _SHARED:
+            return set()
+        entities = set(map(same, rest))
+        seconds = Counter(own[0] for own in rest if len(own) > 1 and same(own[:1]) not in entities)
+        return {(common, second) for second, times in seconds.items() if times > 1}
 
     def _people_of(self, tables: Sequence[Table]) -> Iterator[tuple[Rank, Table]]:
         """The tables of people: users, or else those that most columns name, or else the likeliest by their name."""
@@ -88,6 +100,8 @@ class Names:
             # `tax_taxclass` is the class `TaxClass` of Django's application `tax`.
             if start == 1 and (own[0] in self._prefixes or own[1].startswith(own[0])):
                 self._less[same(own[1:])].append(table)
+            if start == 2 and own[:2] in self._modules:
+                self._less[same(own[2:])].append(table)
             self._tails[same(own[start:])].append(table)
 
     def called(self, some: Sequence[str]) -> list[Table]:
@@ -123,10 +137,10 @@ class Names:
         if stem[-1].endswith("s") and singular(stem[-1]) != stem[-1]:
             return
         # `titles` of a `partner` is what it can have for a `title`, however common that word is.
-        common = same(stem) in BARE_STOP and not trusted
+        common = same(stem) in BARE_STOP
         beside = self._near(child, words(child.name), stem) if common else self._nearest(child, stem)
         yield from (Named(table, "bare_with_context", reference) for table in beside)
-        plain = [] if common else self._plainly(child, reference)
+        plain = self._plainly(child, reference) if not common else self.called(stem) if trusted else []
         yield from (Named(table, "bare_name", reference) for table in plain)
         if plain or beside:
             return

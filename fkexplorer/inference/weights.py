@@ -25,7 +25,7 @@ POINTS: Mapping[str, float] = {
     "glued": 0.50,  # userid, users
     "bare_name": 0.45,  # course bigint, courses
     "bare_with_context": 0.56,  # partners.title bigint, partner_titles
-    "bare_end": 0.40,  # answer_concept bigint, concepts
+    "bare_end": 0.46,  # answer_concept bigint, concepts
     "bare_text": 0.25,  # country text, countries
     "same_as_key": 0.50,  # playerID, People.playerID
     "same_as_plain_key": 0.40,  # tailnum, planes.tailnum

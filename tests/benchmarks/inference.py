@@ -7,12 +7,13 @@ Beside it stands a naive rule: `x_id` refers to the column `id` of the table tha
 
 The schemas are written down in `inference_schemas/`. Those of `@tuned yes` are one or two of each way of naming, and
 only they may decide a weight or a word: pagila, openmrs (`<table>_id`), chinook, stackexchange, nextauth (Pascal and
-camel case), mastodon, redmine (Rails), wagtail, saleor (Django), odoo (modules as prefixes, `create_uid`), wordpress,
-drupal, joomla (keys of all sorts), mediawiki, tpch, tpce (letters before every column), launchpad (bare names), zabbix
-(`hostid`), dolibarr, prestashop, glpi (`fk_user`, `id_product`, `users_id`), mondial, tenants (keys of several
-columns), kimball (a star). The others are held out, and say what to expect of one that nobody has seen. `nycflights13`
-and `lahman` come with their data: their tables are loaded into a server, and are guessed once by names and types, and
-once with their keys looked up. What the data is worth was found with these two.
+camel case), mastodon, redmine (Rails), snipeit (Laravel), wagtail, saleor (Django), odoo (modules as prefixes,
+`create_uid`), wordpress, phpbb, drupal, joomla (keys of all sorts), mediawiki, tpch, tpce (letters before every
+column), launchpad (bare names), zabbix (`hostid`), dolibarr, prestashop, glpi (`fk_user`, `id_product`, `users_id`),
+camunda (`id_`), mondial, mimic, tenants (keys of several columns), chembl (one key in many tables), kimball (a star).
+The others are held out, and say what to expect of one that nobody has seen. `nycflights13` and `lahman` come with
+their data: their tables are loaded into a server, and are guessed once by names and types, and once with their keys
+looked up. What the data is worth was found with these two.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fkexplorer.inference.model import CatalogueEvidence
 from tests.inference.build import Making, codes, only, shown, suggested
 
 
@@ -159,3 +160,27 @@ def test_two_tables_of_one_key_that_both_name_a_part_of_it() -> None:
     for name in ("diagnoses_icd", "procedures_icd"):
         made.table(name, key=("visit_no", "icd_code"))
     assert suggested(made) == []
+
+
+def test_prefixes_behind_a_prefix_of_all_tables() -> None:
+    made = Making()
+    for name in ("act_ru_tasks", "act_ru_jobs", "act_re_deployments", "act_re_models"):
+        made.table(name)
+    made.table("act_ru_runs", "deployment_id")
+    assert shown(made) == ["act_ru_runs(deployment_id) -> act_re_deployments(id)"]
+
+
+def test_a_common_word_behind_the_tables_own_prefix_is_no_table_with_another_prefix() -> None:
+    made = Making()
+    for name in ("shop_orders", "shop_items", "shop_carts"):
+        made.table(name)
+    made.table("zones", "zone_name:text", "zone_order", key=("zone_id",))
+    assert shown(made) == []
+
+
+def test_the_key_beside_its_type_may_end_in_to() -> None:
+    made = Making()
+    made.table("users")
+    table = made.table("assets", "assigned_to", "assigned_type:text")
+    evidence = CatalogueEvidence(kinds={(table.oid, 3): ("App\\Models\\User",)})
+    assert shown(made, evidence) == ["assets(assigned_to) -> users(id) [assigned_type=App\\Models\\User]"]

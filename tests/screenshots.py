@@ -18,6 +18,7 @@ from textual.events import Paste
 from fkexplorer.database.source import Source
 from fkexplorer.orphans.events import Confirmed, Counted, Deleted
 from fkexplorer.tui.app import ExplorerApp
+from fkexplorer.tui.doctor import DoctorScreen
 from fkexplorer.tui.explain import ExplainScreen
 from fkexplorer.tui.explain_finding import FindingScreen
 from fkexplorer.tui.fixes.choosing import ChoiceScreen
@@ -26,6 +27,8 @@ from fkexplorer.tui.trace import TraceScreen
 
 if TYPE_CHECKING:
     from fkexplorer.diagnosis.model import Diagnosis, Trace
+    from fkexplorer.doctor.model import Examination
+    from fkexplorer.schema.model import Schema
     from fkexplorer.tui.messages import Connected, Told
 
 FOLDER = Path(__file__).parent.parent / "screenshots"
@@ -70,6 +73,7 @@ SHOTS = (
     Shot("explain-80x24", SMALL, ("enter",), pasted=PROFILES),
     Shot("explain-140x40", LARGE, ("enter",), pasted=PROFILES),
     Shot("trace-80x24", SMALL, ("enter", "t"), pasted=PROFILES),
+    Shot("doctor-80x24", SMALL, ("D", "j")),
 )
 
 
@@ -113,6 +117,12 @@ class StillSession(Session):
             gap=found.gap and replace(found.gap, at=NOON),
         )
 
+    async def examine(self, *args: Any) -> tuple[Examination, Schema]:  # noqa: ANN401 - as above
+        """As it is, but for the times: of the examination, and of each finding."""
+        found, schema = await super().examine(*args)
+        findings = tuple(replace(each, at=NOON) for each in found.findings)
+        return replace(found, at=NOON, seconds=0.04, findings=findings), schema
+
     async def trace(self, *args: Any) -> Trace:  # noqa: ANN401 - as above
         """The same."""
         return replace(await super().trace(*args), at=NOON, seconds=0.03)
@@ -141,14 +151,15 @@ async def take(shot: Shot, conninfo: str) -> str:
 
 def _busy(app: ExplorerApp) -> bool:
     """Whether rows, totals or choices that a key asked for are still to come, or to be painted."""
-    if isinstance(app.screen, ChoiceScreen):
-        return not app.screen.choices
-    if isinstance(app.screen, ExplainScreen):
-        return bool(app.screen.pasted.text)
-    if isinstance(app.screen, FindingScreen):
-        return app.screen.explained.known is None
-    if isinstance(app.screen, TraceScreen):
-        return app.screen.trace is None
+    match app.screen:
+        case ChoiceScreen() as screen:
+            return not screen.choices
+        case ExplainScreen() as screen:
+            return bool(screen.pasted.text)
+        case FindingScreen() as screen:
+            return screen.explained.known is None
+        case TraceScreen(trace=known) | DoctorScreen(known=known):
+            return known is None
     if app.main.panel is not None and not app.main.panel.choices:
         return True
     return app.main.rows.waiting or bool(app.world.live.running or app.world.in_full or app._dirty)

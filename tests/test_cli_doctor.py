@@ -93,7 +93,7 @@ async def test_a_pair_that_can_not_be_made_reads_well_at_80_columns(
     assert add.endswith("NOT VALID;")
     assert "VALIDATE CONSTRAINT" in validate
     assert f"  run  fkexplorer plan '{SESSIONS}' change-type" in lines
-    assert lines[-2].startswith("1 can't be made; 1 foreign key examined (")
+    assert lines[-2].startswith("1 can't be made; 1 pair examined (")
     assert lines[-1].startswith("looked at ")
 
 

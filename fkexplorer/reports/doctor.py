@@ -11,6 +11,7 @@ from fkexplorer.doctor.model import Severity
 from fkexplorer.reports.diagnosis import stamp
 from fkexplorer.reports.style import Line, Span, plain
 from fkexplorer.reports.values import duration, fit, inert, number
+from fkexplorer.schema.model import EdgeKind
 from fkexplorer.schema.names import edge_label, table_label
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ TITLES = {
     Severity.WARNING: "made, but not sure",
     Severity.NOTICE: "will hurt",
 }
-_STYLES = {Severity.ERROR: "severe", Severity.WARNING: "problem", Severity.NOTICE: "tag"}
+STYLES = {Severity.ERROR: "severe", Severity.WARNING: "problem", Severity.NOTICE: "tag"}
 _INDENT = 2
 
 
@@ -54,17 +55,42 @@ def doctor_lines(found: Examination, schema: Schema, *, cells: int = 80, ascii: 
 
 
 def summary(found: Examination) -> str:
-    """`2 can't be made, 1 is not sure, 3 will hurt; 31 foreign keys examined (0.3 s)`."""
+    """`2 can't be made, 1 not sure, 3 will hurt; 31 foreign keys and 2 pairs examined (0.3 s)`."""
+    missed = f"; {words} not looked at" if (words := missed_words(found)) else ""
+    return f"{found_words(found)}; {examined_words(found)} examined{missed} ({duration(found.seconds)})"
+
+
+def found_words(found: Examination) -> str:
+    """`2 can't be made, 1 not sure, 3 will hurt, 1 known or ignored`, or `nothing found`."""
     counts = [(len(found.of(severity)), severity) for severity in Severity]
     words = {Severity.ERROR: "can't be made", Severity.WARNING: "not sure", Severity.NOTICE: "will hurt"}
     said = ", ".join(f"{count:,} {words[severity]}" for count, severity in counts if count) or "nothing found"
-    examined = f"{number(len(found.edges), 'foreign key')} examined"
-    if found.excused:
-        said += f", {len(found.excused):,} known or ignored"
-    missed = ""
-    if found.not_looked or found.skipped:
-        missed = f"; {number(len(found.not_looked) + len(found.skipped), 'thing')} not looked at"
-    return f"{said}; {examined}{missed} ({duration(found.seconds)})"
+    return f"{said}, {len(found.excused):,} known or ignored" if found.excused else said
+
+
+def examined_words(found: Examination) -> str:
+    """`31 foreign keys and 2 pairs`: what was examined, pairs of columns that no constraint binds apart."""
+    declared = sum(each.kind is EdgeKind.DECLARED for each in found.edges)
+    pairs = len(found.edges) - declared
+    said = [number(declared, "foreign key")] if declared or not pairs else []
+    return " and ".join([*said, number(pairs, "pair")] if pairs else said)
+
+
+def missed_words(found: Examination) -> str:
+    """`3 things`, of those that were not looked at; empty where there is none."""
+    missed = len(found.not_looked) + len(found.skipped)
+    return number(missed, "thing") if missed else ""
+
+
+def missed_text(what: str, reason: str) -> str:
+    """What was not looked at, or is no failure, with the reason; some reasons name it themselves."""
+    return reason if reason.startswith(what) else f"{what}: {reason}"
+
+
+def finding_lines(finding: Finding, schema: Schema, *, cells: int = 80, ascii: bool = False) -> list[Line]:
+    """One finding as the app shows it: with its time, and without the command that a shell would be given."""
+    lines = _Lines(schema, max(20, cells), ascii=ascii)
+    return [*lines.finding(finding), *lines.item("at", stamp(finding.at))]
 
 
 def short_text(finding: Finding) -> str:
@@ -121,7 +147,7 @@ class _Lines:
             yield DoctorLine((Span(fit(title, self._cells, middle=False, ascii=self._ascii, pad=False), "heading"),))
             yield DoctorLine(())
             for each in findings:
-                yield from (DoctorLine(line, each) for line in self.finding(each))
+                yield from (DoctorLine(line, each) for line in (*self.finding(each), *self._command(each)))
                 yield DoctorLine((), each)
         excused = [(f"{each.subject}  [{each.code}]", words) for each, words in found.excused]
         yield from self._missed("known or ignored", excused)
@@ -132,19 +158,21 @@ class _Lines:
 
     def finding(self, finding: Finding) -> Iterator[Line]:
         """The lines of one finding."""
-        yield from self._wrapped(f"{finding.subject}  [{finding.code}]", style=_STYLES[finding.severity])
+        yield from self._wrapped(f"{finding.subject}  [{finding.code}]", style=STYLES[finding.severity])
         yield from self._wrapped(short_text(finding), _INDENT)
-        yield from self._item("seen", finding.seen)
-        yield from self._item("why", finding.why)
+        yield from self.item("seen", finding.seen)
+        yield from self.item("why", finding.why)
         treatment = finding.treatment
         if treatment.forecast:
-            yield from self._item("then", treatment.forecast)
+            yield from self.item("then", treatment.forecast)
         if sql := sql_lines(finding):
             yield (Span(f"{'':{_INDENT}}SQL", "dim"),)
             for line in sql:
                 yield from self._sql(line)
         for words in lock_words(finding, self._schema):
-            yield from self._item("lock", words)
+            yield from self.item("lock", words)
+
+    def _command(self, finding: Finding) -> Iterator[Line]:
         if command := plan_command(finding, self._schema):
             yield (Span(f"{'':{_INDENT}}run  ", "dim"), Span(inert(command, ascii=self._ascii), "key"))
 
@@ -157,7 +185,7 @@ class _Lines:
             return
         yield (Span(f"{'':{2 * _INDENT}}{inert(statement, ascii=self._ascii)}", "dim"),)
 
-    def _item(self, name: str, text: str) -> Iterator[Line]:
+    def item(self, name: str, text: str) -> Iterator[Line]:
         """A named part of a finding, its further lines below its text."""
         head = f"{'':{_INDENT}}{name:<5}"
         first, *rest = self._split(text, len(head)) or [""]
@@ -170,8 +198,8 @@ class _Lines:
             return
         yield DoctorLine((Span(f"{title} ({len(some):,})", "heading"),))
         for what, reason in some:
-            words = reason if reason.startswith(what) else f"{what}: {reason}"
-            yield from (DoctorLine(line) for line in self._wrapped(words, _INDENT, style="unknown"))
+            lines = self._wrapped(missed_text(what, reason), _INDENT, style="unknown")
+            yield from (DoctorLine(line) for line in lines)
         yield DoctorLine(())
 
     def _wrapped(self, text: str, indent: int = 0, *, style: str = "") -> Iterator[Line]:

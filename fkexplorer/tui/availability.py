@@ -27,7 +27,7 @@ class Moment:
 _NEEDS_CONNECTION = frozenset(
     (
         *("orphans", "table_orphans", "group", "childless", "unmask", "recount", "stop_count", "fixes", "fix_pair"),
-        *("trace", "impact"),
+        *("trace", "impact", "doctor", "doctor_all"),
     )
 )
 
@@ -192,6 +192,7 @@ _CHECKS = {
     "fold": _fold,
     "copy_sql": _comparable,
     "fixes": _edge_needed,
+    "doctor": _edge_needed,
     "mark": _mark,
     "impact": _impact,
     "report": _report,

@@ -9,15 +9,17 @@ from textual.binding import Binding
 from textual.message import Message
 from textual.widgets import Input
 
-from fkexplorer.tui.lens import LensView
 from fkexplorer.tui.lines import LineList
-from fkexplorer.tui.rows import RowsView
-from fkexplorer.tui.tables import TablesView
 
 if TYPE_CHECKING:
     from textual.binding import BindingType
 
-Filterable = TablesView | LensView | RowsView
+    from fkexplorer.tui.doctor_lines import FindingLines
+    from fkexplorer.tui.lens import LensView
+    from fkexplorer.tui.rows import RowsView
+    from fkexplorer.tui.tables import TablesView
+
+    Filterable = TablesView | LensView | RowsView | FindingLines
 
 
 class FilterBar(Input):

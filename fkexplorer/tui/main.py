@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from fkexplorer.schema.names import edge_label, table_label
-from fkexplorer.tui.explain_keys import ExplainKeys
+from fkexplorer.tui.doctor_keys import DoctorKeys
 from fkexplorer.tui.filterbar import FilterBar
 from fkexplorer.tui.keys import KEYS, bindings
 from fkexplorer.tui.lens import LensView
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _JUMPS = {"t": "tables", "l": "lens", "d": "detail", "r": "rows", "a": "fixes"}
 
 
-class MainScreen(ExplainKeys):
+class MainScreen(DoctorKeys):
     """The panes with their keys. What needs the database is asked for by a message to the app."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("main")

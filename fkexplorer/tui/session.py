@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from fkexplorer.diagnosis.impact_model import Impact
     from fkexplorer.diagnosis.model import Diagnosis, Key, Trace
     from fkexplorer.diagnosis.reading.model import Found as FoundError
+    from fkexplorer.doctor.model import Examination
     from fkexplorer.fixes.finding import Found
     from fkexplorer.known.model import Known
     from fkexplorer.orphans.history import History
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from fkexplorer.reports.live import Live
     from fkexplorer.schema.graph import Graph
     from fkexplorer.schema.model import Column, Relationship, Schema, Table
+    from fkexplorer.tui.doctor_look import Question
 
 _HEAVY = (
     "fkexplorer.database.connection",
@@ -319,6 +321,16 @@ class Session:
                 since=live.since,
                 chosen=chosen,
             )
+        except Exception as error:  # noqa: BLE001 - as above
+            raise trouble_of(error) from None
+
+    async def examine(self, question: Question, told: Callable[[str], None]) -> tuple[Examination, Schema]:
+        """What is wrong with an edge, or any, and the catalogue that it was found with; raises Trouble."""
+        from fkexplorer.database.errors import trouble_of  # noqa: PLC0415
+        from fkexplorer.tui.doctor_look import look  # noqa: PLC0415
+
+        try:
+            return await look(self.connected(), self.settings, question, max_bytes=self._max_bytes, told=told)
         except Exception as error:  # noqa: BLE001 - as above
             raise trouble_of(error) from None
 

@@ -10,6 +10,7 @@ from textual.binding import Binding
 
 from fkexplorer.tui.app import ExplorerApp
 from fkexplorer.tui.dialogs import HelpScreen, PasswordScreen, RowScreen, TextLines
+from fkexplorer.tui.doctor import DoctorScreen
 from fkexplorer.tui.explain import ExplainScreen
 from fkexplorer.tui.explain_finding import FindingScreen
 from fkexplorer.tui.filterbar import FilterBar
@@ -54,6 +55,7 @@ DIALOGS = (
     ExplainScreen,
     FindingScreen,
     TraceScreen,
+    DoctorScreen,
 )
 
 

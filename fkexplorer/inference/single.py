@@ -99,7 +99,10 @@ def _draft(world: World, table: Table, column: Column, hint: Hint) -> Draft | No
     draft.add(place_reason(table, target.table, world.times_named, code))
     draft.add(*column_reasons(table, (column.number,)))
     key = (target.table.oid, target.columns[0].number)
-    if code != "declared_alone":
+    own = None
+    if world.owns(table, column.number) and code not in ("extension_by_name", "same_table_elsewhere"):
+        own = _of_own_key(table, column)
+    if code != "declared_alone" and own is None:
         draft.add(world.habits.sibling_reason(column.name, key))
     if code in ("bare_text", "bare_end"):
         draft.add(world.regular)
@@ -107,14 +110,15 @@ def _draft(world: World, table: Table, column: Column, hint: Hint) -> Draft | No
         draft.add(reason("shared", f"{times - 1:,} tables have this column"))
     draft.add(world.habits.manner(world.plain(table, column.name)))
     draft.add(_joined(world, (table.oid, column.number), key), _commented(column, target))
-    if world.owns(table, column.number) and code not in ("extension_by_name", "same_table_elsewhere"):
-        draft.add(_of_own_key(table, column))
+    draft.add(own)
     return draft
 
 
 def _is_own(table: Table, column: Column) -> bool:
-    """Whether a key begins like its table, as `protein_class_id` of `protein_classification`."""
-    return any(each.stem[:1] == words(table.name)[:1] for each in references(column.name))
+    """Whether a key begins like its table, as `protein_class_id` of `protein_classification`, or lacks its prefix."""
+    own = words(table.name)
+    stems = [each.stem for each in references(column.name) if each.stem]
+    return any(stem[:1] == own[:1] or same(stem) == same(own[1:]) for stem in stems)
 
 
 def _of_own_key(table: Table, column: Column) -> Reason | None:

@@ -54,6 +54,10 @@ SELF = _set("""
     ancestor alias reblog predecessor successor reply replied forked copied cloned merged master reports
 """)
 """Words for another row of the same table."""
+ROOTS = _set("""
+    dictionary master main base core root registry header headers
+""")
+"""Words of the table that others say more of, where several have one key."""
 TREES = _set("""
     type kind class category group tag page task comment reply folder directory node tree area unit department section
     location region level account

@@ -9,7 +9,7 @@ from fkexplorer.inference.columns import bound, own_prefix, without
 from fkexplorer.inference.habits import Habits, is_generic
 from fkexplorer.inference.keys import Kinds, Target, sole_key, targets_of, under_domain
 from fkexplorer.inference.naming import Names
-from fkexplorer.inference.vocabulary import BARE_STOP, KEY_WORDS
+from fkexplorer.inference.vocabulary import BARE_STOP, KEY_WORDS, ROOTS
 from fkexplorer.inference.weights import reason
 from fkexplorer.inference.words import references, same, words
 from fkexplorer.schema.model import EdgeKind
@@ -130,8 +130,10 @@ class World:
             beginning = words(other.table.name)
             if theirs == name and len(beginning) < len(own) and same(own[: len(beginning)]) == same(beginning):
                 return True
-            # Of `chembl_id` in many tables the primary key is the owner's, and of several that of `chembl_id_lookup`.
-            if theirs == name and (not target.primary or (_says(beginning, name) and not _says(own, name))):
+            # Of `chembl_id` in many tables the primary key is the owner's, of several that of `chembl_id_lookup`; and
+            # of `molregno` that of `molecule_dictionary`.
+            owned = (_says(beginning, name), bool(ROOTS.intersection(beginning)))
+            if theirs == name and (not target.primary or owned > (_says(own, name), bool(ROOTS.intersection(own)))):
                 return True
         return False
 

@@ -184,3 +184,21 @@ def test_the_key_beside_its_type_may_end_in_to() -> None:
     table = made.table("assets", "assigned_to", "assigned_type:text")
     evidence = CatalogueEvidence(kinds={(table.oid, 3): ("App\\Models\\User",)})
     assert shown(made, evidence) == ["assets(assigned_to) -> users(id) [assigned_type=App\\Models\\User]"]
+
+
+def test_of_several_tables_of_one_key_the_dictionary_has_it() -> None:
+    made = Making()
+    for name in ("molecule_dictionary", "structures", "properties_of_it"):
+        made.table(name, key=("molreg_id",))
+    assert shown(made) == [
+        "properties_of_it(molreg_id) -> molecule_dictionary(molreg_id)",
+        "structures(molreg_id) -> molecule_dictionary(molreg_id)",
+    ]
+
+
+def test_a_tables_own_key_without_its_prefix_is_not_of_another_table() -> None:
+    made = Making()
+    for name in ("jos_users", "jos_kunena_topics", "jos_kunena_messages"):
+        made.table(name)
+    made.table("jos_messages", key=("message_id",))
+    assert suggested(made) == []

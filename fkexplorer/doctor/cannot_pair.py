@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 _VIRTUAL = 180000
 """The first that knows virtual generated columns."""
+FIRST_CLEAN = "-- First clean "
+"""How the comment begins that tells of rows which are in the way of a change of types."""
 _UNKNOWN = frozenset({"uncastable_unknown", "repeats_unknown"})
 
 
@@ -269,9 +271,9 @@ async def _clean(exam: Exam, edge: Relationship, rows: int, changes: Sequence[Ch
     if not any(each.column.not_null for each in changes):
         actions.insert(1, FixAction.SET_NULL)
     if not all(each.of_child for each in changes):
-        return [f"-- First clean {these}"]
+        return [f"{FIRST_CLEAN}{these}"]
     listed = ", ".join(actions[:-1]) + f" or {actions[-1]}"
-    found = [f"-- First clean {these}: {listed} of the panel and of plan, which back them up, as"]
+    found = [f"{FIRST_CLEAN}{these}: {listed} of the panel and of plan, which back them up, as"]
     for action in actions[:-1]:
         fix = await planned(exam, Request(edge, action))
         # Where this server can't tell which rows they are, the fix says so.

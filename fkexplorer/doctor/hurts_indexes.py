@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fkexplorer.doctor.reading_hurts import Counters, PlainIndex
     from fkexplorer.schema.model import Relationship, Table
 
-_SCAN_MS = 1.0
+SCAN_MS = 1.0
 """A child that is read from its beginning to its end in less, some 2 MiB, needs no index for its deletes."""
 _PREFIX_BYTES = 8 << 20
 """An index that another one begins with is smaller and quicker than it; to be told it has to be of some size."""
@@ -55,7 +55,7 @@ async def unindexed(exam: Exam, edges: Sequence[Relationship], counters: Counter
     slow.sort(key=lambda each: -each[0] * max(1, counters.deleted.get(each[1].parent, 0)))
     by_child: dict[int, list[Relationship]] = defaultdict(list)
     for ms, edge in slow:
-        if ms >= _SCAN_MS:
+        if ms >= SCAN_MS:
             by_child[edge.child].append(edge)
     found = []
     for own in by_child.values():

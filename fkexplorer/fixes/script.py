@@ -13,7 +13,7 @@ from fkexplorer.fixes.journal import who
 from fkexplorer.fixes.material import material
 from fkexplorer.fixes.model import DataStep, DdlStep
 from fkexplorer.fixes.scriptddl import DdlScript, alone_lines, standing_lines
-from fkexplorer.fixes.scriptframe import BACKUP, BEGIN, HOW, LAST, NOT, alone_step, announced, step_lines
+from fkexplorer.fixes.scriptframe import BACKUP, BEGIN, HOW, LAST, NOT, alone_step, announced, counted, step_lines
 from fkexplorer.fixes.scriptstep import StepScript
 from fkexplorer.fixes.scriptsync import sync_lines
 from fkexplorer.schema.actions import FixAction
@@ -22,7 +22,7 @@ from fkexplorer.version import version
 
 if TYPE_CHECKING:
     from fkexplorer.database.connection import Database
-    from fkexplorer.fixes.model import Blocker, Effect, Preview
+    from fkexplorer.fixes.model import Preview
     from fkexplorer.schema.model import Schema
 
 _LOOKS_AGAIN = (
@@ -76,14 +76,8 @@ def _head(database: Database, schema: Schema, preview: Preview, max_rows: int | 
         f"by {person['person']} on {person['machine']}.",
         "",
         "Counted then:",
-        *(_effect(schema, effect) for effect in preview.effects),
+        *counted(schema, preview),
         *([f"It is for repeated use: whatever rows there are, up to {max_rows}."] if max_rows is not None else []),
-        *(_blocked(schema, each, "left without a parent") for each in preview.left_behind),
-        *(_blocked(schema, each, "that the server may refuse") for each in preview.doubtful),
-        *(
-            f"The trigger {each.name} on {_label(schema, each.table)} fires ({each.function}), and may change more."
-            for each in preview.triggers
-        ),
         *(
             f"Locks {lock.mode} on {_label(schema, lock.table)}: {lock.blocks}"
             for step in preview.plan.steps
@@ -110,18 +104,6 @@ def _head(database: Database, schema: Schema, preview: Preview, max_rows: int | 
 def _announced(name: str, title: str, number: int) -> list[str]:
     stays = "nothing was changed" if number == 1 else "it changed nothing, and the steps before it are committed"
     return announced(name, title, stays)
-
-
-def _effect(schema: Schema, effect: Effect) -> str:
-    numbers = ((effect.deleted, "deleted"), (effect.updated, "updated"), (effect.inserted, "inserted"))
-    said = ", ".join(f"{number} {verb}" for number, verb in numbers if number) or "none"
-    by = ", ".join(edge_label(schema, schema.edges[oid]) for oid in effect.edges)
-    return f"  {_label(schema, effect.table)}: {said}" + (f", by {by}" if by else "")
-
-
-def _blocked(schema: Schema, blocker: Blocker, what: str) -> str:
-    edge = schema.edges[blocker.edge]
-    return f"  {_label(schema, edge.child)}: {blocker.rows} {what}, by {edge_label(schema, edge)}"
 
 
 def _label(schema: Schema, table: int) -> str:

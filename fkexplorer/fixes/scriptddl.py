@@ -131,7 +131,7 @@ def standing_lines(schema: Schema, step: DdlStep) -> list[str]:
         f"LOCK TABLE {table} IN {spelled(step.locks[0].mode)} MODE;",
         ":fk_settings \\gset",
         ":fk_images \\gset",
-        *_standing(step),
+        *standing_look(step),
         *psql.guard(
             f":'fk_state' NOT IN ({_listed(step, done=True)}) AND :'fk_state' NOT IN ({_listed(step, done=False)})",
             f"{psql.percent(step.title)}: it is %s now",
@@ -207,8 +207,8 @@ def _in_transaction(guard: list[str]) -> list[str]:
     return ["BEGIN READ ONLY;", ":fk_images \\gset", *guard, "COMMIT;"]
 
 
-def _standing(step: DdlStep) -> list[str]:
-    """Reads how it stands into `fk_state`, and whether the step is done into `fk_none`."""
+def standing_look(step: DdlStep) -> list[str]:
+    """Reads how a step stands into `fk_state`, and whether it is done into `fk_none`."""
     assert step.standing is not None  # noqa: S101 - asked for by those that have one
     return [
         f"SELECT ({step.standing.query}) AS fk_state \\gset",

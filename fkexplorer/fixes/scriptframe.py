@@ -8,9 +8,13 @@ from fkexplorer.fixes import psql
 from fkexplorer.fixes.run import SLOWER
 from fkexplorer.fixes.scriptmacros import MACROS
 from fkexplorer.fixes.writer import WriteLimits
+from fkexplorer.schema.names import edge_label, table_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from fkexplorer.fixes.model import Blocker, Effect, Preview
+    from fkexplorer.schema.model import Schema
 
 BEGIN = [
     "\\set ON_ERROR_STOP on",
@@ -96,3 +100,32 @@ def alone_step(name: str, body: Sequence[str]) -> list[str]:
         f"  {psql.echo(f'fkexplorer: {name} is done')}",
         "\\endif",
     ]
+
+
+def counted(schema: Schema, preview: Preview) -> list[str]:
+    """What a preview counted, a line each."""
+    return [
+        *(_effect(schema, effect) for effect in preview.effects),
+        *(_blocked(schema, each, "left without a parent") for each in preview.left_behind),
+        *(_blocked(schema, each, "that the server may refuse") for each in preview.doubtful),
+        *(
+            f"The trigger {each.name} on {_label(schema, each.table)} fires ({each.function}), and may change more."
+            for each in preview.triggers
+        ),
+    ]
+
+
+def _effect(schema: Schema, effect: Effect) -> str:
+    numbers = ((effect.deleted, "deleted"), (effect.updated, "updated"), (effect.inserted, "inserted"))
+    said = ", ".join(f"{number} {verb}" for number, verb in numbers if number) or "none"
+    by = ", ".join(edge_label(schema, schema.edges[oid]) for oid in effect.edges)
+    return f"  {_label(schema, effect.table)}: {said}" + (f", by {by}" if by else "")
+
+
+def _blocked(schema: Schema, blocker: Blocker, what: str) -> str:
+    edge = schema.edges[blocker.edge]
+    return f"  {_label(schema, edge.child)}: {blocker.rows} {what}, by {edge_label(schema, edge)}"
+
+
+def _label(schema: Schema, table: int) -> str:
+    return table_label(schema.tables[table])

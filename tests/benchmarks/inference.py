@@ -48,17 +48,18 @@ KEEP = 2
 """Every second foreign key stays where it is measured what a schema teaches."""
 
 _HEAD = (
-    f"{'':26}{'edges':>6}{'shown':>6}{'right':>6}{'implied':>8}{'precision':>11}{'recall':>8}{'tie':>5}{'naive':>11}"
+    f"{'':16}{'edges':>6}{'shown':>6}{'right':>6}{'implied':>8}{'precision':>10}{'recall':>7}{'tie':>4}{'weak':>5}"
+    f"{'naive':>10}"
 )
 
 
 def line(each: Measured) -> str:
-    """One line of the table; the naive rule's precision and recall come last."""
+    """One line of the table; `weak` are true and only suggested, `naive` is that rule's precision and recall."""
     naive = f"{each.naive_right / each.naive_shown:.2f}" if each.naive_shown else "-"
     naive += f" {each.naive_right / each.true:.2f}" if each.true else " -"
     return (
-        f"{each.name:26}{each.true:6}{each.shown:6}{each.right:6}{each.implied:8}{each.precision:11.2f}"
-        f"{each.recall:8.2f}{each.ambiguous:5}{naive:>11}"
+        f"{each.name:16}{each.true:6}{each.shown:6}{each.right:6}{each.implied:8}{each.precision:10.2f}"
+        f"{each.recall:7.2f}{each.ambiguous:4}{each.suggested:5}{naive:>10}"
     )
 
 
@@ -69,8 +70,8 @@ def table(title: str, all_of: Iterable[Measured]) -> Iterator[str]:
     yield from map(line, every)
     yield line(together(f"all {len(every)}", every))
     precision, recall = (sum(getattr(each, of) for each in every) / len(every) for of in ("precision", "recall"))
-    yield f"{'mean of the schemas':52}{precision:11.2f}{recall:8.2f}"
-    yield f"{'strict':52}{together('strict', every).strict:11.2f}\n"
+    yield f"{'mean of the schemas':42}{precision:10.2f}{recall:7.2f}"
+    yield f"{'strict':42}{together('strict', every).strict:10.2f}\n"
 
 
 def mistakes(each: Measured) -> Iterator[str]:
@@ -100,7 +101,7 @@ def _written(schemas: list[Written], *, verbose: bool, only: str | None) -> Meas
             if each.name == only or (only is None and each.tuned):
                 print(f"{each.name}\n" + "\n".join(mistakes(done)))
     kept = [guessed(each, keep=KEEP) for each in schemas if not each.tuned]
-    print(line(together("half of them declared", kept)))
+    print(line(together("half declared", kept)))
     return together("held out", [done for each, done in found if not each.tuned])
 
 

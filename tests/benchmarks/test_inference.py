@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
+from fkexplorer.database.connection import Database
+from fkexplorer.database.postgresql.reader import read_schema
+from fkexplorer.database.source import Source
+from fkexplorer.inference.reading import read_evidence
 from fkexplorer.schema.model import EdgeKind
 from tests.benchmarks.inference_measure import guessed, naively, together
 from tests.benchmarks.inference_written import Written, operator, read, read_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SHOP = """
 # A comment, and a table that goes on.
@@ -98,3 +107,18 @@ def test_the_naive_rule_is_what_it_says() -> None:
         ("boxes", (("user_id", "id"),), "users", ""),
         ("lids", (("boxId", "Id"),), "boxes", ""),
     }
+
+
+async def test_types_are_compared_as_the_server_does(make_database: Callable[[str], str]) -> None:
+    """`operator` stands in for a server where a schema is only written down."""
+    types = ("int2", "int4", "int8", "numeric", "text", "varchar(9)", "bpchar(9)", "uuid", "date", "timestamptz")
+    columns = ", ".join(f"c{number} {name}" for number, name in enumerate(types))
+    tables = ";".join(f"CREATE TABLE t{number} (k{number} {name} PRIMARY KEY)" for number, name in enumerate(types))
+    database = await Database.connect(Source(make_database(f"CREATE TABLE child ({columns}); {tables}"), "argument"))
+    try:
+        evidence = await read_evidence(database, await read_schema(database))
+    finally:
+        await database.close()
+    assert len(evidence.operators) > 50
+    for (child, parent), found in evidence.operators.items():
+        assert bool(operator(child.name, parent.name)) == bool(found), (child, parent)

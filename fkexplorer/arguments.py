@@ -55,7 +55,12 @@ _DOCTOR_EPILOG = """\
 EDGE is schema.table.constraint, or a pair of columns: "table(column, ...):table(column, ...)". The name of a constraint
 that is not there is taken apart, and what it may have meant is called a guess.
 
-exit codes: 0 nothing that can't be made; 1 there is (--fail-on says what counts); 2 something could not be looked at
+--plan prints one script for psql in place of the findings: rows, types, keys, indexes and constraints in their order,
+each step guarded, backed up and passed over where it is done already. What somebody has to decide first is named in it.
+Nothing is written to the database here.
+
+exit codes: 0 nothing that can't be made, or the plan is printed; 1 there is (--fail-on says what counts); 2 something
+could not be looked at
 """
 
 _PLAN = """\
@@ -243,6 +248,9 @@ def _causes() -> dict[str, argparse.ArgumentParser]:
         default="error",
         help="exit code 1 for findings as bad as this (error: it can't be made)",
     )
+    doctor.add_argument("--plan", action="store_true", help="print one psql script that mends all that a fix can mend")
+    ways = ["quarantine", "delete", "set-null"]
+    doctor.add_argument("--clean", choices=ways, help="of --plan: what is done to rows in the way (quarantine)")
     doctor.add_argument("--ascii", action="store_true", help="draw with ASCII only")
     _add_max_bytes(doctor, "do not count or read tables that are larger, as 500M or 2G (1G)")
     return {"explain": explain, "report": report, "trace": trace, "impact": impact, "doctor": doctor}

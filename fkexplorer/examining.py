@@ -22,6 +22,7 @@ from fkexplorer.named import one_column, one_edge, one_table, say_all
 from fkexplorer.reports.baseline import Baseline
 from fkexplorer.reports.doctor import doctor_text
 from fkexplorer.reports.values import number
+from fkexplorer.schema.actions import FixAction
 from fkexplorer.schema.graph import Graph
 from fkexplorer.schema.names import split_pair
 from fkexplorer.version import version
@@ -55,6 +56,10 @@ class DoctorOptions:
     """A file to write those to that there are now."""
     fail_on: Severity = Severity.ERROR
     """Findings of this severity, or a worse one, make the command fail."""
+    plan: bool = False
+    """Print one script that mends them, in place of the findings."""
+    clean: str | None = None
+    """How that script mends rows that are in the way; None for the way that loses nothing."""
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> DoctorOptions:
@@ -81,6 +86,7 @@ async def doctor(database: Database, console: Console, settings: Settings, optio
     Raises:
         Trouble: the edge that was named is none or may be several, or the connection was lost.
     """
+    _check(options)
     baseline = load_baseline(options.baseline) if options.baseline else Baseline()
     if options.write_baseline:
         baseline_before(options.write_baseline)  # what is no baseline is told before anything is looked at
@@ -106,10 +112,42 @@ async def doctor(database: Database, console: Console, settings: Settings, optio
     say_all(console, ignores.problems)
     found, lapsed = excused(found, ignores, lambda each: "in the baseline" if baseline.has(each) else "")
     say_all(console, lapsed)
+    if options.plan:
+        return await _planned(database, console, chosen.schema, found, options)
     _print(found, chosen.schema, database, console, options)
     if options.write_baseline is not None:
         return _written(console, found, options.write_baseline)
     return _verdict(found, console, options.fail_on)
+
+
+def _check(options: DoctorOptions) -> None:
+    """Make sure that no option is without effect."""
+    if options.clean and not options.plan:
+        raise Trouble("--clean is for --plan", "add --plan, or leave it out", code="usage")
+    if options.plan and (options.format != "text" or options.write_baseline):
+        other = "--write-baseline" if options.write_baseline else f"--format {options.format}"
+        raise Trouble(
+            f"--plan prints a script, and not the findings: {other}", "leave one of the two out", code="usage"
+        )
+
+
+async def _planned(
+    database: Database, console: Console, schema: Schema, found: Examination, options: DoctorOptions
+) -> int:
+    """Print the script that mends what was found; what is not in it is said."""
+    from fkexplorer.doctor.mending import plan_all  # noqa: PLC0415 - few ask for it
+    from fkexplorer.fixes.programme_script import programme_script  # noqa: PLC0415 - as above
+
+    clean = FixAction(options.clean or FixAction.QUARANTINE)
+    made = await plan_all(database, schema, found, clean=clean, max_bytes=options.max_bytes, told=console.progress)
+    console.finish()
+    console.data(await programme_script(database, made))
+    steps = sum(len(item.plan.steps) for item in made.items)
+    rows = f"{number(made.rows, 'row')} by {made.clean}, " if made.rows else ""
+    console.say(f"{rows}{number(steps, 'step')}; to run it: psql -X -f FILE" if steps else "nothing to do")
+    if made.left_out:
+        console.say(f"not in it, as its head says: {number(len(made.left_out), 'thing')}")
+    return COULD_NOT if found.not_looked and not steps else HEALTHY
 
 
 def _written(console: Console, found: Examination, path: str) -> int:

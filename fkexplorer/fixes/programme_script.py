@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from fkexplorer.fixes.programme import Item, Programme
     from fkexplorer.schema.model import Schema
 
-_NAMED = 4
-"""Fixes that are named before each step; all are, with their numbers, at the beginning."""
+_NAMED = 6
+"""Foreign keys that are named before each step, as done or as not done."""
 _TURN = [
     *psql.comment("One run of such a plan at a time: another waits here, for as long as it takes."),
     "SET LOCAL statement_timeout = 0;",
@@ -53,23 +53,19 @@ async def programme_script(database: Database, programme: Programme) -> str:
         Trouble: rows have changed since they were counted (`moved`), the server refused, or the connection is lost.
     """
     lines = [*psql.comment(*_about(database, programme)), "", *BEGIN, ""]
-    lines += [psql.echo(f"fkexplorer: {at}. {item.title}") for at, item in enumerate(programme.items, 1)]
-    total = sum(len(item.plan.steps) for item in programme.items)
-    number = 0
-    for at, item in enumerate(programme.items):
-        for own, step in enumerate(item.plan.steps, 1):
-            number += 1
-            name = f"step {number} of {total}"
-            stays = _stays(programme.items, at, own)
-            lines += ["", *announced(name, step.title, stays)]
-            if isinstance(step, DdlStep) and step.alone:
-                lines += alone_step(name, alone_lines(item.schema, step))
-            else:
-                body = await _body(database, item, step, number=number, own=own)
-                lines += step_lines(name, item.seconds, body, first=_TURN)
+    steps = [(item, own, step) for item in programme.items for own, step in enumerate(item.plan.steps, 1)]
+    lines += [psql.echo(f"fkexplorer: {number}. {step.title}") for number, (_, _, step) in enumerate(steps, 1)]
+    edges = [item.label for item, _, _ in steps]
+    for number, (item, own, step) in enumerate(steps, 1):
+        name = f"step {number} of {len(steps)}"
+        lines += ["", *announced(name, step.title, _stays(edges, number))]
+        if isinstance(step, DdlStep) and step.alone:
+            lines += alone_step(name, alone_lines(item.schema, step))
+        else:
+            body = await _body(database, item, step, number=number, own=own)
+            lines += step_lines(name, item.seconds, body, first=_TURN)
     lines += LAST
-    for query in _verification(programme.items):
-        lines.append(f"{query};")
+    lines += [f"{query};" for query in _verification(programme.items)]
     return "\n".join(lines) + "\n"
 
 
@@ -112,22 +108,22 @@ def _while_types_stand(item: Item, body: Sequence[str]) -> list[str]:
     return _unless_done([f"SELECT {' OR '.join(asked)} AS fk_none \\gset"], body)
 
 
-def _stays(items: Sequence[Item], at: int, own: int) -> str:
-    """What is done and what is not, by name, should it stop at a step of an item."""
-    half = [f"{items[at].plan.steps[step].title}" for step in range(own - 1)]
-    done = [*(item.title for item in items[:at]), *half]
-    first = items[at].plan.steps[own - 1 :]
-    left = [*(step.title for step in first), *(item.title for item in items[at + 1 :])]
-    return f"{_listed(done, last=True)} is done, and {_listed(left)} is not" if done else "nothing was changed"
+def _stays(edges: Sequence[str], number: int) -> str:
+    """What is done and what is not, should it stop at a step: foreign keys by name.
+
+    Args:
+        edges: of each step the foreign key that it is for.
+        number: of the step, from 1.
+    """
+    left = list(dict.fromkeys(edges[number - 1 :]))
+    done = [each for each in dict.fromkeys(edges[: number - 1]) if each not in left]
+    before = {1: "no step is committed", 2: "step 1 stays"}.get(number, f"steps 1 to {number - 1} stay")
+    return f"{before}; done: {_listed(done) or 'none'}; not done: {_listed(left)}"
 
 
-def _listed(titles: Sequence[str], *, last: bool = False) -> str:
-    """Some of them: those next to the step at hand."""
-    if len(titles) <= _NAMED:
-        return "; ".join(titles)
-    more = f"{len(titles) - _NAMED + 1} more of the list above"
-    some = titles[-_NAMED + 1 :] if last else titles[: _NAMED - 1]
-    return f"{more}; {'; '.join(some)}" if last else f"{'; '.join(some)}; {more}"
+def _listed(names: Sequence[str]) -> str:
+    some = names if len(names) <= _NAMED else [*names[: _NAMED - 1], f"{len(names) - _NAMED + 1} more"]
+    return ", ".join(some)
 
 
 def _verification(items: Sequence[Item]) -> list[str]:

@@ -158,8 +158,10 @@ def _busy(app: ExplorerApp) -> bool:
             return bool(screen.pasted.text)
         case FindingScreen() as screen:
             return screen.explained.known is None
-        case TraceScreen(trace=known) | DoctorScreen(known=known):
-            return known is None
+        case TraceScreen() as screen:
+            return screen.trace is None
+        case DoctorScreen() as screen:
+            return screen.known is None
     if app.main.panel is not None and not app.main.panel.choices:
         return True
     return app.main.rows.waiting or bool(app.world.live.running or app.world.in_full or app._dirty)

@@ -20,13 +20,15 @@ from fkexplorer.reports.style import Line, Span
 from fkexplorer.reports.values import fit, inert
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from fkexplorer.doctor.model import Examination, Finding
     from fkexplorer.schema.model import Schema
 
 _CODE = 21
 """Cells of the longest code, `partition_unprotected`."""
+_WIDE = 100
+"""From so many cells on there is room for more than names and codes."""
 _TEXT = 20
 """Less of a sentence than this says nothing."""
 
@@ -63,13 +65,14 @@ def list_lines(found: Examination, *, cells: int, ascii: bool = False, text: str
         ("not looked at", [Told(None, missed_text(*each)) for each in found.not_looked]),
         ("over the cost limit", [Told(None, missed_text(*each)) for each in found.skipped]),
     ]
+    columns = _Columns(found, cells, ascii=ascii)
     lines = [ListLine(line) for line in _nothing(found, cells, ascii=ascii)] if not found.findings and not text else []
     for title, all_of_them in groups:
         some = [each for each in all_of_them if text.casefold() in _words(each).casefold()]
         if some:
             of = f"{len(some):,} of {len(all_of_them):,}" if len(some) < len(all_of_them) else f"{len(some):,}"
             lines.append(ListLine((Span(inert(f" {title} ({of})", ascii=ascii), "heading"),)))
-            lines += [ListLine(line, each) for each, line in zip(some, _lines(some, cells, ascii=ascii), strict=True)]
+            lines += [ListLine(columns.line(each), each) for each in some]
     return lines
 
 
@@ -103,23 +106,33 @@ def _words(told: Told) -> str:
     return f"{finding.subject} {finding.code} {finding.text} {told.words}" if finding else told.words
 
 
-def _lines(some: Sequence[Told], cells: int, *, ascii: bool) -> Iterator[Line]:
-    """Subject, code, and as much of the sentence as there is room for."""
-    longest = max((len(each.finding.subject) for each in some if each.finding), default=0)
-    subjects = max(12, min(longest, cells - _CODE - 4))
-    for each in some:
-        finding = each.finding
+class _Columns:
+    """Subject, code, and as much of the sentence as there is room for; the same cells for each in all groups."""
+
+    def __init__(self, found: Examination, cells: int, *, ascii: bool) -> None:
+        subjects = [each.subject for each in (*found.findings, *(finding for finding, _ in found.excused))]
+        # On a wide screen names leave half of it to the sentences.
+        most = cells - _CODE - 4 if cells < _WIDE else cells // 2 - _CODE
+        self._subject = max(12, min(max(map(len, subjects), default=0), most))
+        self._cells = cells
+        self._ascii = ascii
+
+    def line(self, told: Told) -> Line:
+        """The line of one of them."""
+        finding = told.finding
         if finding is None:
-            yield (Span(fit(f"  {each.words}", cells, middle=False, ascii=ascii), "unknown"),)
-            continue
-        style = "dim" if each.words else STYLES[finding.severity]
-        room = cells - subjects - _CODE - 6
-        text = fit(short_text(finding), room, middle=False, ascii=ascii) if room >= _TEXT else ""
-        yield (
-            Span("  " + fit(finding.subject, subjects, ascii=ascii), style),
-            Span("  " + fit(finding.code, min(_CODE, cells - subjects - 4), ascii=ascii)),
+            return (Span(fit(f"  {told.words}", self._cells, middle=False, ascii=self._ascii), "unknown"),)
+        room = self._cells - self._subject - _CODE - 6
+        text = fit(short_text(finding), room, middle=False, ascii=self._ascii) if room >= _TEXT else ""
+        code = fit(finding.code, min(_CODE, self._cells - self._subject - 4), ascii=self._ascii)
+        return (
+            Span("  " + fit(finding.subject, self._subject, ascii=self._ascii), self._style(told)),
+            Span("  " + code),
             Span(f"  {text}" if text else "", "dim"),
         )
+
+    def _style(self, told: Told) -> str:
+        return STYLES[told.finding.severity] if told.finding and not told.words else "dim"
 
 
 def _wrapped(text: str, cells: int, *, style: str, ascii: bool) -> list[Line]:

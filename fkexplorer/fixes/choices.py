@@ -134,6 +134,8 @@ class _Choosing(Permits):
         return found
 
     def _choice(self, action: FixAction, title: str, check: Callable[[], None], rule: str = "") -> Choice:
+        if self._edge.kind is EdgeKind.INFERRED:
+            return Choice(action, title, "it is a guess", "+ accepts it first", rule)
         try:
             self._anywhere()
             check()

@@ -115,6 +115,7 @@ class Monitor:
         self._stale = False
         self._catalogue_at, self._catalogue_snapshot = -math.inf, ""
         self._read_at, self._read_rest = -math.inf, _CATALOGUE * options.every
+        self._reading = asyncio.Lock()
         self._failure: BaseException | None = None
         self._queue = CountQueue(
             database,
@@ -322,8 +323,20 @@ class Monitor:
 
     # The catalogue
 
+    async def read_again(self) -> None:
+        """Read the catalogue now, since `read` gives other edges beside it than before.
+
+        Raises:
+            Trouble: the connection is lost.
+        """
+        await self._read_catalogue()
+
     async def _read_catalogue(self) -> None:
         """Read it again; go on with what it says now, and keep the counts of edges that are what they were."""
+        async with self._reading:  # what was read last has to be what is gone on with
+            await self._take_catalogue()
+
+    async def _take_catalogue(self) -> None:
         try:
             schema = await self._read()
         except Trouble as trouble:

@@ -144,10 +144,8 @@ def tags(edge: Relationship, *, cycle: int | None = None, score: float | None = 
 
 
 def score_text(score: float, digits: int) -> str:
-    """A score as `.9` or `.93`, cut and not rounded, so that only what is certain is `1`."""
-    if score >= 1:
-        return "1"
-    return f".{int(score * 10**digits + 1e-6):0{digits}d}"
+    """A score as `.9` or `.93`, cut and not rounded; no guess is certain, so that the most is `.9` or `.99`."""
+    return f".{min(int(score * 10**digits + 1e-6), 10**digits - 1):0{digits}d}"
 
 
 def cycle_lengths(cycles: Iterable[Sequence[Relationship]]) -> dict[int, int]:

@@ -57,15 +57,15 @@ def doctor_lines(found: Examination, schema: Schema, *, cells: int = 80, ascii: 
 def summary(found: Examination) -> str:
     """`2 can't be made, 1 not sure, 3 will hurt; 31 foreign keys and 2 pairs examined (0.3 s)`."""
     missed = f"; {words} not looked at" if (words := missed_words(found)) else ""
-    return f"{found_words(found)}; {examined_words(found)} examined{missed} ({duration(found.seconds)})"
+    excused = f", {len(found.excused):,} known or ignored" if found.excused else ""
+    return f"{found_words(found)}{excused}; {examined_words(found)} examined{missed} ({duration(found.seconds)})"
 
 
 def found_words(found: Examination) -> str:
-    """`2 can't be made, 1 not sure, 3 will hurt, 1 known or ignored`, or `nothing found`."""
+    """`2 can't be made, 1 not sure, 3 will hurt`, or `nothing found`."""
     counts = [(len(found.of(severity)), severity) for severity in Severity]
     words = {Severity.ERROR: "can't be made", Severity.WARNING: "not sure", Severity.NOTICE: "will hurt"}
-    said = ", ".join(f"{count:,} {words[severity]}" for count, severity in counts if count) or "nothing found"
-    return f"{said}, {len(found.excused):,} known or ignored" if found.excused else said
+    return ", ".join(f"{count:,} {words[severity]}" for count, severity in counts if count) or "nothing found"
 
 
 def examined_words(found: Examination) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fkexplorer.orphans.model import Bound, Status
@@ -21,7 +22,7 @@ from fkexplorer.reports.values import duration, exact, inert, number, percent
 from fkexplorer.reports.words import article, implied, one, several
 from fkexplorer.schema.keys import is_one_to_one
 from fkexplorer.schema.model import Action, EdgeKind, EdgeState, Match
-from fkexplorer.schema.names import quote, table_label
+from fkexplorer.schema.names import condition_text, quote, table_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,10 +130,15 @@ def state_words(edge: Relationship) -> str:
 
 
 def pairing(schema: Schema, edge: Relationship) -> str:
-    """`merge_requests.project_id -> projects.id`; pairs for a composite key; schemas where the two differ."""
+    """`merge_requests.project_id -> projects.id`; pairs for a composite key; schemas where the two differ.
+
+    Where it is for some rows of the child only, they follow, as ` where subject_type = 'Post'`.
+    """
     child, parent = schema.child_of(edge), schema.parent_of(edge)
     same = child.schema == parent.schema
     left, right = (quote(table.name) if same else table_label(table) for table in (child, parent))
+    if edge.only is not None:
+        return f"{pairing(schema, replace(edge, only=None))} where {condition_text(edge.only)}"
     if len(edge.pairs) == 1:
         return f"{left}.{columns_of(edge)} -> {right}.{columns_of(edge, parent=True)}"
     pairs = ", ".join(f"{quote(pair.child.name)}->{quote(pair.parent.name)}" for pair in edge.pairs)

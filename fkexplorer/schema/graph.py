@@ -13,6 +13,7 @@ import networkx as nx
 
 from fkexplorer.schema.graph_model import OrderGroup, Reach
 from fkexplorer.schema.model import Action, EdgeKind, Match
+from fkexplorer.schema.undeclared import without_guesses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,6 +24,11 @@ HUB = 20
 """A table with as many incoming edges is a hub: most pairs of tables meet there, which says little about them."""
 HUB_WEIGHT = 10.0
 """What a path pays for passing a hub; any other table costs 1."""
+
+
+def known_graph(schema: Schema) -> Graph:
+    """The graph of what somebody vouches for: no way and no cycle leads along a guess."""
+    return Graph(without_guesses(schema))
 
 
 class Graph:

@@ -38,7 +38,7 @@ FLUSH = 0.1
 on a slow line hundreds of single ones would queue up before the answer to a key."""
 TICK = 5.0
 """Seconds between looks at the ages in the header and the detail; only a changed line is sent."""
-_LOOKS = ("rows", "row", "explain", "trace", "impact", "doctor")
+_LOOKS = ("rows", "row", "explain", "trace", "impact", "doctor", "guess")
 """The groups of workers that Ctrl+C stops."""
 PULSE = 1.0
 """Seconds between looks at the detail while it tells of a lock wait: for how long is what people watch then."""
@@ -263,12 +263,10 @@ class ExplorerApp(RowReader, inherit_bindings=False):
             self.main.first_pass_ended()
 
     def _schema_changed(self, schema: Schema, differences: Sequence[Difference]) -> None:
-        from fkexplorer.schema.graph import Graph  # noqa: PLC0415 - the first frame does without
-        from fkexplorer.schema.undeclared import without_guesses  # noqa: PLC0415 - as above
+        from fkexplorer.schema.graph import known_graph  # noqa: PLC0415 - the first frame does without
 
-        self.world.take(schema, Graph(without_guesses(schema)))
-        # What is guessed, or linked by hand, changes because somebody here wants it to.
-        self.main.take_schema([each for each in differences if each.oid >= 0])
+        self.world.take(schema, known_graph(schema))
+        self.main.take_schema(differences)
 
     def on_connection_lost(self, event: said.ConnectionLost) -> None:
         """Say so."""

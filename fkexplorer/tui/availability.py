@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fkexplorer.schema.model import EdgeKind
 from fkexplorer.tui.world import RowsKind, View
 
 if TYPE_CHECKING:
+    from fkexplorer.schema.model import Relationship
     from fkexplorer.tui.world import RowsQuery, World
 
 
@@ -26,8 +28,8 @@ class Moment:
 
 _NEEDS_CONNECTION = frozenset(
     (
-        *("orphans", "table_orphans", "group", "childless", "unmask", "recount", "stop_count", "fixes", "fix_pair"),
-        *("trace", "impact", "doctor", "doctor_all"),
+        *("orphans", "table_orphans", "group", "childless", "unmask", "recount", "stop_count", "fixes", "link"),
+        *("trace", "impact", "doctor", "doctor_all", "guesses", "accept", "reject"),
     )
 )
 
@@ -63,6 +65,30 @@ def _comparable(world: World, moment: Moment) -> str | None:
     if edge is None:
         return "no foreign key under the cursor"
     return "the types of its columns can't be compared" if any(pair.equals is None for pair in edge.pairs) else None
+
+
+def _accept(world: World, moment: Moment) -> str | None:
+    if is_guess(world.edge(moment.edge)) or world.inference is not None:
+        return None
+    return "no guess under the cursor: I shows guesses"
+
+
+def _reject(world: World, moment: Moment) -> str | None:
+    edge = world.edge(moment.edge)
+    if edge is None or edge.kind is EdgeKind.DECLARED or moment.view is View.TABLES:
+        return "no guess under the cursor, nor what was linked"
+    return None
+
+
+def is_guess(edge: Relationship | None) -> bool:
+    """Whether it is an edge that nobody has accepted."""
+    return edge is not None and edge.kind is EdgeKind.INFERRED
+
+
+def _sql(world: World, moment: Moment) -> str | None:
+    if is_guess(world.edge(moment.edge)):
+        return "it is a guess: + accepts it first"
+    return _comparable(world, moment)
 
 
 def _rows_of_edge(world: World, moment: Moment) -> str | None:
@@ -190,7 +216,9 @@ _CHECKS = {
     "forward": _forward,
     "sort": _sort,
     "fold": _fold,
-    "copy_sql": _comparable,
+    "copy_sql": _sql,
+    "accept": _accept,
+    "reject": _reject,
     "fixes": _edge_needed,
     "doctor": _edge_needed,
     "mark": _mark,

@@ -11,6 +11,7 @@ from fkexplorer.reports.style import Span
 from fkexplorer.reports.tables import short_name, table_detail
 from fkexplorer.reports.values import age, fit, human, inert, width
 from fkexplorer.schema.model import EdgeKind
+from fkexplorer.tui.keys import BY_ACTION
 from fkexplorer.tui.panel import wrapped
 from fkexplorer.tui.world import View
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from fkexplorer.reports.style import Line
+    from fkexplorer.schema.model import Relationship, Schema
     from fkexplorer.tui.world import World
 
 ENVIRONMENT = 10
@@ -26,10 +28,11 @@ ENVIRONMENT = 10
 
 KEYS_OF_VIEW: dict[View, tuple[str, ...]] = {
     View.TABLES: (
-        "choose", "orphans", "explain", "filter", "find", "problem(1)", "recount", "sort", "help", "close_or_quit",
+        "choose", "orphans", "explain", "filter", "find", "problem(1)", "recount", "sort", "guesses", "help",
+        "close_or_quit",
     ),
     View.LENS: (
-        "choose", "orphans", "fixes", "childless", "back", "recount", "stop_count", "problem(1)", "fold",
+        "choose", "orphans", "fixes", "childless", "back", "recount", "stop_count", "problem(1)", "fold", "guesses",
         "find", "help",
     ),
     View.ROWS: (
@@ -38,6 +41,26 @@ KEYS_OF_VIEW: dict[View, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 """The actions on the line of keys, the ones that matter most first."""
+
+
+def keys_of(world: World, view: View, edge: Relationship | None) -> list[tuple[str, str, str]]:
+    """What is on the line of keys, as (key, action, label): what decides on a guess, or on a link, comes first.
+
+    Args:
+        world: what is shown.
+        view: where.
+        edge: what is under the cursor.
+    """
+    keys = [(BY_ACTION[action].shown, action, BY_ACTION[action].label) for action in KEYS_OF_VIEW[view]]
+    first = []
+    if view is not View.TABLES and edge is not None and edge.kind is EdgeKind.INFERRED:
+        first = [("+", "accept", "accept"), ("-", "reject", "reject")]
+    elif view is not View.TABLES and edge is not None and edge.kind is EdgeKind.CONFIGURED:
+        first = [("-", "reject", "unlink")]
+    elif world.inference is not None:
+        first = [("+", "accept", "all guesses"), ("I", "guesses", "hide them")]
+    named = {action for _, action, _ in first}
+    return first + [key for key in keys if key[1] not in named]
 
 
 def header(
@@ -91,6 +114,8 @@ def _alarms(world: World) -> list[Span]:
     """What nobody has looked at yet, and what is going on now."""
     live = world.live
     parts = []
+    if world.guessing:
+        parts.append(Span("guessing, Esc stops|guessing", "unknown"))
     if live.unseen:
         parts.append(Span(f"{len(live.unseen)} new (!)", "severe"))
     if live.waits:
@@ -113,7 +138,11 @@ def _findings(world: World, *, now: datetime, stale: bool) -> list[Span]:
     unknown = sums.edges - sums.checked
     if unknown:
         parts.append(Span(f"{unknown} not known", "unknown"))
-    known = [world.live.right_until(count) for count in world.counts.values() if count.known]
+    known = [
+        world.live.right_until(count)
+        for oid, count in world.counts.items()
+        if count.known and oid in schema.edges and schema.edges[oid].kind is not EdgeKind.INFERRED
+    ]
     if known:
         oldest = min(known)
         passed = max(0.0, (now - oldest).total_seconds())
@@ -124,10 +153,18 @@ def _findings(world: World, *, now: datetime, stale: bool) -> list[Span]:
             parts.append(Span(f"counted {oldest.astimezone(now.tzinfo):%H:%M} ({ago})|counted {ago}|{ago}", "dim"))
     if stale:
         parts.append(Span("order stale (s)", "dim"))
-    others = sum(edge.kind is not EdgeKind.DECLARED for edge in schema.edges.values())
-    edges = _number(len(schema.edges) - others, "FK") + (f" + {human(others)} cfg" if others else "")
-    parts.append(Span(f"{_number(len(schema.tables), 'table')} {edges}", "dim"))
+    parts.append(_size(world, schema, sums.edges))
     return parts
+
+
+def _size(world: World, schema: Schema, known: int) -> Span:
+    """`16 tables 14 FKs + 2 cfg + 3 inferred`; where that is too long, without the tables."""
+    linked = sum(edge.kind is EdgeKind.CONFIGURED for edge in schema.edges.values())
+    edges = _number(known - linked, "FK") + (f" + {human(linked)} cfg" if linked else "")
+    if world.inference is None:
+        return Span(f"{_number(len(schema.tables), 'table')} {edges}", "dim")
+    edges += f" + {human(len(schema.edges) - known)} inferred"
+    return Span(f"{_number(len(schema.tables), 'table')} {edges}|{edges}", "dim")
 
 
 def _number(count: int, what: str) -> str:

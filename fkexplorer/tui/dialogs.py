@@ -59,7 +59,8 @@ _BADGES: tuple[tuple[str, str, str], ...] = (
     ("-  X  E", "unknown", "over the cost limit (r counts it); types can't be compared; failed"),
     ("NV", "tag", "NOT VALID: rows of before were never checked"),
     ("off", "tag", "not enforced, or a trigger of it is disabled"),
-    ("cfg", "tag", "configured in .fkexplorer.toml: no constraint binds it"),
+    ("cfg", "tag", "linked by hand or accepted, in .fkexplorer.toml: no constraint binds it"),
+    ("inf .9", "tag", "a guess and how likely it is, dotted: in no total until + accepts it"),
     ("noix", "tag", "no index of the child supports it"),
     ("(2)  c2", "tag", "key of two columns; in a cycle of two tables"),
 )

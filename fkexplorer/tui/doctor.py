@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 _EVERY = 0.1
 """Seconds between two words on how far it is: ten a second are enough for eyes."""
+_WIDE = 90
+"""Cells that all keys fit in."""
 _LIST = 0.4
 """The part of the box that the list takes at most."""
 
@@ -64,6 +66,14 @@ class DoctorScreen(LookingBox):
             id="doctor.pane",
             tooltip="Between the list and the finding, which scrolls.",
             key_display="Tab",
+        ),
+        Binding(
+            "space",
+            "more",
+            "more",
+            id="doctor.more",
+            tooltip="The rest of the finding, and its beginning again.",
+            key_display="Space",
         ),
         Binding("o", "go", "go there", id="doctor.go", tooltip="Its foreign key, or its table, in the Lens."),
         Binding("a", "fixes", "fixes", id="doctor.fixes", tooltip="All fixes of its foreign key."),
@@ -127,10 +137,10 @@ class DoctorScreen(LookingBox):
         self.list.build()
         most = max(4, round(_LIST * (self.query_one(Vertical).size.height - 2)))
         self.list.styles.height = max(1, min(len(self.list.content), most)) if self.known else 1
+        self._show_finding()
         self._paint(self._heading(), [tuple(each) for each in self.list.content], self._keys())
         if self.known and not self._said:
             self.query_one("#box-state", Panel).show([(Span(f" {self._looked(self.known[0])}", "dim"),)])
-        self._show_finding()
 
     def _heading(self) -> str:
         schema = self.known[1] if self.known else self._world.schema
@@ -146,12 +156,15 @@ class DoctorScreen(LookingBox):
         return inert(f"Looked at {examined_words(found)} at {at}{missed}.", ascii=theirs.ascii_only)
 
     def _keys(self) -> list[tuple[str, str]]:
+        """Those of the finding first; on a narrow screen without what every box has."""
         finding = self._finding
-        fix = finding is not None and finding.treatment.action is not None and finding.edge is not None
-        keys = [("Enter", "preview its fix")] if fix else []
-        keys += [("o", "go there")] if finding is not None else []
-        keys += [("Y", "copy SQL")] if finding is not None and finding.treatment.statements else []
-        return [*keys, ("/", "filter"), ("r", "again"), ("?", "help"), ("Esc", "close")]
+        keys = [("/", "filter"), ("?", "help")]
+        if finding is not None:
+            fix = finding.treatment.action is not None and finding.edge is not None
+            sql = [("Y", "copy SQL")] if finding.treatment.statements else []
+            more = [("Space", "more")] if self.detail.line_count() > self.detail.body_height else []
+            keys = [("Enter", "preview" if fix else "Lens"), ("a", "fixes"), ("o", "Lens"), *sql, *more, *keys]
+        return [*keys, ("r", "again"), ("Esc", "close")] if self._cells >= _WIDE or finding is None else keys
 
     def _show_finding(self) -> None:
         self.detail.take(self.list.told, self.known[1] if self.known else None)
@@ -224,6 +237,10 @@ class DoctorScreen(LookingBox):
     def action_pane(self) -> None:
         """To the finding, or back to the list."""
         self.set_focus(self.list if self.focused is self.detail else self.detail)
+
+    def action_more(self) -> None:
+        """The next screen of the finding; behind its end the first."""
+        self.detail.turn()
 
     def action_filter(self) -> None:
         """Type a text that lines must hold."""

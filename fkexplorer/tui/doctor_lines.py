@@ -90,6 +90,11 @@ class DetailLines(TextLines):
             self.content, self.cursor, self.top = content, 0, 0
             self.refresh()
 
+    def turn(self) -> None:
+        """A screen further; behind the end to the beginning."""
+        height = self.body_height
+        self.move_to(self.top + 2 * height - 1 if self.top + height < self.line_count() else 0)
+
     def heading_count(self) -> int:
         """The rule."""
         return 1

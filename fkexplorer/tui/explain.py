@@ -17,8 +17,8 @@ from fkexplorer.tui.explain_said import TextRead, TextUnread
 from fkexplorer.tui.fixes import typed
 from fkexplorer.tui.lines import LineList
 from fkexplorer.tui.panel import Panel, keys_line, wrapped
-from fkexplorer.tui.session import beside
 from fkexplorer.tui.theme import painted
+from fkexplorer.tui.threads import beside
 from fkexplorer.tui.world import Explained
 
 if TYPE_CHECKING:

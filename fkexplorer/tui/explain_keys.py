@@ -94,9 +94,9 @@ class ExplainKeys(RowKeys):
         from fkexplorer.tui.fixes.choosing import ChoiceScreen  # noqa: PLC0415 - the first frame does without
         from fkexplorer.tui.fixes.leading import marks_of  # noqa: PLC0415 - as above
 
-        if self.world.schema is not None:
+        if self.world.known is not None:
             marks = marks_of(about) if about is not None else None
-            self.app.push_screen(ChoiceScreen(self.session, self.world, self.world.schema, edge, marks, wishes))
+            self.app.push_screen(ChoiceScreen(self.session, self.world, self.world.known, edge, marks, wishes))
 
     def fix_pair(self, label: str, wishes: Sequence[Suggestion]) -> None:
         """The panel of a pair of columns, once the server has said how they are compared, if they can be."""
@@ -104,7 +104,7 @@ class ExplainKeys(RowKeys):
         self.app.run_worker(asking, group="explain", exclusive=True, exit_on_error=False, description="pair")
 
     async def _pair(self, label: str, wishes: Sequence[Suggestion]) -> None:
-        schema = self.world.schema
+        schema = self.world.known
         assert schema is not None
         try:
             edge = await edge_or_pair(self.session.connected(), schema, label, incomparable=True)
@@ -124,7 +124,7 @@ class ExplainKeys(RowKeys):
         from fkexplorer.tui.fixes.deeds import Fix  # noqa: PLC0415 - as above
         from fkexplorer.tui.fixes.leading import lead_on, marks_of  # noqa: PLC0415 - as above
 
-        schema = self.world.schema
+        schema = self.world.known
         if schema is None or wish.action is None:
             return
         if wish.action is FixAction.CHANGE_ON_DELETE and not wish.rule:

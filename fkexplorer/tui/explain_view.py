@@ -135,7 +135,7 @@ class FindingView(LookingBox):
         """Ask once more."""
         if self.listing:
             return
-        schema, graph = self._world.schema, self._world.graph
+        schema, graph = self._world.known, self._world.graph
         self._asked += 1
         if schema is None or graph is None:
             self._said = "The catalogue is not read yet."

@@ -83,7 +83,7 @@ class ImpactScreen(LookingBox):
         self._ask(self._impact(self._asked), "Following the foreign keys; Esc stops it.", group="impact")
 
     async def _impact(self, asked: int) -> Foreseen:
-        schema = self._main.world.schema
+        schema = self._main.world.known
         assert schema is not None
         table = schema.tables.get(self._table.oid, self._table)
         found = await self._session.impact(

@@ -155,12 +155,33 @@ KEYS: tuple[Key, ...] = (
     Key("copy.sql", "Y", "Y", "copy_sql", "copy SQL", "Copy the query that lists these orphans.", "main"),
     Key("fixes", "a", "a", "fixes", "fixes", "What can be done about this foreign key; a preview comes first.", "main"),
     Key(
-        "fixes.pair",
+        "link",
         "equals_sign",
         "=",
-        "fix_pair",
-        "fix a pair",
-        "Fix a pair of columns that no constraint binds yet.",
+        "link",
+        "link",
+        "Link two columns that no constraint binds, or see what can be done about them.",
+        "main",
+    ),
+    Key(
+        "guesses", "I", "I", "guesses", "guesses", "Guess what nobody declared, and draw it dotted; or hide it.", "main"
+    ),
+    Key(
+        "guess.accept",
+        "plus",
+        "+",
+        "accept",
+        "accept",
+        "Accept the guess under the cursor; elsewhere the list of all guesses, with their reasons.",
+        "main",
+    ),
+    Key(
+        "guess.reject",
+        "minus",
+        "-",
+        "reject",
+        "reject",
+        "Reject the guess under the cursor; take back what was linked or accepted.",
         "main",
     ),
     Key(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from fkexplorer.schema.names import edge_label, table_label
-from fkexplorer.tui.doctor_keys import DoctorKeys
 from fkexplorer.tui.filterbar import FilterBar
+from fkexplorer.tui.guesses.keys import GuessKeys
 from fkexplorer.tui.keys import KEYS, bindings
 from fkexplorer.tui.lens import LensView
 from fkexplorer.tui.messages import CountWanted, SqlWanted, StopWanted
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _JUMPS = {"t": "tables", "l": "lens", "d": "detail", "r": "rows", "a": "fixes"}
 
 
-class MainScreen(DoctorKeys):
+class MainScreen(GuessKeys):
     """The panes with their keys. What needs the database is asked for by a message to the app."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("main")
@@ -129,7 +129,7 @@ class MainScreen(DoctorKeys):
         if table is not None:
             self._show_lens(table, self._left_at.get(table))
 
-    def action_close(self) -> None:
+    def close_layer(self) -> None:
         """Esc: the filter, marks, zoom, docked fixes, rows, then the Lens; before there is anything, the app."""
         if self.world.schema is None:
             self.app.exit(0)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fkexplorer.orphans.events import Advanced, Confirmed, Counted, Deleted, Event, Started, Waiting
 from fkexplorer.orphans.model import Bound, Count, Status
+from fkexplorer.schema.model import EdgeKind
 
 if TYPE_CHECKING:
     from fkexplorer.orphans.events import Wait
@@ -91,7 +92,9 @@ def _counted(world: World, event: Counted) -> Change:
             world.counts[edge] = count
     course = live.history.of(known)
     ring = False
-    if course is not None and course.appeared == event.count.as_of and event.count.known:
+    # Nobody is called for a guess.
+    appeared = course is not None and course.appeared == event.count.as_of and event.count.known
+    if course is not None and course.appeared is not None and appeared and known.kind is not EdgeKind.INFERRED:
         ring = edge not in live.unseen
         live.appeared[edge] = course.appeared
         live.unseen.add(edge)

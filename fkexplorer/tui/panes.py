@@ -261,7 +261,7 @@ class Panes(Screen[None], inherit_bindings=False):
 
     def show_keys(self) -> None:
         """The keys of this view, greyed where they do nothing."""
-        keys = [(BY_ACTION[action].shown, action, BY_ACTION[action].label) for action in bars.KEYS_OF_VIEW[self.view]]
+        keys = bars.keys_of(self.world, self.view, self.world.edge(self.moment().edge))
         line = bars.key_line(keys, self.reason, cells=self.size.width)
         self.key_line.show([line])
 
@@ -303,7 +303,7 @@ class Panes(Screen[None], inherit_bindings=False):
         schema = self.world.schema
         if schema is None or table is None:
             return None
-        worst = tables.worst_edge(schema, self.world.edges_of(table).own, self.world.counts)
+        worst = tables.worst_edge(schema, self.world.edges_of(table).known, self.world.counts)
         return worst.oid if worst else None
 
     def listed(self) -> TablesView | LensView | RowsView:

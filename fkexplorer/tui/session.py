@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
-import threading
-from concurrent.futures import Future
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from fkexplorer.config.settings import Settings
 from fkexplorer.database.model import Trouble
@@ -27,6 +25,7 @@ from fkexplorer.tui.messages import (
     SchemaLoaded,
     Told,
 )
+from fkexplorer.tui.threads import beside, import_heavy
 from fkexplorer.tui.world import RowsKind, RowsQuery
 
 if TYPE_CHECKING:
@@ -35,12 +34,14 @@ if TYPE_CHECKING:
     from textual.message import Message
 
     from fkexplorer.database.connection import Database
+    from fkexplorer.database.model import ServerFacts
     from fkexplorer.database.source import Source
     from fkexplorer.diagnosis.impact_model import Impact
     from fkexplorer.diagnosis.model import Diagnosis, Key, Trace
     from fkexplorer.diagnosis.reading.model import Found as FoundError
     from fkexplorer.doctor.model import Examination
     from fkexplorer.fixes.finding import Found
+    from fkexplorer.inference.model import Guess, Inference
     from fkexplorer.known.model import Known
     from fkexplorer.orphans.history import History
     from fkexplorer.orphans.model import Page
@@ -50,36 +51,10 @@ if TYPE_CHECKING:
     from fkexplorer.schema.model import Column, Relationship, Schema, Table
     from fkexplorer.tui.doctor_look import Question
 
-_HEAVY = (
-    "fkexplorer.database.connection",
-    "fkexplorer.known.bind",
-    "fkexplorer.schema.graph",
-    "fkexplorer.orphans.monitor",
-    "fkexplorer.orphans.rows",
-)
-T = TypeVar("T")
 EVERY = 1.0
 """Seconds between two looks at the server for what changed: one small query each."""
-
-
-def _import_heavy() -> None:
-    for name in _HEAVY:
-        importlib.import_module(name)
-
-
-async def beside(work: Callable[[], T]) -> T:
-    """Run blocking work in a thread that nobody waits for at the end: quitting does not hang on it."""
-    outcome: Future[T] = Future()
-    outcome.set_running_or_notify_cancel()
-
-    def run() -> None:
-        try:
-            outcome.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - whoever awaits gets it
-            outcome.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    return await asyncio.wrap_future(outcome)
+GUESSING = 10.0
+"""Seconds in which keys are sampled for guesses, at most."""
 
 
 class Session:
@@ -101,19 +76,23 @@ class Session:
         self.source = source
         self.settings = settings or Settings()
         """What is configured; whoever changes it reads the catalogue again."""
+        self.guesses: tuple[Guess, ...] | None = None
+        """Those that are drawn; None where nobody wants to see any."""
         self._prepare = prepare
         self.generation = 0
         self.database: Database | None = None
         self._post = post
         self._max_bytes = max_bytes
         self._monitor: Monitor | None = None
+        self._facts: ServerFacts | None = None
+        """Of the last connection."""
 
     def _say(self, message: Message) -> None:
         self._post(message)
 
     async def connect(self, password: str | None = None) -> None:
         """Connect and read the catalogue: posts Connected and SchemaLoaded, or ConnectFailed."""
-        await asyncio.to_thread(_import_heavy)
+        await asyncio.to_thread(import_heavy)
         from fkexplorer.database.connection import Database  # noqa: PLC0415 - after the first frame
 
         await self.close()
@@ -122,7 +101,10 @@ class Session:
             if self._prepare is not None:
                 prepare, self._prepare = self._prepare, None
                 self.source = await beside(prepare)
-            self.database = await Database.connect(self.source, password=password)
+            before, self.database = self._facts, await Database.connect(self.source, password=password)
+            self._facts = self.database.facts
+            if before is None or (before.place, before.instance) != (self._facts.place, self._facts.instance):
+                self.guesses = None  # they are of the tables of another database
             generation = self.generation
             self.database.on_reconnect = lambda same: self._say(Reconnected(generation, same))
             self._say(Connected(self.database.facts))
@@ -133,19 +115,26 @@ class Session:
     async def load(self) -> None:
         """Read the catalogue (again): posts SchemaLoaded; raises Trouble."""
         from fkexplorer.database.errors import trouble_of  # noqa: PLC0415
-        from fkexplorer.schema.graph import Graph  # noqa: PLC0415
+        from fkexplorer.schema.graph import known_graph  # noqa: PLC0415
 
         try:
             known = await self._known()
         except Exception as error:  # noqa: BLE001 - every failure of a read becomes one line and a hint
             raise trouble_of(error) from None
-        self._say(SchemaLoaded(known.schema, Graph(known.schema), known.problems))
+        self._say(SchemaLoaded(known.schema, known_graph(known.schema), known.problems))
 
     async def _known(self) -> Known:
-        """The catalogue with what is configured."""
+        """The catalogue with what is configured, and the guesses that are drawn."""
         from fkexplorer.known.bind import read_known  # noqa: PLC0415
 
-        return await read_known(self.connected(), self.settings)
+        database = self.connected()
+        known = await read_known(database, self.settings)
+        if not self.guesses:
+            return known
+        from fkexplorer.known.guessing import not_rejected, with_guesses  # noqa: PLC0415 - few ask for it
+
+        guesses = not_rejected(known.schema, self.settings, self.guesses)
+        return replace(known, schema=await with_guesses(database, known.schema, guesses))
 
     async def _schema(self) -> Schema:
         return (await self._known()).schema
@@ -157,6 +146,11 @@ class Session:
             await self.load()
         except Trouble as trouble:
             self._say(ConnectionLost(generation, trouble) if trouble.code == "lost" else ReloadFailed(trouble))
+
+    async def read_again(self) -> None:
+        """Read the catalogue again since something beside it changed; counts stay; raises Trouble (`lost`)."""
+        if self._monitor is not None:
+            await self._monitor.read_again()
 
     def connected(self) -> Database:
         """The database; Trouble (`lost`) while there is none."""
@@ -367,6 +361,18 @@ class Session:
             return await impact(self.connected(), schema, table, keys, max_bytes=self._max_bytes, told=told)
         except Exception as error:  # noqa: BLE001 - as above
             raise trouble_of(error) from None
+
+    async def guess(self, schema: Schema) -> Inference:
+        """What nobody declared and is likely, without what is rejected; raises Trouble."""
+        from fkexplorer.database.errors import trouble_of  # noqa: PLC0415
+        from fkexplorer.inference.look import look  # noqa: PLC0415 - few ask for it
+        from fkexplorer.known.guessing import not_rejected  # noqa: PLC0415 - as above
+
+        try:
+            found = await look(self.connected(), schema, data=True, seconds=GUESSING, max_bytes=self._max_bytes)
+        except Exception as error:  # noqa: BLE001 - as above
+            raise trouble_of(error) from None
+        return replace(found, guesses=not_rejected(schema, self.settings, found.guesses))
 
     @staticmethod
     def sql_of(schema: Schema, edge: int) -> str:

@@ -80,10 +80,10 @@ class TraceScreen(LookingBox):
 
     async def _search(self, asked: int) -> Traced:
         world = self._main.world
-        assert world.schema is not None
+        assert world.known is not None
         assert world.graph is not None
-        table = world.schema.tables.get(self._table.oid, self._table)
-        return Traced(asked, await self._session.trace(world.schema, world.graph, table, self._columns, self._value))
+        table = world.known.tables.get(self._table.oid, self._table)
+        return Traced(asked, await self._session.trace(world.known, world.graph, table, self._columns, self._value))
 
     def on_traced(self, event: Traced) -> None:
         """Show it."""

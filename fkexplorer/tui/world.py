@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fkexplorer.database.model import ServerFacts
     from fkexplorer.diagnosis.model import Diagnosis
     from fkexplorer.diagnosis.reading.model import Reading
+    from fkexplorer.inference.model import Inference
     from fkexplorer.orphans.model import Count
     from fkexplorer.reports.live import Live
     from fkexplorer.reports.tables import Edges
@@ -123,7 +124,11 @@ class World:
     """Where it is connected to, for people."""
     facts: ServerFacts | None = None
     schema: Schema | None = None
+    """What is drawn: guesses too, while they are shown."""
+    known: Schema | None = None
+    """The same without guesses: what is explained, traced and fixed."""
     graph: Graph | None = None
+    """Of what is known."""
     counts: dict[int, Count] = field(default_factory=dict)
     live: Live = field(init=False)
     """What the monitor tells beside the counts. Made once the first frame is painted: it takes 10 ms to import."""
@@ -147,6 +152,12 @@ class World:
     trail: Trail = field(default_factory=Trail)
     unbound: tuple[str, ...] = ()
     """What is configured and could not be found in the catalogue, a sentence each."""
+    inference: Inference | None = None
+    """What was guessed, while it is shown."""
+    guessed_at: datetime | None = None
+    """When, by the server's clock."""
+    guessing: bool = False
+    """Guesses are looked for now."""
     edges: dict[int, Edges] = field(default_factory=dict)
     """For each table its edges on either side."""
     heirs: dict[int, int] = field(default_factory=dict)
@@ -160,8 +171,10 @@ class World:
         """
         from fkexplorer.reports.tables import edges_by_table  # noqa: PLC0415 - the first frame does without
         from fkexplorer.schema.difference import same_question  # noqa: PLC0415 - as above
+        from fkexplorer.schema.undeclared import without_guesses  # noqa: PLC0415 - as above
 
         before, self.schema, self.graph = self.schema, schema, graph
+        self.known = without_guesses(schema)
         self.edges = edges_by_table(schema)
         if unbound is not None:
             self.unbound = unbound

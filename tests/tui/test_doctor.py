@@ -133,6 +133,14 @@ async def test_all_findings_by_severity_and_each_in_full(demo_url: str) -> None:
         await person.press("y")
         assert "made, but not sure (12)" in person.app.clipboard
         assert "[rules_disagree]" in person.app.clipboard
+        # What does not fit is a key away, and so is the beginning.
+        assert f"[{found.findings[-1].code}]" in person.text
+        at = f"at   {found.findings[-1].at:%Y-%m-%d %H:%M:%S} UTC"
+        while at not in person.text:
+            await person.press("space")
+        assert f"[{found.findings[-1].code}]" not in person.text
+        await person.press("space")
+        assert f"[{found.findings[-1].code}]" in person.text
         # The constraint that is to be changed, though it is told of the table above.
         finding = await to(person, "rules_disagree", "workspaces.workspaces")
         await person.press("o")
@@ -332,7 +340,7 @@ async def test_what_is_ignored_stands_apart(make_database: Callable[[str], str],
     async with opened(url, arming=configured(tmp_path, text)) as person:
         found = await examined(person)
         assert not found.findings
-        await person.sees("doctor: nothing found, 1 known or ignored")
+        await person.sees("doctor: nothing found ")
         assert "Nothing else was found in 1 foreign key" in listed(person)
         assert "known or ignored (1)" in listed(person)
         assert detail(person).startswith("ignored: since the import public.c.fk [not_valid]")
@@ -435,7 +443,8 @@ async def test_it_reads_well_at_any_size(
         assert person.text.isascii() is plainly
         if size[1] >= 24:
             assert "Looked at 44 foreign keys" in person.text
-            assert "preview its fix" in person.text
+            assert "Enter preview" in person.text
+            assert size[0] == 80 or "Esc close" in person.text
         # Wide enough, and the list says what is wrong, too.
         assert ("rows from before it were never checked" in listed(person)) is (size[0] == 140)
 

@@ -40,6 +40,7 @@ async def asked(person: Person) -> PairScreen:
     await person.settle()
     screen = person.app.screen
     assert isinstance(screen, PairScreen)
+    await person.press("ctrl+u")
     return screen
 
 
@@ -68,7 +69,7 @@ async def test_a_pair_is_found_by_letters_and_gets_its_constraint(url: str, size
         await person.sees(r"the parent, whose column they name")
         await person.press("tab")
         await person.sees(r"public.child\(parent_id\):public.parent\(id\)")
-        await person.press("enter")
+        await person.press("ctrl+f")
         await chosen(person)
         # First its orphan, then its constraint.
         await person.press("n")
@@ -98,7 +99,7 @@ async def test_several_columns_are_typed_with_help(url: str) -> None:
         await person.type("y")
         await person.press("enter")
         await person.type("parent(a, b)")
-        await person.press("enter")
+        await person.press("ctrl+f")
         await chosen(person)
         await person.sees(r"fixes +public.child\(x, y\):public.parent\(a, b\)")
 
@@ -112,7 +113,7 @@ async def test_what_does_not_fit_is_said_and_can_be_typed_again(url: str) -> Non
         assert screen.is_current
         await person.press(*["backspace"] * len("nothing(at)"))
         await person.type("parent(id)")
-        await person.press("enter")
+        await person.press("ctrl+f")
         # Nothing compares the two: the panel says so, and offers what mends it.
         free = {choice.action for choice in (await chosen(person)).choices if not choice.reason}
         assert free >= {FixAction.DELETE, FixAction.CHANGE_TYPE}
@@ -127,13 +128,13 @@ async def test_a_pair_that_is_bound_is_its_constraint(url: str) -> None:
     async with opened(url) as person:
         await asked(person)
         await person.type("bound(pid):parent(id)")
-        await person.press("enter")
+        await person.press("ctrl+f")
         await chosen(person)
         await person.sees("fixes +public.bound.bound_fk")
         await person.press("escape")
         # The palette has it too.
         await person.press("colon")
-        await person.type("fix a pair")
+        await person.type("link two")
         await person.press("enter")
         await person.until(lambda: isinstance(person.app.screen, PairScreen))
         await person.press("escape")

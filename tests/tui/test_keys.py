@@ -158,7 +158,7 @@ async def test_palette_runs_an_action(demo_url: str) -> None:
 
 
 async def test_palette_names_every_action_of_the_views(demo_url: str) -> None:
-    async with opened(demo_url, size=(140, 60)) as person:
+    async with opened(demo_url, size=(140, 80)) as person:
         await person.press("colon")
         said = person.text
         for key in KEYS:

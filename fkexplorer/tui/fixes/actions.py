@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from textual import events
     from textual.screen import Screen
 
-    from fkexplorer.schema.model import Relationship
     from fkexplorer.tui.session import Session
     from fkexplorer.tui.world import RowsQuery, World
 
@@ -77,7 +76,7 @@ class FixKeys(Panes):
         """All that can be done about the edge under the cursor, or about what is marked of its orphans."""
         from fkexplorer.tui.fixes.choosing import ChoicePanel, ChoiceScreen  # noqa: PLC0415 - as below
 
-        schema, edge = self.world.schema, self.world.edge(self.moment().edge)
+        schema, edge = self.world.known, self.world.edge(self.moment().edge)
         if not self.may("fixes") or schema is None or edge is None:
             return
         if not self.docked:
@@ -117,7 +116,7 @@ class FixKeys(Panes):
     def _aim(self) -> None:
         self._aiming = False
         if self.panel is not None and self.docked:
-            self.panel.aim(self.world.schema, self.world.edge(self.moment().edge), self._marks)
+            self.panel.aim(self.world.known, self.world.edge(self.moment().edge), self._marks)
 
     def on_descendant_focus(self, _event: events.DescendantFocus) -> None:
         """The keys are others where the panel has the focus."""
@@ -147,21 +146,6 @@ class FixKeys(Panes):
             if reason := self.rows.mark():
                 self.say(f"mark: {reason}")
             self.show_detail()
-
-    def action_fix_pair(self) -> None:
-        """Ask for a pair of columns, and what can be done about it."""
-        from fkexplorer.tui.fixes.choosing import ChoiceScreen  # noqa: PLC0415 - the first frame does without
-        from fkexplorer.tui.fixes.pair import PairScreen  # noqa: PLC0415 - as above
-
-        schema = self.world.schema
-        if not self.may("fix_pair") or schema is None:
-            return
-
-        def found(edge: Relationship | None) -> None:
-            if edge is not None:
-                self.app.push_screen(ChoiceScreen(self.session, self.world, schema, edge))
-
-        self.app.push_screen(PairScreen(self.session, schema), found)
 
     def action_journal(self) -> None:
         """What was done from here."""

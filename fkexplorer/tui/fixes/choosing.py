@@ -74,6 +74,11 @@ def letter_of(choice: Choice, choices: Sequence[Choice]) -> str:
 _UNMARK = "Esc in the list unmarks first"
 
 
+def _whole(choice: Choice) -> str:
+    """Why it can't be done, and what would permit it."""
+    return f"{choice.reason}: {choice.remedy}" if choice.remedy else choice.reason
+
+
 class ChoiceLines(TextLines):
     """Choices, and below each that can't be done why; the cursor stands on choices alone."""
 
@@ -211,7 +216,9 @@ class ChoicePanel(Vertical):
         if self._marks:
             # What is of all rows comes last, with one reason for all of it.
             choices.sort(key=lambda each: each[1].action not in OF_ROWS)
-        heading = ""
+        heading, alike = "", self._one_reason()
+        if alike:
+            content += wrapped([(Span(self._inert(f"Nothing can be done: {alike}."), "unknown"),)], self._cells)
         for number, choice in choices:
             if (said := self._heading(choice)) != heading:
                 heading = said
@@ -221,13 +228,17 @@ class ChoicePanel(Vertical):
             letter = letter_of(choice, self.choices)
             title = Span(self._inert(self._title(choice)), "off" if reason else "")
             content += wrapped([(Span(f"{letter}  ", "off" if reason else "key"), title)], self._cells)
-            if reason and reason != _UNMARK:
-                remedy = f": {choice.remedy}" if choice.remedy else ""
-                content += wrapped([(Span("   "), Span(self._inert(f"{reason}{remedy}"), "unknown"))], self._cells)
+            if reason and reason != _UNMARK and not alike:
+                content += wrapped([(Span("   "), Span(self._inert(_whole(choice)), "unknown"))], self._cells)
         asking = "Asking what can be done." if self._about else "No foreign key under the cursor."
         self.lines.content = content or [(Span(f" {asking}", "dim"),)]
         self.lines.move_to(self.lines.cursor)
         self.lines.refresh()
+
+    def _one_reason(self) -> str:
+        """Why none of them can be done, where it is one reason; then it is said once."""
+        reasons = {choice.reason and _whole(choice) for choice in self.choices}
+        return reasons.pop() if len(reasons) == 1 else ""
 
     def _heading(self, choice: Choice) -> str:
         """What stands above the choices of this kind."""

@@ -328,7 +328,7 @@ class DeedScreen(Box[None]):
         """Say how it ended; the screen behind counts again."""
         self.phase, self.outcome = Phase.ENDED, event.outcome
         self._world.mended = True
-        schema = self._world.schema or self.deed.schema
+        schema = self._world.known or self.deed.schema
         self._said = outcome_lines(schema, event.outcome, event.touched, ascii=painted(self.app).ascii_only)
         self._show()
         if (edge := self.deed.edge) is not None and self._world.edge(edge.oid) is not None:
@@ -350,7 +350,7 @@ class DeedScreen(Box[None]):
 
     def action_validate(self) -> None:
         """The next step, where there is one."""
-        schema = self._world.schema
+        schema = self._world.known
         if self.outcome is not None and self.outcome.may_validate and schema is not None:
             deed = validation(self.deed, self._session, schema)
             if deed is not None:

@@ -149,7 +149,7 @@ class JournalScreen(Box[None]):
 
     def action_undo(self) -> None:
         """Its preview, which is guarded like a fix."""
-        schema = self._world.schema
+        schema = self._world.known
         if (entry := self._entry) is not None and schema is not None:
             deed = Undo(self._session, schema, open_journal(), entry.id)
             self.app.push_screen(DeedScreen(self._session, self._world, deed))

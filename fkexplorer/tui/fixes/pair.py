@@ -1,7 +1,8 @@
-"""Asks for a pair of columns that no constraint binds: found by a few letters; the server says if they fit."""
+"""Asks for a pair of columns that no constraint binds: found by a few letters; the server says how they compare."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding
@@ -15,7 +16,6 @@ from fkexplorer.database.model import Trouble
 from fkexplorer.named import edge_or_pair
 from fkexplorer.reports.style import Span
 from fkexplorer.reports.values import inert
-from fkexplorer.schema.model import Relationship
 from fkexplorer.schema.names import find_tables, quote, split_pair, table_label
 from fkexplorer.tui.dialogs import TextLines
 from fkexplorer.tui.find import in_order
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
-    from fkexplorer.schema.model import Schema
+    from fkexplorer.schema.model import Relationship, Schema
     from fkexplorer.tui.lines import LineList
     from fkexplorer.tui.session import Session
 
@@ -74,18 +74,29 @@ def _matching(names: Sequence[str], typed: str) -> list[str]:
     return [name for score, _, name in sorted(scored) if score][:LIMIT]
 
 
-class PairScreen(ModalScreen[Relationship | None]):
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A pair that was typed, and what for."""
+
+    edge: Relationship
+    fix: bool
+    """What can be done about it is wanted, and no link."""
+
+
+class PairScreen(ModalScreen[Pair | None]):
     """A field for `child(column):parent(column)`, above the names that fit; Enter completes, then gives the edge.
 
     Args:
-        session: whom to ask whether the columns can be compared.
+        session: whom to ask how the columns are compared.
         schema: where the names are.
+        begun: what the field says before anything is typed.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "close", id="pair.close", tooltip="Give it up."),
         Binding("down,ctrl+n", "move(1)", "down", id="pair.down", tooltip="The next name."),
         Binding("up,ctrl+p", "move(-1)", "up", id="pair.up", tooltip="The previous name."),
+        Binding("ctrl+f", "fix", "fix it", id="pair.fix", tooltip="Fix it without a link.", priority=True),
         Binding("tab", "complete", "complete", id="pair.complete", tooltip="Take the name.", priority=True),
     ]
     DEFAULT_CSS = """
@@ -96,8 +107,10 @@ class PairScreen(ModalScreen[Relationship | None]):
     #pair-said { height: 3; }
     """
 
-    def __init__(self, session: Session, schema: Schema) -> None:
+    def __init__(self, session: Session, schema: Schema, begun: str = "") -> None:
         super().__init__()
+        self._begun = begun
+        self._fix = False
         self._session = session
         self._schema = schema
         tables = sorted(schema.tables.values(), key=table_label)
@@ -108,16 +121,17 @@ class PairScreen(ModalScreen[Relationship | None]):
         """The field, what is wrong with it, and names."""
         self.set_class(painted(self.app).ascii_only, "-ascii")
         with Vertical() as box:
-            box.border_title = Content("fix a pair of columns")
-            yield Input(placeholder="child(column):parent(column)", select_on_focus=False)
+            box.border_title = Content("link two columns")
+            yield Input(self._begun, placeholder="child(column):parent(column)", select_on_focus=False)
             yield Panel(id="pair-said")
             names = TextLines()
             names.can_focus = False
             yield names
 
     def on_mount(self) -> None:
-        """Every name fits nothing typed."""
-        self._show("")
+        """The names that fit what is there."""
+        self._show(self._begun)
+        self.query_one(Input).cursor_position = len(self._begun)
 
     def on_resize(self) -> None:
         """Wrap for the width."""
@@ -142,9 +156,10 @@ class PairScreen(ModalScreen[Relationship | None]):
         settled, _ = parts_of(self.query_one(Input).value)
         if self._found:
             side = "the parent, whose column they name" if settled else "the child, whose column names a parent"
-            self._say(f"{side}: Enter takes the name; of several columns type them, (a, b)", "dim")
+            clear = "; Ctrl+U clears" if self.query_one(Input).value else ""
+            self._say(f"{side}: Enter takes the name; of several columns type them, (a, b){clear}", "dim")
         elif settled:
-            self._say("Enter: what can be done about it", "dim")
+            self._say("Enter links the two; Ctrl+F: what can be done about them, without a link", "dim")
         else:
             self._say("no column is called that", "unknown")
 
@@ -171,13 +186,21 @@ class PairScreen(ModalScreen[Relationship | None]):
         """A name, by mouse."""
         self.action_complete()
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
+    def on_input_submitted(self, _event: Input.Submitted) -> None:
         """Complete it, or check what is whole."""
-        if split_pair(event.value) is None:
+        self._take(fix=False)
+
+    def action_fix(self) -> None:
+        """The same, to see what can be done about it."""
+        self._take(fix=True)
+
+    def _take(self, *, fix: bool) -> None:
+        text, self._fix = self.query_one(Input).value, fix
+        if split_pair(text) is None:
             self.action_complete()
             return
         self._say("Asking how they are compared.", "dim")
-        checking = self._check(event.value)
+        checking = self._check(text)
         self.app.run_worker(checking, group="look", exit_on_error=False, description="pair")
 
     async def _check(self, text: str) -> None:
@@ -191,7 +214,7 @@ class PairScreen(ModalScreen[Relationship | None]):
     def on_paired(self, event: Paired) -> None:
         """There are such columns, unless something else is typed by now; that nothing compares them says the panel."""
         if event.text == self.query_one(Input).value:
-            self.dismiss(event.edge)
+            self.dismiss(Pair(event.edge, self._fix))
 
     def on_failed(self, event: Failed) -> None:
         """Say why they can't."""

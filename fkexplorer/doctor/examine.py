@@ -13,7 +13,6 @@ from fkexplorer.doctor.hurts import hurts
 from fkexplorer.doctor.model import Examination, Severity
 from fkexplorer.doctor.unsure import unsure
 from fkexplorer.orphans.model import Status
-from fkexplorer.orphans.outcome import incomparable
 from fkexplorer.orphans.queue import CountQueue
 from fkexplorer.schema.model import EdgeKind
 from fkexplorer.schema.names import edge_label
@@ -114,9 +113,6 @@ async def _counted(
     """A count of each edge: those that are given, and the others counted now."""
     # A count may come without a number since somebody stopped it; nobody does so here.
     found = {each.oid: counts[each.oid] for each in edges if each.oid in counts and _serves(counts[each.oid])}
-    for each in edges:
-        if any(pair.equals is None for pair in each.pairs):
-            found[each.oid] = incomparable(each)
     wanted = [each.oid for each in edges if each.oid not in found]
     if not wanted:
         return found

@@ -8,6 +8,7 @@ from fkexplorer.demo.database import build_demo
 from fkexplorer.diagnosis.reading.reader import read_text
 from fkexplorer.orphans.model import Status
 from tests.diagnosis.cannots import ADD, SCHEMA, case_for, error_of, explained
+from tests.diagnosis.test_diagnose import diagnosed
 from tests.doctor.pairs import errors, examined_names, examined_pairs, runnable
 from tests.orphans.connected import new_role, run
 
@@ -44,11 +45,11 @@ async def test_sign_ins_that_fail_are_explained_as_the_doctor_sees_them(make_dat
         assert _words(statement.partition(" USING ")[0].replace("TABLE ONLY ", "TABLE ")) in advised
     # Once the table itself is missing, both say that its CREATE failed, and not that the database is another one.
     await run(demo, "DROP TABLE nextauth.sessions")
-    part = await explained(demo, bare.error)
+    diagnosis = await diagnosed(demo, BARE)
+    assert "sessions does not exist: its CREATE failed." in {each.text for each in diagnosis.findings}
     [absent] = (await examined_names(demo, PAIR)).findings
     assert absent.code == "table_missing"
-    assert "its CREATE failed" in absent.text
-    assert any("its CREATE failed" in each.text for each in part.findings)
+    assert "There is no table nextauth.sessions: its CREATE failed" in absent.text
 
 
 def _words(statements: str) -> str:

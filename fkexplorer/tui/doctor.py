@@ -40,8 +40,10 @@ if TYPE_CHECKING:
 
 _EVERY = 0.1
 """Seconds between two words on how far it is: ten a second are enough for eyes."""
-_WIDE = 90
+_WIDE = 100
 """Cells that all keys fit in."""
+_MANY = 4
+"""Keys from which on there is no room for those that other lists have, in 80 columns."""
 _LIST = 0.4
 """The part of the box that the list takes at most."""
 
@@ -77,6 +79,7 @@ class DoctorScreen(LookingBox):
         ),
         Binding("o", "go", "go there", id="doctor.go", tooltip="Its foreign key, or its table, in the Lens."),
         Binding("a", "fixes", "fixes", id="doctor.fixes", tooltip="All fixes of its foreign key."),
+        Binding("P", "plan", "plan all", id="doctor.plan", tooltip="One plan of all that mends what was found."),
         Binding("Y", "copy_sql", "copy SQL", id="doctor.sql", tooltip="Copy the SQL of the finding under the cursor."),
         Binding("y", "copy", "copy", id="doctor.copy", tooltip="Copy all that was found."),
         Binding("r", "again", "look again", id="doctor.again", tooltip="Look once more."),
@@ -144,27 +147,41 @@ class DoctorScreen(LookingBox):
 
     def _heading(self) -> str:
         schema = self.known[1] if self.known else self._world.schema
-        guess = self._edge is not None and self._edge.kind is EdgeKind.INFERRED
-        of = f" of {'the guess ' if guess else ''}{edge_label(schema, self._edge)}" if self._edge and schema else ""
+        of = (
+            f" of {'the guess ' if self._guess else ''}{edge_label(schema, self._edge)}"
+            if self._edge and schema
+            else ""
+        )
         return f"doctor{of}: {found_words(self.known[0])}" if self.known else f"doctor{of}"
+
+    @property
+    def _guess(self) -> bool:
+        return self._edge is not None and self._edge.kind is EdgeKind.INFERRED
 
     def _looked(self, found: Examination) -> str:
         """When it was looked at what."""
         theirs = painted(self.app)
         missed = f"; {words} not" if (words := missed_words(found)) else ""
         at = f"{clock(found.at, theirs.now())} ({duration(found.seconds)})"
-        return inert(f"Looked at {examined_words(found)} at {at}{missed}.", ascii=theirs.ascii_only)
+        guess = " A guess: no SQL until + accepts it." if self._guess else ""
+        return inert(f"Looked at {examined_words(found)} at {at}{missed}.{guess}", ascii=theirs.ascii_only)
 
     def _keys(self) -> list[tuple[str, str]]:
-        """Those of the finding first; on a narrow screen without what every box has."""
-        finding = self._finding
-        keys = [("/", "filter"), ("?", "help")]
+        """Those of the finding first; on a narrow screen without what other lists have as well."""
+        finding, keys = self._finding, []
         if finding is not None:
             fix = finding.treatment.action is not None and finding.edge is not None
-            sql = [("Y", "copy SQL")] if finding.treatment.statements else []
-            more = [("Space", "more")] if self.detail.line_count() > self.detail.body_height else []
-            keys = [("Enter", "preview" if fix else "Lens"), ("a", "fixes"), ("o", "Lens"), *sql, *more, *keys]
-        return [*keys, ("r", "again"), ("Esc", "close")] if self._cells >= _WIDE or finding is None else keys
+            keys = [("Enter", "preview"), ("a", "fixes"), ("o", "Lens")] if fix else [("Enter", "Lens")]
+            keys += [("Y", "SQL")] if finding.treatment.statements else []
+            keys += [("Space", "more")] if self.detail.line_count() > self.detail.body_height else []
+        keys += [("P", "plan all")] if self._plannable else []
+        often = [("/", "filter"), ("r", "again"), ("Esc", "close")]
+        return [*keys, ("?", "help"), *(often if self._cells >= _WIDE or len(keys) < _MANY else [])]
+
+    @property
+    def _plannable(self) -> bool:
+        """Whether anything that was found has SQL that mends it."""
+        return self.known is not None and any(each.treatment.statements for each in self.known[0].findings)
 
     def _show_finding(self) -> None:
         self.detail.take(self.list.told, self.known[1] if self.known else None)
@@ -307,10 +324,21 @@ class DoctorScreen(LookingBox):
             self._main.say("fixes: it is about no single foreign key")
             return
         if place[1].kind is EdgeKind.INFERRED:
-            self._main.say("fixes: this is a guess, which nobody has accepted")
+            self._main.say("fixes: it is a guess: + accepts it first")
             return
         self._mending = _below(*place)
         self._main.show_fixes(place[1], None, ())
+
+    def action_plan(self) -> None:
+        """The plan of all that mends what was found."""
+        from fkexplorer.tui.fixes.many import ManyScreen  # noqa: PLC0415 - few ask for it
+
+        if self.known is None or not self._plannable:
+            self._main.say("There is nothing to plan.")
+            return
+        found, schema = self.known
+        self._mending = frozenset(schema.tables)
+        self.app.push_screen(ManyScreen(self._session, self._world, found))
 
     def action_go(self) -> None:
         """Its foreign key in the Lens, or its table."""

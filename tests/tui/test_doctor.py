@@ -291,10 +291,11 @@ async def test_a_guess_has_findings_and_no_sql(make_database: Callable[[str], st
             "1 orphan in public.c.other: VALIDATE would fail.",
         )
         assert "ALTER" not in person.text
+        await person.sees(r"A guess: no SQL until \+ accepts it\.")
         await person.press("Y")
         await person.told("There is no SQL to copy")
         await person.press("a")
-        await person.told("this is a guess, which nobody has accepted")
+        await person.told("it is a guess: \\+ accepts it first")
         assert isinstance(person.app.screen, DoctorScreen)
         await person.press("y")
         assert "ALTER" not in person.app.clipboard

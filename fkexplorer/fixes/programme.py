@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fkexplorer.fixes.model import DdlStep
 from fkexplorer.schema.actions import FixAction
 from fkexplorer.schema.model import EdgeState
 from fkexplorer.schema.names import edge_label, table_label
@@ -62,7 +63,7 @@ class Item:
     lacks: str = ""
     """The privilege that this role lacks, and what would give it; empty for none."""
     lasting: tuple[str, ...] = ()
-    """What an undo does not bring back, a sentence each."""
+    """What an undo does not bring back, a sentence each; of DDL the steps say it themselves."""
     notes: tuple[str, ...] = ()
     """What else there is to know, a sentence each."""
 
@@ -70,6 +71,11 @@ class Item:
     def title(self) -> str:
         """What it does, in a few words."""
         return ", then ".join(step.title for step in self.plan.steps)
+
+    @property
+    def undo(self) -> tuple[str, ...]:
+        """How its steps are taken back, where they are DDL."""
+        return tuple(step.undo for step in self.plan.steps if isinstance(step, DdlStep))
 
     @property
     def label(self) -> str:

@@ -17,7 +17,7 @@ from fkexplorer.fixes.constraints import name_of, same_columns
 from fkexplorer.fixes.examined import BUILD_BYTES, REWRITE_BYTES, examined
 from fkexplorer.fixes.misfits import count_query, incomparable
 from fkexplorer.fixes.model import DataStep, Request, Verb
-from fkexplorer.fixes.notes import event_triggers, lasting, privilege
+from fkexplorer.fixes.notes import event_triggers, privilege
 from fkexplorer.fixes.plans import make_plan
 from fkexplorer.fixes.preview import SECONDS, preview
 from fkexplorer.fixes.programme import STAGES, Item, Programme, left_behind, parents_first
@@ -215,7 +215,7 @@ class _Making:
                 None,
                 privilege(schema, self.database.facts, plan),
                 self._lacks(schema, request),
-                (*lasting(schema, plan, ()), *await event_triggers(self.ask, plan.steps)),
+                tuple(await event_triggers(self.ask, plan.steps)),
                 notes,
             )
         )

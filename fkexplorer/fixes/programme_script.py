@@ -170,6 +170,7 @@ def _item(at: int, item: Item) -> list[str]:
     lines += [f"   privilege: {item.privilege}"] if item.privilege else []
     lines += [f"   missing: {item.lacks}"] if item.lacks else []
     lines += [f"   {note}" for note in item.notes]
+    lines += [f"   undo: {text}" for text in item.undo]
     return [*lines, *(f"   not brought back: {each}" for each in item.lasting)]
 
 

@@ -67,10 +67,10 @@ def result_lines(programme: Programme, results: Sequence[Result], *, ascii: bool
         style = _STYLES.get(result.came.value, "unknown")
         text = f"{result.item + 1}. {item.title}"
         lines.append((Span(f"{result.came.value}  ", style), Span(inert(text, ascii=ascii))))
-        if not result.well or result.outcome is not None:
-            lines.append((Span(f"   {inert(result.words, ascii=ascii)}", "dim" if result.well else style),))
-        if result.outcome is not None and result.outcome.entry:
-            lines.append((Span(inert(f"   journal: {result.outcome.entry}", ascii=ascii), "dim"),))
+        said = [] if result.words in {"", result.came.value} else [result.words.removeprefix(f"{result.came.value}: ")]
+        said += [f"journal {result.outcome.entry}"] if result.outcome and result.outcome.entry else []
+        if said:
+            lines.append((Span(f"   {inert('; '.join(said), ascii=ascii)}", "dim" if result.well else style),))
     if any(result.outcome is not None and result.outcome.entry for result in results):
         lines.append((Span("J lists what was done, and u there takes it back.", "dim"),))
     return lines
@@ -98,5 +98,7 @@ def _details(item: Item) -> Iterable[tuple[str, str]]:
         yield item.lacks, "severe"
     for note in item.notes:
         yield note, "unknown"
+    for text in item.undo:
+        yield f"undo: {text}", "dim"
     for text in item.lasting:
         yield f"stays: {text}", "dim"

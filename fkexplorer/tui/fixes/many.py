@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding
+from textual.message import Message
 
+from fkexplorer.database.model import Trouble
 from fkexplorer.doctor.mending import plan_all
 from fkexplorer.fixes.model import Advance, Ending, Outcome
 from fkexplorer.fixes.programme import MENDS
 from fkexplorer.fixes.programme_run import run_programme
 from fkexplorer.fixes.programme_script import programme_script
+from fkexplorer.fixing import open_journal
 from fkexplorer.known.bind import read_known
 from fkexplorer.reports.programme import programme_lines, result_lines
+from fkexplorer.reports.style import Span
+from fkexplorer.reports.values import exact, inert
 from fkexplorer.tui.fixes.deed import DeedScreen, Phase
 from fkexplorer.tui.fixes.deeds import Deed, new_file
+from fkexplorer.tui.fixes.said import Failed
 from fkexplorer.tui.messages import CountWanted
 from fkexplorer.tui.panel import Panel, keys_line
 from fkexplorer.tui.theme import painted
@@ -34,12 +40,25 @@ if TYPE_CHECKING:
     from fkexplorer.fixes.programme_run import Result
     from fkexplorer.reports.style import Line
     from fkexplorer.schema.model import Schema
-    from fkexplorer.tui.fixes.said import Advanced, Finished
     from fkexplorer.tui.session import Session
     from fkexplorer.tui.world import World
 
 MAX_BYTES = 1 << 30
 """Tables up to this size are read whole for a plan: as `--max-bytes` has it by itself."""
+
+
+@dataclass
+class CameTo(Message):
+    """The run came so far."""
+
+    advance: Advance
+
+
+@dataclass
+class AllEnded(Message):
+    """All of it was tried."""
+
+    outcome: Outcome
 
 
 class Many(Deed):
@@ -162,15 +181,28 @@ class ManyScreen(DeedScreen):
         """There is none of all at once."""
         self._told("There is no dry run of many fixes: the panel of a foreign key has one of its own.")
 
-    def on_advanced(self, event: Advanced) -> None:
+    async def _do(self) -> None:
+        def told(advance: Advance) -> None:
+            self.post_message(CameTo(advance))
+
+        try:
+            outcome = await self.deed.do(open_journal(), told, self._stop)
+        except Trouble as trouble:
+            self.post_message(Failed(trouble))
+        else:
+            self.post_message(AllEnded(outcome))
+
+    def on_came_to(self, event: CameTo) -> None:
         """What is done, and what is at hand."""
-        super().on_advanced(event)
         if self.phase is Phase.RUNNING:
-            ascii_only = painted(self.app).ascii_only
-            self._said = [*result_lines(self.deed.programme, self.deed.results, ascii=ascii_only), *self._said]
+            at, ascii_only = event.advance, painted(self.app).ascii_only
+            rows = f", {exact(at.done)} of {exact(at.rows)} rows" if at.rows else ""
+            waits = f", {at.waits}" if at.waits else ""
+            self._said = result_lines(self.deed.programme, self.deed.results, ascii=ascii_only)
+            self._said.append((Span(inert(f"at hand: {at.title}{rows}{waits}", ascii=ascii_only), "key"),))
             self._show()
 
-    def on_finished(self, event: Finished) -> None:
+    def on_all_ended(self, event: AllEnded) -> None:
         """What came of each; the screen behind counts again."""
         self.phase, self.outcome = Phase.ENDED, event.outcome
         self._world.mended = True

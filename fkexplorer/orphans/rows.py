@@ -14,6 +14,7 @@ from fkexplorer.orphans.model import Field
 from fkexplorer.orphans.paging import How, Layout, Rows, key_index, predicate_of, read_page, read_row, reading
 from fkexplorer.orphans.predicate import relation
 from fkexplorer.schema.names import quote, table_label
+from fkexplorer.schema.undeclared import without_guesses
 
 if TYPE_CHECKING:
     from fkexplorer.database.connection import Database
@@ -75,7 +76,7 @@ async def orphan_rows_of_table(
 ) -> Page:
     """A page of a table's rows that violate any of its edges, with a computed field `violates` that names them.
 
-    An edge whose columns no operator compares is left aside: nothing can be asked about it.
+    An edge whose columns no operator compares is left aside, since nothing can be asked about it, and so is a guess.
 
     Args:
         database: where to read.
@@ -91,7 +92,11 @@ async def orphan_rows_of_table(
         Trouble: as `orphan_rows`; code `no_edges` where the table has no edge that can be asked about.
     """
     how = How(after, limit, width, as_role, reveal)
-    edges = [edge for edge in schema.edges.values() if edge.child == table.oid and None not in _operators(edge)]
+    edges = [
+        edge
+        for edge in without_guesses(schema).edges.values()
+        if edge.child == table.oid and None not in _operators(edge)
+    ]
     if not edges:
         raise Trouble(
             f"{table_label(table)} has no foreign key whose rows can be looked for",

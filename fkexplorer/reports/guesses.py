@@ -89,7 +89,7 @@ def _of_guess(schema: Schema, guess: Guess, *, ascii: bool) -> Iterator[Item]:
     tag = "  X" if any(pair.equals is None for pair in edge.pairs) else ""
     yield Item((Span(f"{score_text(guess.score, 2)}  ", "tag"), Span(label), Span(f"{home}{tag}", "dim")), guess)
     spans = [Span(inert(span.text, ascii=ascii), span.style or "dim") for span in reasons_line(guess)]
-    yield Item((Span("     "), *spans), guess)
+    yield Item((Span("  "), *spans), guess)
 
 
 def _of_lonely(schema: Schema, lonely: Lonely, *, ascii: bool) -> Item:

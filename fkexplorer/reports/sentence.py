@@ -208,19 +208,17 @@ def edge_detail(
     if edge.state is EdgeState.UNDECLARED:
         head = (Span(edge.kind, "key"), Span("  no constraint binds it"))
     if edge.kind is EdgeKind.INFERRED:
-        score = live.score(edge.oid)
-        head = (
-            Span(f"a guess{'' if score is None else f', {score_text(score, 2)}'}", "key"),
-            Span("  no constraint binds it; + accepts it, - rejects it"),
-        )
+        guess = live.guesses.get(edge.oid)
+        head = (Span("a guess", "key"),)
+        if guess is not None:
+            head = (Span(f"a guess, {score_text(guess.score, 2)}", "key"), Span("  "), *reasons_line(guess))
     body = (
         Span(f"{pairing(schema, edge)}  "),
         Span(count_words(schema, edge, count, checking=checking), style),
         *_when(count, live, now),
         Span(f"  indexed: {'yes' if edge.index else 'no'}", "" if edge.index else "tag"),
     )
-    why = reasons_line(live.guesses[edge.oid]) if edge.oid in live.guesses and edge.kind is EdgeKind.INFERRED else ()
-    lines = [head, *filter(None, [why]), body, *wait_lines(schema, live.waits.get(edge.oid, ()), now, ascii=ascii)]
+    lines = [head, body, *wait_lines(schema, live.waits.get(edge.oid, ()), now, ascii=ascii)]
     lines += filter(None, [partitions_line(schema, edge, count, live, now)])
     lines += _under_way(edge, live)
     lines += filter(None, [movement_line(schema, edge, live, now, ascii=ascii)])

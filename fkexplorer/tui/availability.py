@@ -117,7 +117,7 @@ def _unreadable(world: World, oid: int) -> str | None:
 def _rows_of_table(world: World, moment: Moment) -> str | None:
     if moment.table is None:
         return "no table under the cursor"
-    if not world.edges_of(moment.table).own:
+    if not world.edges_of(moment.table).known:
         return "this table has no foreign key"
     return _unreadable(world, moment.table)
 

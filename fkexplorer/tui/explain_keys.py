@@ -70,7 +70,7 @@ class ExplainKeys(RowKeys):
         self.post_message(RowWanted(self._holding(sighting, value), sighting.label, key))
 
     def _holding(self, sighting: Sighting, value: Key) -> RowsQuery:
-        own = self.world.edges_of(sighting.table).own
+        own = self.world.edges_of(sighting.table).known
         edge = next((each for each in own if tuple(pair.child.number for pair in each.pairs) == sighting.columns), None)
         return RowsQuery(
             RowsKind.HOLDING,

@@ -13,6 +13,7 @@ from textual.widgets import Input
 
 from fkexplorer.reports.style import Span
 from fkexplorer.reports.values import inert
+from fkexplorer.schema.model import EdgeKind
 from fkexplorer.schema.names import edge_label, table_label
 from fkexplorer.tui.dialogs import TextLines
 from fkexplorer.tui.keys import KEYS, Key
@@ -53,7 +54,8 @@ def places(world: World, order: Iterable[int]) -> list[Place]:
         edges = {pair.child.number: edge.oid for edge in world.edges_of(oid).own for pair in edge.pairs}
         columns = schema.tables[oid].columns
         found += [Place(f"{label}.{column.name}", oid, edges.get(column.number), "column") for column in columns]
-    found += [Place(edge_label(schema, edge), edge.child, edge.oid, "constraint") for edge in schema.edges.values()]
+    kinds = {EdgeKind.DECLARED: "constraint", EdgeKind.CONFIGURED: "link", EdgeKind.INFERRED: "guess"}
+    found += [Place(edge_label(schema, edge), edge.child, edge.oid, kinds[edge.kind]) for edge in schema.edges.values()]
     return found
 
 

@@ -218,7 +218,7 @@ class ChoicePanel(Vertical):
             choices.sort(key=lambda each: each[1].action not in OF_ROWS)
         heading, alike = "", self._one_reason()
         if alike:
-            content += wrapped([(Span(self._inert(f"Nothing can be done: {alike}."), "unknown"),)], self._cells)
+            content += wrapped([(Span(self._inert(f"{alike[0].upper()}{alike[1:]}."), "unknown"),)], self._cells)
         for number, choice in choices:
             if (said := self._heading(choice)) != heading:
                 heading = said

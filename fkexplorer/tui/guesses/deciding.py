@@ -30,21 +30,29 @@ if TYPE_CHECKING:
 
 
 class Decision(Enum):
-    """What is written down: the heading of the box, what it means, and what is said once it is done."""
+    """What is written down: the heading of the box, what it means, and what is said of a pair and the file then."""
 
     ACCEPT = (
         "accept a guess",
         "From now on it is counted, explained and fixed as a foreign key is. Nothing is written to the database.",
-        "Accepted",
+        "Accepted: {pair}. Written to {file}.",
     )
     LINK = (
         "link two columns",
         "From now on they are counted, explained and fixed as a foreign key is. Nothing is written to the database.",
-        "Linked",
+        "Linked: {pair}. Written to {file}.",
     )
-    REJECT = ("reject a guess", "It is not shown again.", "Rejected")
-    LEAVE_OUT = ("leave out what another file tells", "It is rejected here: the other file stays as it is.", "Left out")
-    FORGET = ("take a link back", "It is taken out of the file, and counted no more.", "Taken back")
+    REJECT = ("reject a guess", "It is not shown again.", "Rejected: {pair}. Written to {file}.")
+    LEAVE_OUT = (
+        "leave out what another file tells",
+        "It is rejected here: the other file stays as it is.",
+        "Left out: {pair}. Written to {file}.",
+    )
+    FORGET = (
+        "take a link back",
+        "It is taken out of the file, and counted no more.",
+        "Taken back: {pair}. It is no more in {file}.",
+    )
 
     def __init__(self, title: str, meaning: str, done: str) -> None:
         self.title = title

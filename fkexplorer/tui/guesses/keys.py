@@ -203,7 +203,7 @@ class GuessKeys(DoctorKeys):
         wish, schema = event.wish, self.world.known
         self.session.settings = event.settings
         if schema is not None:
-            self.say(f"{wish.decision.done}: {pairing(schema, wish.edge)}. It stands in {event.settings.file}.")
+            self.say(wish.decision.done.format(pair=pairing(schema, wish.edge), file=event.settings.file), seconds=6)
         if wish.decision in (Decision.ACCEPT, Decision.LINK):
             self._wanted = wish.edge.oid
         elif (inference := self.world.inference) is not None:

@@ -70,8 +70,9 @@ class GuessesScreen(Box["Wish | Guess | None"]):
             broken = wrapped([item.line], cells)
             content += broken
             self._guesses += [item.guess] * len(broken)
-        lines.content = content
-        lines.move_to(lines.cursor)
+        first = next((at for at, guess in enumerate(self._guesses) if guess is not None), 0)
+        begun, lines.content = bool(lines.content), content
+        lines.move_to(lines.cursor if begun else first)
         lines.refresh()
 
     @property

@@ -225,3 +225,53 @@ async def test_as_a_process(small: str) -> None:
     helped = await run("doctor", "--help")
     assert helped.code == 0
     assert '"table(column, ...):table(column, ...)"' in helped.out
+
+
+async def test_one_script_of_all(
+    demo: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert await asked(demo, SESSIONS, "--plan") == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("-- fkexplorer ")
+    assert "a plan of 3 fixes of 1 foreign key\n" in said.out
+    assert "-- Rows that are in the way are mended by quarantine; --clean has the other ways." in said.out
+    assert "8 rows by quarantine, 4 steps; to run it: psql -X -f FILE" in said.err
+    assert await asked(demo, SESSIONS, "--plan", "--clean", "delete") == 0
+    said = capsys.readouterr()
+    assert "8 rows by delete, 4 steps" in said.err
+    assert 'DELETE FROM ONLY "nextauth"."sessions"' in said.out
+    # Nothing was done by it.
+    with psycopg.connect(demo) as connection:
+        assert connection.execute("SELECT count(*) FROM nextauth.sessions").fetchone() == (148,)
+
+
+async def test_a_plan_that_was_ignored_is_said(
+    small: str, capsys: pytest.CaptureFixture[str], configured: Settings, tmp_path: Path
+) -> None:
+    file = tmp_path / "known.toml"
+    file.write_text(CONFIGURED + '[[ignored]]\nedge = "public.c(p_id):public.p(id)"\nreason = "known"\n')
+    ignoring = load_settings(str(file), {}, tmp_path)
+    assert await asked(small, "--plan", settings=ignoring) == 0
+    said = capsys.readouterr()
+    assert "-- There is nothing to do." in said.out
+    assert "--   public.c(p_id):public.p(id): ignored: known" in said.out
+    assert "nothing to do" in said.err
+    assert await asked(small, "--plan", settings=configured) == 0
+    said = capsys.readouterr()
+    assert "ADD CONSTRAINT" in said.out
+    assert "public.gone" in said.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("--clean", "delete"), "--clean is for --plan"),
+        (("--plan", "--format", "json"), "--format json"),
+        (("--plan", "--write-baseline", "x"), "--write-baseline"),
+    ],
+)
+async def test_options_of_a_plan(small: str, arguments: tuple[str, ...], reason: str) -> None:
+    with pytest.raises(Trouble, match=reason) as raised:
+        await asked(small, *arguments)
+    assert raised.value.code == "usage"

@@ -72,14 +72,10 @@ def wanted(found: Examination, schema: Schema) -> tuple[list[Wish], list[tuple[s
         if stuck := _stuck(own):
             left_out.append((edge_label(schema, edge), f"{stuck.code}: {stuck.text}"))
             continue
-        left_out += [(each.subject, _decide(each)) for each in own if not _planned(each)]
+        left_out += [(each.subject, _decide(each)) for each in own if not _planned(each) and _wanted(each)]
         if wish := _wish(schema, edge, [each for each in own if _planned(each)]):
             wishes.append(wish)
-    left_out += [
-        (each.subject, _decide(each))
-        for each in found.findings
-        if each.edge is None and (each.severity is not Severity.NOTICE or each.code in _OF_NOTICES)
-    ]
+    left_out += [(each.subject, _decide(each)) for each in found.findings if each.edge is None and _wanted(each)]
     return wishes, left_out
 
 
@@ -95,8 +91,13 @@ def _stuck(own: Sequence[Finding]) -> Finding | None:
     return None
 
 
+def _wanted(finding: Finding) -> bool:
+    """Whether it has to do with a constraint that is sure: what will only hurt one day is left alone."""
+    return finding.severity is not Severity.NOTICE or finding.code in _OF_NOTICES
+
+
 def _planned(finding: Finding) -> bool:
-    """Whether a programme mends it; what will only hurt one day is left alone, but for what a constraint wants."""
+    """Whether a programme mends it."""
     if finding.severity is Severity.NOTICE:
         return finding.code in _OF_NOTICES and finding.treatment.action is not None
     return finding.code in _HARMLESS or finding.code == "orphans_under_valid" or finding.treatment.action in _PLANNED

@@ -56,7 +56,9 @@ def make_plan(
         return Plan(request, _table_steps(schema, request, beside), (_stands(schema, request),))
     if request.action in OF_CONSTRAINT:
         steps = _constraint_steps(schema, facts.version_number, request)
-        return Plan(request, steps, (*_orphans(schema, facts.version_number, request.edge), _state(schema, request)))
+        return Plan(
+            request, steps, (*orphans_query(schema, facts.version_number, request.edge), _state(schema, request))
+        )
     orphans = rows.Orphans(schema, request, index, facts.version_number)
     step: Step
     gap, keys = "", ""
@@ -79,7 +81,11 @@ def make_plan(
             step = parents.backfill(orphans, request)
             gap, keys = parents.gap(orphans, request), parents.gap_keys(orphans, request)
     return Plan(
-        request, (step,), (*_orphans(schema, facts.version_number, request.edge), *([gap] if gap else [])), gap, keys
+        request,
+        (step,),
+        (*orphans_query(schema, facts.version_number, request.edge), *([gap] if gap else [])),
+        gap,
+        keys,
     )
 
 
@@ -109,8 +115,8 @@ def _constraint_steps(schema: Schema, server_version: int, request: Request) -> 
             return constraints.change_on_delete(schema, request, server_version)
 
 
-def _orphans(schema: Schema, server_version: int, edge: Relationship) -> tuple[str, ...]:
-    """How many orphans the edge has, or rows that do not cast; nothing where they can't be told."""
+def orphans_query(schema: Schema, server_version: int, edge: Relationship) -> tuple[str, ...]:
+    """Asks how many orphans the edge has, or rows that do not cast; nothing where they can't be told."""
     if incomparable(edge):
         asked = count_query(schema, edge, server_version)
         return (asked,) if asked else ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -160,7 +160,7 @@ class _Making:
             seen.seconds,
             frozenset(before),
             seen,
-            seen.privilege,
+            privilege(schema, replace(self.database.facts, superuser=False), seen.plan),
             lasting=seen.lasting,
             notes=seen.notes,
         )
@@ -213,7 +213,7 @@ class _Making:
                 self._seconds(schema, request),
                 _needs(request, items),
                 None,
-                privilege(schema, self.database.facts, plan),
+                privilege(schema, replace(self.database.facts, superuser=False), plan),
                 self._lacks(schema, request),
                 tuple(await event_triggers(self.ask, plan.steps)),
                 notes,

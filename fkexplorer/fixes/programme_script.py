@@ -12,6 +12,7 @@ from fkexplorer.fixes.journal import who
 from fkexplorer.fixes.material import material
 from fkexplorer.fixes.misfits import incomparable
 from fkexplorer.fixes.model import DataStep, DdlStep
+from fkexplorer.fixes.plans import orphans_query
 from fkexplorer.fixes.programme import MENDS
 from fkexplorer.fixes.scriptddl import DdlScript, alone_lines, standing_lines, standing_look
 from fkexplorer.fixes.scriptframe import BACKUP, BEGIN, HOW, LAST, NOT, alone_step, announced, counted, step_lines
@@ -65,7 +66,7 @@ async def programme_script(database: Database, programme: Programme) -> str:
             body = await _body(database, item, step, number=number, own=own)
             lines += step_lines(name, item.seconds, body, first=_TURN)
     lines += LAST
-    lines += [f"{query};" for query in _verification(programme.items)]
+    lines += [f"{query};" for query in _verification(programme.items, database.facts.version_number)]
     return "\n".join(lines) + "\n"
 
 
@@ -126,19 +127,26 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(some)
 
 
-def _verification(items: Sequence[Item]) -> list[str]:
-    """What shows that it is done: of each edge's last fix what the catalogue says, and its orphans."""
+def _verification(items: Sequence[Item], version_number: int) -> list[str]:
+    """What shows that it is done: of each edge its orphans, and what the catalogue says after its last fix."""
     last = {item.request.edge.oid: item for item in items}
-    return [query for item in last.values() for query in item.plan.verification]
+    found = [
+        query
+        for item in last.values()
+        for query in (*orphans_query(item.schema, version_number, item.request.edge), *item.plan.verification)
+    ]
+    return list(dict.fromkeys(found))
 
 
 def _about(database: Database, programme: Programme) -> list[str]:
     facts, person = database.facts, who()
     items = programme.items
     place = f"{facts.user}@{facts.host}:{facts.port}/{facts.database}"
+    size = _number(len(items), "fix", "fixes")
     edges = len({item.request.edge.oid for item in items})
+    size += f" of {_number(edges, 'foreign key', 'foreign keys')}"
     lines = [
-        f"fkexplorer {version()}: a plan of {len(items)} fixes of {edges} foreign keys",
+        f"fkexplorer {version()}: a plan of {size}",
         f"Made {programme.as_of:%Y-%m-%d %H:%M:%S} UTC of {place} ({facts.version}),",
         f"by {person['person']} on {person['machine']}.",
         "",
@@ -172,6 +180,10 @@ def _item(at: int, item: Item) -> list[str]:
     lines += [f"   {note}" for note in item.notes]
     lines += [f"   undo: {text}" for text in item.undo]
     return [*lines, *(f"   not brought back: {each}" for each in item.lasting)]
+
+
+def _number(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
 
 
 def _label(schema: Schema, table: int) -> str:

@@ -11,8 +11,8 @@ from fkexplorer.fixes import sql
 
 
 def comment(*lines: str) -> list[str]:
-    """Each of them as a line of comment."""
-    return [f"-- {one_line(line)}".rstrip() for line in lines]
+    """Each of them as a line of comment; blanks at its beginning stay."""
+    return [f"-- {' ' * (len(line) - len(line.lstrip(' ')))}{one_line(line)}".rstrip() for line in lines]
 
 
 def echo(text: str, *variables: str) -> str:

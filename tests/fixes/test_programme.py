@@ -235,3 +235,54 @@ async def test_what_is_not_in_it_is_said(make_database: Callable[[str], str]) ->
     assert "is used by the view public.v" in reasons["public.c(u_id):public.u(id)"]
     assert "held is NOT NULL" in reasons["public.c(held):public.q(id)"]
     assert not any("guessed" in label for label in reasons)
+
+
+async def test_the_whole_demo(make_database: Callable[[str], str], tmp_path: Path) -> None:
+    """Triggers that are off, a constraint NOT ENFORCED, orphans under a valid one: each in its place, and once only."""
+    conninfo = make_database("")
+    build_demo(conninfo)
+    made, text = await written(conninfo, LINKED)
+    assert {FixAction.ENABLE_TRIGGERS, FixAction.ENFORCE} < {item.request.action for item in made.items}
+    ran = await run_script(psql_of(18), conninfo, text, tmp_path)
+    assert ran.code == 0, ran.said
+    # What follows "what is left now" are counts of orphans, and constraints.
+    left = ran.out.split("what is left now:")[1]
+    assert re.findall(r"^ +(\d+)$", left, re.MULTILINE) == ["0"] * len({item.label for item in made.items})
+    ran = await run_script(psql_of(18), conninfo, text, tmp_path)
+    assert ran.code == 0, ran.said
+    assert "fkexplorer: nothing to do" in ran.out
+    reasons = dict(made.left_out)
+    assert reasons["shop.orders.orders_customer_id_fkey"] == (
+        "21 rows would keep the server from it, by billing.invoices.invoices_order_id_fkey: mend those first"
+    )
+    assert reasons["shop.departments.departments_head_id_fkey"] == "deferred: somebody has to decide"
+    assert not any("rules_disagree" in reason for reason in reasons.values())
+
+
+async def test_who_is_left_behind_by_rows_that_go_is_said_before(
+    make_database: Callable[[str], str], tmp_path: Path
+) -> None:
+    conninfo = make_database(
+        """
+        CREATE TABLE p (id int PRIMARY KEY);
+        CREATE TABLE c (id int PRIMARY KEY, p_id int);
+        CREATE TABLE g (c_id int);
+        INSERT INTO c VALUES (1, 9);
+        INSERT INTO g VALUES (1);
+        """
+    )
+    linked = Linked.of("g(c_id):c(id)", "c(p_id):p(id)")
+    made, text = await written(conninfo, linked)
+    assert made.items[0].label == "public.c(p_id):public.p(id)"
+    [note] = made.notes
+    assert note == (
+        "rows of public.c go: where public.g(c_id):public.c(id) refers to them, it is left with new orphans, and it"
+        " stops there; then make the plan again"
+    )
+    ran = await run_script(psql_of(18), conninfo, text, tmp_path)
+    assert ran.code == 3
+    assert 'is not present in table "c"' in ran.err
+    _, text = await written(conninfo, linked)
+    ran = await run_script(psql_of(18), conninfo, text, tmp_path)
+    assert ran.code == 0, ran.said
+    assert [valid for _, valid in ask(conninfo, VALID.format("IN ('c', 'g')"))] == [True, True]

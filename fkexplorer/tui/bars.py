@@ -28,12 +28,12 @@ ENVIRONMENT = 10
 
 KEYS_OF_VIEW: dict[View, tuple[str, ...]] = {
     View.TABLES: (
-        "choose", "orphans", "explain", "filter", "find", "problem(1)", "recount", "sort", "guesses", "help",
-        "close_or_quit",
+        "choose", "orphans", "explain", "filter", "find", "problem(1)", "recount", "doctor_all", "sort", "guesses",
+        "help", "close_or_quit",
     ),
     View.LENS: (
-        "choose", "orphans", "fixes", "childless", "back", "recount", "stop_count", "problem(1)", "fold", "guesses",
-        "find", "help",
+        "choose", "orphans", "fixes", "childless", "back", "doctor", "recount", "stop_count", "problem(1)", "fold",
+        "guesses", "find", "help",
     ),
     View.ROWS: (
         "choose", "group", "mark", "fixes", "trace", "childless", "unmask", "copy_name", "copy_sql", "filter", "close",

@@ -17,6 +17,8 @@ from fkexplorer.tui.doctor import DoctorScreen
 from fkexplorer.tui.fixes.choosing import ChoiceScreen
 from fkexplorer.tui.fixes.deed import DeedScreen, Phase
 from fkexplorer.tui.world import View
+from tests.tui.guessing import configured as folder
+from tests.tui.guessing import guessed, to_pair
 from tests.tui.helpers import gone, holding, opened, run, sessions
 from tests.tui.test_fixes import arm, by_hand, confirm, deed, previewed, said
 from tests.tui.test_roles import limited
@@ -457,3 +459,52 @@ async def test_without_a_foreign_key_there_is_one_to_look_at_no_less(make_databa
         await person.sees("Nothing was found in 0 foreign keys")
         await person.press("escape", "d")
         await person.told("doctor: no foreign key under the cursor")
+
+
+async def test_guesses_that_are_drawn_are_no_part_of_all(demo_url: str, tmp_path: Path) -> None:
+    async with folder(demo_url, tmp_path) as person:
+        await guessed(person)
+        found = await examined(person)
+        assert {each.kind for each in found.edges} == {EdgeKind.DECLARED}
+        await person.press("escape")
+        edge = await to_pair(person, "nextauth.sessions", "user_id")
+        assert edge.kind is EdgeKind.INFERRED
+        found = await examined(person, "d")
+        assert found.edges == (edge,)
+        [finding] = found.findings
+        assert finding.code == "types_differ"
+        assert "3 values of nextauth.sessions.user_id (3 rows) do not cast to uuid" in detail(person)
+        assert "ALTER" not in detail(person)
+        assert not finding.treatment.statements
+
+
+async def test_what_is_linked_and_not_there_is_found_and_leads_nowhere(
+    make_database: Callable[[str], str], tmp_path: Path
+) -> None:
+    url = make_database("CREATE TABLE users (id uuid PRIMARY KEY)")
+    async with opened(url, arming=configured(tmp_path, TYPES_CONFIG)) as person:
+        await examined(person)
+        await person.sees("doctor: 1 can't be made")
+        assert "There is no table logins: its CREATE failed, or has not run" in detail(person)
+        await person.press("enter")
+        await person.told("It is about no table that is there")
+        await person.press("a")
+        await person.told("fixes: it is about no single foreign key")
+
+
+async def test_all_of_it_is_mended_by_one_plan(make_database: Callable[[str], str]) -> None:
+    url = make_database(MAKE + "INSERT INTO c VALUES (11, 11, 1), (12, 12, 1);" + NOT_VALID)
+    async with opened(url, arming=Arming(allow_writes=True)) as person:
+        await arm(person)
+        await examined(person)
+        await person.press("P")
+        await previewed(person)
+        assert "move the orphans of public.c" in await said(person)
+        await confirm(person, deed(person).deed.confirm)
+        await previewed(person, Phase.ENDED)
+        await person.press("enter")
+        found = await looked(person)
+        assert not found.findings
+        assert [count.orphans for count in found.counts.values()] == [0]
+        await person.press("P")
+        await person.told("There is nothing to plan")

@@ -23,7 +23,7 @@ from fkexplorer.tui.doctor_look import Examined, Examining, Question
 from fkexplorer.tui.filterbar import FilterBar
 from fkexplorer.tui.fixes.deeds import Fix
 from fkexplorer.tui.fixes.leading import lead_on
-from fkexplorer.tui.panel import Panel
+from fkexplorer.tui.panel import Panel, keys_line
 from fkexplorer.tui.theme import painted
 
 if TYPE_CHECKING:
@@ -183,13 +183,17 @@ class DoctorScreen(LookingBox):
         """Whether anything that was found has SQL that mends it."""
         return self.known is not None and any(each.treatment.statements for each in self.known[0].findings)
 
+    def _show_keys(self) -> None:
+        self.query_one("#box-keys", Panel).show([keys_line(self._keys())])
+
     def _show_finding(self) -> None:
         self.detail.take(self.list.told, self.known[1] if self.known else None)
 
     def on_line_list_moved(self, event: LineList.Moved) -> None:
         """Another finding."""
         if event.lines is self.list:
-            self._show()
+            self._show_finding()
+            self._show_keys()
 
     # Looking
 

@@ -27,6 +27,8 @@ class FindingLines(TextLines):
         super().__init__(id="findings")
         self.filter_text = ""
         self._found: Examination | None = None
+        self._built: tuple[Examination, int, str] | None = None
+        """What the lines are made of."""
         self._lines: list[ListLine] = []
 
     def take(self, found: Examination) -> None:
@@ -38,10 +40,11 @@ class FindingLines(TextLines):
         self.move_to(next(same, at))
 
     def build(self) -> None:
-        """Fill the list for the width that there is."""
-        if self._found is None:
-            return
+        """Fill the list for the width that there is, unless it is so already: of 4,000 findings that takes 0.1 s."""
         cells = max(20, self.size.width - 2)
+        if self._found is None or self._built == (built := (self._found, cells, self.filter_text)):
+            return
+        self._built = built
         ascii_only = painted(self.app).ascii_only
         self._lines = list_lines(self._found, cells=cells, ascii=ascii_only, text=self.filter_text)
         self.content = [each.line for each in self._lines]

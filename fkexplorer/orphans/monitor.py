@@ -115,7 +115,8 @@ class Monitor:
         self._stale = False
         self._catalogue_at, self._catalogue_snapshot = -math.inf, ""
         self._read_at, self._read_rest = -math.inf, _CATALOGUE * options.every
-        self._reading = asyncio.Lock()
+        self._looking = asyncio.Lock()
+        """What a look asks and what it makes of it are of one catalogue."""
         self._failure: BaseException | None = None
         self._queue = CountQueue(
             database,
@@ -264,14 +265,16 @@ class Monitor:
             await asyncio.sleep(pause)
             began = clock()
             # A look that the server refused, as it does under a time limit or on a standby, is one less: ages tell.
-            with contextlib.suppress(psycopg.Error):
-                await self._look_again()
+            async with self._looking:
+                with contextlib.suppress(psycopg.Error):
+                    await self._look_again()
             pause = max(self._every, 3 * (clock() - began))
 
     async def _first_look(self) -> None:
-        with contextlib.suppress(psycopg.Error):
-            look, details = await self._watcher.first_look(self.schema)
-            self._take(look, details)
+        async with self._looking:
+            with contextlib.suppress(psycopg.Error):
+                look, details = await self._watcher.first_look(self.schema)
+                self._take(look, details)
 
     async def _look_again(self) -> None:
         look = await self._watcher.look()
@@ -327,23 +330,22 @@ class Monitor:
         """Read the catalogue now, since `read` gives other edges beside it than before.
 
         Raises:
-            Trouble: the connection is lost.
+            Trouble: the server refused to tell of it, or the connection is lost.
         """
-        await self._read_catalogue()
-
-    async def _read_catalogue(self) -> None:
-        """Read it again; go on with what it says now, and keep the counts of edges that are what they were."""
-        async with self._reading:  # what was read last has to be what is gone on with
+        async with self._looking:
             await self._take_catalogue()
 
-    async def _take_catalogue(self) -> None:
+    async def _read_catalogue(self) -> None:
         try:
-            schema = await self._read()
+            await self._take_catalogue()
         except Trouble as trouble:
             if trouble.code == "lost":
                 raise
             self._stale = False  # until the next look at it
-            return
+
+    async def _take_catalogue(self) -> None:
+        """Read it again; go on with what it says now, and keep the counts of edges that are what they were."""
+        schema = await self._read()
         self._stale, self._fingerprint = False, schema.fingerprint
         found = differences(self.schema, schema)
         self._read_rest = _CATALOGUE * self._every if found else min(2 * self._read_rest, _READ_REST_MOST)

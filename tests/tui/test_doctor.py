@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,8 @@ from fkexplorer.tui.fixes.deed import DeedScreen, Phase
 from fkexplorer.tui.world import View
 from tests.tui.guessing import configured as folder
 from tests.tui.guessing import guessed, to_pair
-from tests.tui.helpers import gone, holding, opened, run, sessions
-from tests.tui.test_fixes import arm, by_hand, confirm, deed, previewed, said
+from tests.tui.helpers import PATIENCE, POLL, gone, holding, opened, run
+from tests.tui.test_fixes import arm, by_hand, confirm, deed, previewed, rows, said
 from tests.tui.test_roles import limited
 
 if TYPE_CHECKING:
@@ -370,24 +371,29 @@ async def test_a_look_is_stopped(make_database: Callable[[str], str]) -> None:
     await gone(url)
 
 
-async def test_a_look_at_one_edge_is_cancelled_on_the_server(make_database: Callable[[str], str]) -> None:
+async def test_of_a_look_at_one_edge_nothing_is_left_on_the_server(make_database: Callable[[str], str]) -> None:
     url = make_database(MAKE + NOT_VALID)
     async with opened(url) as person:
         await person.open_lens("c", "fk")
-        person.app.world.counts.clear()
+        person.app.world.counts.clear()  # else there is nothing to count
         async with holding(url, "LOCK TABLE c"):
             await person.press("d")
-
-            async def waits() -> bool:
-                return any("orphans" in each or "FROM" in each for each in await sessions(url) if "active" in each)
-
-            while not await waits():
-                await person.pilot.pause(0.02)
+            await until_waiting(url, sessions=1)
             await person.press("escape")
-            while await waits():
-                await person.pilot.pause(0.02)
-        assert closed(person)
+            assert closed(person)
+            await until_waiting(url, sessions=0)
         assert person.app.world.lost is None
+
+
+async def until_waiting(url: str, *, sessions: int) -> None:
+    """Wait until so many sessions of the app wait for a lock."""
+    query = (
+        "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
+        " WHERE NOT l.granted AND a.datname = current_database() AND a.application_name = 'fkexplorer'"
+    )
+    async with asyncio.timeout(PATIENCE):
+        while await rows(url, query) != [(sessions,)]:  # noqa: ASYNC110 - nothing tells of another session
+            await asyncio.sleep(POLL)
 
 
 async def test_a_foreign_key_that_is_gone_is_said_to_be(make_database: Callable[[str], str]) -> None:

@@ -138,7 +138,7 @@ class DoctorScreen(LookingBox):
 
     def _show(self) -> None:
         self.list.build()
-        most = max(4, round(_LIST * (self.query_one(Vertical).size.height - 2)))
+        most = max(2, round(_LIST * (self.query_one(Vertical).size.height - 2)))
         self.list.styles.height = max(1, min(len(self.list.content), most)) if self.known else 1
         self._show_finding()
         self._paint(self._heading(), [tuple(each) for each in self.list.content], self._keys())

@@ -185,7 +185,14 @@ async def test_rows_that_a_fix_deletes_are_counted_again_at_once(make_database: 
     url = make_database(MAKE + "INSERT INTO c VALUES (11, 11), (12, 12);" + NOT_VALID)
     async with opened(url, arming=Arming(allow_writes=True)) as person:
         await arm(person)
+        # From the table of tables it is the worst of the table, from rows the one whose rows they are.
+        await person.go_to("c")
+        await examined(person, "d")
+        await person.sees(r"doctor of public\.c\.fk: 1 not sure")
+        await person.press("escape")
         await person.open_lens("c", "fk")
+        await person.press("o")
+        await person.read()
         await examined(person, "d")
         finding = await to(person, "not_valid")
         assert finding.text.endswith("it has 2 orphans.")
@@ -450,6 +457,7 @@ async def test_it_reads_well_at_any_size(
         assert all(len(line) <= size[0] for line in shown)
         assert any("accounts_user_id_fkey" in line or "not_valid" in line for line in shown)
         assert person.text.isascii() is plainly
+        assert doctor(person).detail.size.height > doctor(person).detail.heading_count()
         if size[1] >= 24:
             assert "Looked at 44 foreign keys" in person.text
             assert "Enter preview" in person.text

@@ -186,7 +186,10 @@ def table_detail(
         words = f"; {number(own.guesses, 'guess', 'guesses')}" if own.guesses else ""
         lines.append((Span(f" It refers to no table{words}."),))
     # The worst first, and guesses behind what is known.
-    shown = sorted(edges.own, key=lambda edge: (edge not in edges.known, severity(schema, edge, counts.get(edge.oid))))
+    shown = sorted(
+        edges.own,
+        key=lambda edge: (edge.kind is EdgeKind.INFERRED, severity(schema, edge, counts.get(edge.oid))),
+    )
     lines += [_edge_line(schema, edge, counts.get(edge.oid), live, width, ascii=ascii) for edge in shown[:SHOWN]]
     into = sum(edge.kind is not EdgeKind.INFERRED for edge in edges.into)
     if not edges.own and into:

@@ -28,7 +28,7 @@ ENVIRONMENT = 10
 
 KEYS_OF_VIEW: dict[View, tuple[str, ...]] = {
     View.TABLES: (
-        "choose", "orphans", "explain", "filter", "find", "problem(1)", "recount", "doctor_all", "sort", "guesses",
+        "choose", "orphans", "explain", "filter", "find", "problem(1)", "guesses", "recount", "doctor_all", "sort",
         "help", "close_or_quit",
     ),
     View.LENS: (

@@ -74,6 +74,8 @@ SHOTS = (
     Shot("explain-140x40", LARGE, ("enter",), pasted=PROFILES),
     Shot("trace-80x24", SMALL, ("enter", "t"), pasted=PROFILES),
     Shot("doctor-80x24", SMALL, ("D", "j")),
+    Shot("guess-80x24", SMALL, ("I", *["j"] * 7, "enter", "j")),
+    Shot("guesses-80x24", SMALL, ("I", "plus")),
 )
 
 
@@ -83,6 +85,9 @@ class StillApp(ExplorerApp):
     def __init__(self, source: Source, *, ascii_only: bool) -> None:
         super().__init__(source, ascii_only=ascii_only, now=lambda: NOON + timedelta(seconds=3))
         self.session = StillSession(source, self.post_message, max_bytes=1 << 30)
+
+    def notify(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - what goes away by itself is in no picture
+        """Nothing."""
 
     def on_connected(self, event: Connected) -> None:
         """The server's minor version is not what a picture is about."""
@@ -150,7 +155,7 @@ async def take(shot: Shot, conninfo: str) -> str:
 
 
 def _busy(app: ExplorerApp) -> bool:
-    """Whether rows, totals or choices that a key asked for are still to come, or to be painted."""
+    """Whether rows, totals, choices or guesses that a key asked for are still to come, or to be painted."""
     match app.screen:
         case ChoiceScreen() as screen:
             return not screen.choices
@@ -162,9 +167,15 @@ def _busy(app: ExplorerApp) -> bool:
             return screen.trace is None
         case DoctorScreen() as screen:
             return screen.known is None
-    if app.main.panel is not None and not app.main.panel.choices:
-        return True
-    return app.main.rows.waiting or bool(app.world.live.running or app.world.in_full or app._dirty)
+    known = app.world.schema.edges if app.world.schema else {}
+    undrawn = any(each.edge.oid not in known for each in app.session.guesses or ())
+    return (
+        (app.main.panel is not None and not app.main.panel.choices)
+        or app.main.rows.waiting
+        or app.world.guessing
+        or undrawn
+        or bool(app.world.live.running or app.world.in_full or app._dirty)
+    )
 
 
 async def take_all(conninfo: str) -> dict[str, str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 from fkexplorer.config.settings import load_settings
 from fkexplorer.tui.arming import Arming
@@ -22,9 +24,10 @@ async def configured(
     url: str, folder: Path, *, size: tuple[int, int] = (80, 24), ascii_only: bool = False
 ) -> AsyncIterator[Person]:
     """The app as it is in that folder, with the configuration there and no other."""
-    settings = load_settings(None, {"XDG_CONFIG_HOME": str(folder / "none")}, folder)
-    async with opened(url, size=size, ascii_only=ascii_only, arming=Arming(settings)) as person:
-        yield person
+    with patch.dict(os.environ, {"XDG_CONFIG_HOME": str(folder / "home")}):
+        settings = load_settings(None, os.environ, folder)
+        async with opened(url, size=size, ascii_only=ascii_only, arming=Arming(settings)) as person:
+            yield person
 
 
 async def guessed(person: Person) -> None:

@@ -198,6 +198,31 @@ async def test_a_file_that_cannot_be_written_is_told(url: str, tmp_path: Path) -
         assert kind_of(person, "posts", "user_id") is EdgeKind.INFERRED
 
 
+async def test_what_other_files_tell_is_left_out_and_what_is_not_ours_is_left(url: str, tmp_path: Path) -> None:
+    (tmp_path / "design.dbml").write_text(
+        "Table users {\n  id int\n}\nTable posts {\n  id int\n  user_id int [ref: > users.id]\n}\n"
+    )
+    file, theirs = tmp_path / ".fkexplorer.toml", tmp_path / "home" / "fkexplorer" / "config.toml"
+    file.write_text('[sources]\ndbml = "design.dbml"\n')
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text('[[relationships]]\npair = "likes(post_id):posts(id)"\n')
+    async with configured(url, tmp_path) as person:
+        await to_pair(person, "posts", "user_id")
+        await person.sees(r"^ - unlink")
+        await asked(person, "minus")
+        await person.sees(r"leave out what another file tells")
+        await person.press("enter")
+        await person.until(lambda: gone(person, "posts", "user_id"))
+        assert '[[rejected]]\npair = "public.posts(user_id):public.users(id)"' in file.read_text()
+        # The user's own file is not ours to write.
+        await to_pair(person, "likes", "post_id")
+        await asked(person, "minus")
+        await person.press("enter")
+        await person.told(r"config\.toml:1 links them, too; take it out there")
+        assert kind_of(person, "likes", "post_id") is EdgeKind.CONFIGURED
+        assert "likes" in theirs.read_text()
+
+
 async def test_looking_for_guesses_is_stopped_by_esc(url: str, tmp_path: Path) -> None:
     async with configured(url, tmp_path) as person:
         async with holding(url, "LOCK TABLE posts"):

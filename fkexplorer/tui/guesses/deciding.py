@@ -14,6 +14,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from fkexplorer.database.model import Trouble
 from fkexplorer.known.bind import means
 from fkexplorer.known.deciding import accepted, forgotten, rejected
 from fkexplorer.reports.values import inert
@@ -80,7 +81,8 @@ class Wish:
         """Write it; what is configured then.
 
         Raises:
-            Trouble: the file cannot be read or written (`no_config`), or is wrong (`bad_config`).
+            Trouble: the file cannot be read or written, or another one says the same (`no_config`); it is wrong
+                (`bad_config`).
         """
         match self.decision:
             case Decision.ACCEPT | Decision.LINK:
@@ -88,7 +90,11 @@ class Wish:
             case Decision.REJECT | Decision.LEAVE_OUT:
                 return rejected(schema, settings, self.edge, self.reason, os.environ)
             case Decision.FORGET:
-                return forgotten(schema, settings, self.edge, os.environ)
+                left = forgotten(schema, settings, self.edge, os.environ)
+                for each in left.relationships:
+                    if means(schema, each.pair, self.edge.oid):
+                        raise Trouble(f"{each.origin} links them, too", "take it out there", code="no_config")
+                return left
 
 
 class DecideScreen(ModalScreen["str | None"]):

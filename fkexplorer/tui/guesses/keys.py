@@ -214,6 +214,7 @@ class GuessKeys(DoctorKeys):
 
     def on_not_done(self, event: NotDone) -> None:
         """Say why not."""
+        self._wanted = None
         self.say(words_of(event.trouble), severity="error", seconds=10)
         if event.trouble.code == "lost":
             self.app.post_message(ConnectionLost(self.session.generation, event.trouble))

@@ -42,15 +42,6 @@ _BRIEF = 0.05
 """Seconds that a change of the catalogue alone takes."""
 
 
-class _Out(Exception):  # noqa: N818 - an answer
-    """An edge can't be in it, and why."""
-
-    def __init__(self, edge: int, reason: str) -> None:
-        super().__init__(reason)
-        self.edge = edge
-        self.reason = reason
-
-
 async def make_programme(
     database: Database,
     schema: Schema,
@@ -80,17 +71,16 @@ async def make_programme(
     """
     [[(as_of,)]] = await database.glance("SELECT pg_catalog.clock_timestamp()")
     making = _Making(database, schema, clean, counts, max_bytes)
-    wanted, left_out = parents_first(schema, wishes), []
+    wanted = parents_first(schema, wishes)
+    left_out: dict[int, str] = {}
     while True:
         told(f"planning the fixes of {len(wanted)} foreign key{'' if len(wanted) == 1 else 's'}")
-        try:
-            items = await making.all(wanted)
-        except _Out as out:
-            left_out.append((edge_label(schema, schema.edges[out.edge]), out.reason))
-            wanted = [wish for wish in wanted if wish.edge != out.edge]
-        else:
-            notes = tuple(left_behind(schema, wanted, items))
-            return Programme(tuple(items), tuple(left_out), clean, schema, as_of, notes)
+        items, out = await making.all(wanted)
+        left_out |= out
+        wanted = [wish for wish in wanted if wish.edge not in out]
+        if not out:
+            named = tuple((edge_label(schema, schema.edges[oid]), reason) for oid, reason in left_out.items())
+            return Programme(tuple(items), named, clean, schema, as_of, tuple(left_behind(schema, wanted, items)))
 
 
 @dataclass(slots=True)
@@ -109,25 +99,30 @@ class _Making:
         """The rows of a statement that reads."""
         return (await self.database.glance(statement, limits=Limits(statement_timeout_ms=SECONDS * 1000)))[0]
 
-    async def all(self, wishes: Sequence[Wish]) -> list[Item]:
-        """The items of these edges; raises `_Out` for the first that can't be planned."""
+    async def all(self, wishes: Sequence[Wish]) -> tuple[list[Item], dict[int, str]]:
+        """The items of these edges, and the edges of which something can't be done, each with the reason.
+
+        Where there are such, all has to be planned once more without them: others may have counted on them.
+        """
         items: list[Item] = []
-        schema = self.schema
+        out: dict[int, str] = {}
         for wish in wishes:
             try:
                 found = await self._mended(wish, items)
             except (Trouble, psycopg.Error) as error:
-                raise _out(wish, error) from error
-            items += [found] if found else []
+                out[wish.edge] = _reason(error)
+            else:
+                items += [found] if found else []
+        schema = self.schema
         for stage in STAGES:
-            for wish in wishes:
-                for action in wish.actions:
-                    if action in stage:
-                        try:
-                            schema = await self._planned(schema, wish, action, items)
-                        except (Trouble, psycopg.Error) as error:
-                            raise _out(wish, error) from error
-        return items
+            for wish, action in ((each, action) for each in wishes for action in each.actions if action in stage):
+                if wish.edge in out:
+                    continue
+                try:
+                    schema = await self._planned(schema, wish, action, items)
+                except (Trouble, psycopg.Error) as error:
+                    out[wish.edge] = _reason(error)
+        return items, out
 
     async def _mended(self, wish: Wish, items: Sequence[Item]) -> Item | None:
         """The fix of the rows that are in the way; None where there is none."""
@@ -290,9 +285,12 @@ class _Making:
         return ""
 
 
-def _out(wish: Wish, error: Trouble | psycopg.Error) -> Exception:
+def _reason(error: Trouble | psycopg.Error) -> str:
+    """Why something can't be done; a lost connection is raised."""
     trouble = error if isinstance(error, Trouble) else trouble_of(error)
-    return trouble if trouble.code == Kind.LOST.value else _Out(wish.edge, f"{trouble.reason}: {trouble.hint}")
+    if trouble.code == Kind.LOST.value:
+        raise trouble from error
+    return f"{trouble.reason}: {trouble.hint}"
 
 
 def _changed(item: Item) -> set[tuple[int, int]]:

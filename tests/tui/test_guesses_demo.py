@@ -112,7 +112,7 @@ async def test_a_guess_is_accepted_mended_and_taken_back(demo_url: str, tmp_path
         edge = await to_pair(person, "nextauth.sessions", "user_id")
         await person.press("plus")
         await person.until(lambda: isinstance(person.app.screen, DecideScreen))
-        await person.sees(r"nextauth\.sessions\(user_id\):nextauth\.users\(id\)")
+        await person.sees(r"nextauth\.sessions\(user_id\): *│\n.*  nextauth\.users\(id\) ")
         assert any(f"in {file}, which is made" in str(each.content) for each in person.app.screen.query(Static))
         await person.type("seen in x")
         await person.press("escape")

@@ -120,7 +120,8 @@ class DecideScreen(ModalScreen["str | None"]):
 
     def __init__(self, schema: Schema, wish: Wish, file: Path) -> None:
         super().__init__()
-        self._label = edge_label(schema, wish.edge)
+        # A side a line: both together are seldom as short as the box is wide.
+        self._label = edge_label(schema, wish.edge).replace("):", "):\n  ", 1)
         self._decision = wish.decision
         self._file = file
 

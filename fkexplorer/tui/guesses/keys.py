@@ -77,7 +77,7 @@ class GuessKeys(DoctorKeys):
             self.show_header()
             return
         self._show(event.inference)
-        self.say(_found(event.inference), seconds=8)
+        self.say(_found(event.inference), seconds=6)
         if problems := event.inference.problems:
             more = f" ({number(len(problems) - 1, 'more problem')}: + lists them)" if len(problems) > 1 else ""
             self.say(f"Not all could be looked at: {problems[0]}{more}", severity="warning", seconds=10)

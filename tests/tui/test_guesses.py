@@ -6,15 +6,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fkexplorer.database.model import Trouble
 from fkexplorer.orphans.events import Counted
 from fkexplorer.schema.model import EdgeKind
 from fkexplorer.tui.fixes.choosing import ChoiceScreen
 from fkexplorer.tui.fixes.pair import PairScreen
 from fkexplorer.tui.guesses.deciding import DecideScreen
 from fkexplorer.tui.guesses.listed import GuessesScreen
+from fkexplorer.tui.messages import ConnectionLost
 from fkexplorer.tui.world import View
-from tests.tui.guessing import configured, guessed, pair, to_pair
+from tests.proxy import Proxy
+from tests.tui.guessing import configured, drawn, guessed, pair, to_pair
 from tests.tui.helpers import holding, run
+from tests.tui.test_counts import waits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -233,6 +237,30 @@ async def test_looking_for_guesses_is_stopped_by_esc(url: str, tmp_path: Path) -
         await person.misses("guessing, Esc stops")
         assert (person.app.world.inference, person.app.session.guesses) == (None, None)
         assert gone(person, "posts", "user_id")
+
+
+async def test_the_connection_is_lost_while_guessing_and_guesses_outlive_a_reconnect(url: str, tmp_path: Path) -> None:
+    async with Proxy(url) as proxy, configured(proxy.conninfo, tmp_path) as person:
+        async with holding(url, "LOCK TABLE posts"):
+            await person.press("I")
+            await waits(url)
+            proxy.hang_up()
+            await person.told("Nothing could be guessed: ")
+            await person.sees(r"LOST \(R reconnects\)")
+        assert not person.app.world.guessing
+        await person.press("I")
+        await person.told("guesses: the connection is lost: R reconnects")
+        await person.press("R")
+        await person.misses("LOST")
+        assert person.app.world.inference is None
+        await guessed(person)
+        trouble = Trouble("the connection to the server is lost", "R reconnects", code="lost")
+        person.app.post_message(ConnectionLost(person.app.session.generation, trouble))
+        await person.sees("LOST")
+        await person.press("R")
+        await person.misses("LOST")
+        await drawn(person)
+        assert kind_of(person, "posts", "user_id") is EdgeKind.INFERRED
 
 
 async def test_a_guess_goes_with_its_column_and_gives_way_to_its_constraint(url: str, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from fkexplorer.fixes.locks import spelled
 from fkexplorer.fixes.model import DdlStep
 from fkexplorer.fixes.run import ACTIONS
 from fkexplorer.fixes.standing import INVALID
+from fkexplorer.fixes.writer import WriteLimits
 from fkexplorer.schema.actions import FixAction
 from fkexplorer.schema.model import EdgeKind, Match
 
@@ -170,8 +171,7 @@ def alone_lines(schema: Schema, step: DdlStep) -> list[str]:
         f" :'fk_state' = {sql.literal(INVALID)} AS fk_clean \\gset",
         "COMMIT;",
         "\\if :fk_clean",
-        psql.echo("fkexplorer: an invalid index of a try that failed is taken away"),
-        f"{step.clean};",
+        *_cleaned(step, table),
         "\\endif",
     ]
     allowed, done = _listed(step, done=False), _listed(step, done=True)
@@ -201,6 +201,27 @@ def alone_lines(schema: Schema, step: DdlStep) -> list[str]:
         ":'fk_state'",
     )
     return [*lines, *["\\endif"] * _TRIES, *_in_transaction(undone), "\\if :fk_tried", "\\set fk_none off", "\\endif"]
+
+
+def _cleaned(step: DdlStep, table: str) -> list[str]:
+    """Takes away what a failed try left, not CONCURRENTLY: looked at and dropped under the lock that a builder holds.
+
+    Another script that looked in the same moment may have taken it away, and built its own by now (1 of 40).
+    """
+    assert step.standing is not None  # noqa: S101 - as above
+    return [
+        "BEGIN;",
+        "SET LOCAL lock_timeout = 0;",
+        f"LOCK TABLE {table} IN {spelled(step.locks[0].mode)} MODE;",
+        ":fk_images \\gset",
+        f"SELECT (:fk_standing) = {sql.literal(INVALID)} AS fk_clean \\gset",
+        "\\if :fk_clean",
+        psql.echo("fkexplorer: an invalid index of a try that failed is taken away"),
+        f"SET LOCAL lock_timeout = '{WriteLimits().lock_timeout_ms}ms';",
+        f"{step.clean.replace(' CONCURRENTLY', '', 1)};",
+        "\\endif",
+        "COMMIT;",
+    ]
 
 
 def _in_transaction(guard: list[str]) -> list[str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from textual import work
-from textual.app import App
 
 from fkexplorer.database.model import Trouble
 from fkexplorer.tui import messages as said
 from fkexplorer.tui.messages import words_of
+from fkexplorer.tui.toasts import ToastingApp
 
 if TYPE_CHECKING:
     from fkexplorer.tui.main import MainScreen
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fkexplorer.tui.world import RowsQuery, World
 
 
-class RowReader(App[int], inherit_bindings=False):
+class RowReader(ToastingApp, inherit_bindings=False):
     """Answers what the panes ask about rows."""
 
     world: World

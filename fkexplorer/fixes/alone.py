@@ -23,6 +23,7 @@ from fkexplorer.database.model import Trouble
 from fkexplorer.fixes.guard import Names
 from fkexplorer.fixes.model import Ending
 from fkexplorer.fixes.parts import Done, Halt
+from fkexplorer.fixes.sql import literal
 from fkexplorer.fixes.standing import BUSY, INVALID
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from fkexplorer.fixes.backup import Backup
     from fkexplorer.fixes.model import DdlStep
     from fkexplorer.fixes.parts import Ledger
+    from fkexplorer.fixes.standing import Standing
     from fkexplorer.fixes.writer import Transaction
 
 _CLEAN_SECONDS = 20.0
@@ -44,6 +46,12 @@ _NAME_TAKEN = "42P07"
 """What the second of two that build the same index is told when the first is done."""
 _TRIES = 3
 
+# Its text is cut at `track_activity_query_size`, 1,024 bytes where nobody has set it; of other roles none is shown.
+_RUNNING = """
+SELECT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.pid <> pg_catalog.pg_backend_pid()
+ AND a.datname = pg_catalog.current_database() AND a.state = 'active'
+ AND pg_catalog.strpos({statement}, pg_catalog.left(a.query, 900)) = 1)
+"""
 _PHASE = """
 SELECT p.phase, p.lockers_total - p.lockers_done FROM pg_catalog.pg_stat_progress_create_index p
 WHERE p.relid = {table} AND p.datname = pg_catalog.current_database()
@@ -100,7 +108,7 @@ class Alone:
             if word not in standing.before:
                 raise Halt(Ending.MOVED, f"{self.step.title}: its name is that of something else now ({word})")
             if word == INVALID and (stays := await self._cleaned()):
-                raise Halt(Ending.REFUSED, stays)
+                raise Halt(Ending.REFUSED, stays, left=True)
             await self.ledger.note(
                 "building", part=self.part, query=standing.query, done=list(standing.done), touched=[]
             )
@@ -111,17 +119,23 @@ class Alone:
                 await asyncio.shield(self._gave_up("stopped"))
                 raise
             except _Stopped:
-                words = await self._gave_up("stopped")
+                stays = await self._gave_up("stopped")
                 if await self._word() not in standing.done:
-                    raise Halt(Ending.STOPPED, words) from None
+                    raise _halt(Ending.STOPPED, "stopped", stays) from None
                 break  # it was done before the server heard of it
+            except Trouble as trouble:
+                if trouble.code != Kind.LOST.value:
+                    raise
+                await self._lost()
+                break
             except psycopg.Error as error:
                 failure = translate(error)
-                words = await self._gave_up(failure.reason)
+                stays = await self._gave_up(failure.reason)
                 again = failure.kind in {Kind.LOCK, Kind.CONFLICT} or failure.sqlstate == _NAME_TAKEN
                 if not left or not again:
                     detail = error.diag.message_detail
-                    raise Halt(Ending.REFUSED, f"{words} ({one_line(detail)})" if detail else words) from None
+                    words = f"{failure.reason} ({one_line(detail)})" if detail else failure.reason
+                    raise _halt(Ending.REFUSED, words, stays) from None
                 # Two that meet are not to meet again.
                 await asyncio.sleep(secrets.randbelow(1000) / 1000)
         await self.ledger.part(self.part, self._check)
@@ -184,8 +198,36 @@ class Alone:
                     return f"{phase}{others}"
         return "the server is at it"
 
+    async def _lost(self) -> None:
+        """After the connection was lost while it ran, which the server may not have heard of: see that it is done.
+
+        Raises:
+            Halt: it is not, and what it left is taken away; or the server is at it still, or can't be asked.
+        """
+        standing = self.step.standing
+        assert standing is not None  # noqa: S101 - as above
+        try:
+            async with asyncio.timeout(self.ledger.limits.ask_seconds):
+                word = await self._settled(standing)
+        except TimeoutError:
+            words = "the connection was lost while it ran: the server may be at it still, and the journal will tell"
+            raise Halt(Ending.UNKNOWN, words) from None
+        if word not in standing.done:
+            stays = await self._gave_up("the connection was lost")
+            raise _halt(Ending.REFUSED, "the connection was lost, and it was not done", stays)
+
+    async def _settled(self, standing: Standing) -> str:
+        """How it stands once no session runs the statement any more, and the server can be asked."""
+        running = _RUNNING.format(statement=literal(self.step.statements[0]))
+        while True:
+            with suppress(psycopg.Error, Trouble):
+                [[(goes_on,)], [(word,)]] = await self.database.glance(running, standing.query)
+                if not goes_on and word != BUSY:
+                    return str(word)
+            await asyncio.sleep(_LOOK_SECONDS / 4)
+
     async def _gave_up(self, reason: str) -> str:
-        """After a failure: take away what it left, and write it down; what to say."""
+        """After a failure: take away what it left, and write it down; what stays, and empty where nothing does."""
         stays = ""
         try:
             if await self._word() == INVALID:
@@ -194,7 +236,7 @@ class Alone:
             stays = self._stays()
         with suppress(Halt):
             await self.ledger.note("rolled_back", part=self.part, reason=one_line(reason))
-        return f"{reason}; {stays}" if stays else reason
+        return stays
 
     async def _cleaned(self) -> str:
         """Take an invalid index away; that it stays, and what to do, where it can't be."""
@@ -208,6 +250,10 @@ class Alone:
 
     def _stays(self) -> str:
         return f"an invalid index may have stayed: {self.step.clean}"
+
+
+def _halt(ending: Ending, words: str, stays: str) -> Halt:
+    return Halt(ending, f"{words}; {stays}" if stays else words, left=bool(stays))
 
 
 async def _ended(driver: Driver, running: asyncio.Future[Any]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fkexplorer.fixes import sql
+from fkexplorer.fixes.indexes import only_period
 from fkexplorer.fixes.locks import (
     ACCESS_EXCLUSIVE,
     ROW_SHARE,
@@ -191,6 +192,7 @@ def key_to_point_at(schema: Schema, edge: Relationship) -> Index:
     for index in parent.indexes:
         if {part.number for part in index.columns} == wanted and len(index.columns) == len(wanted):
             usable = index.unique and index.valid and not index.partial and not index.has_expressions
+            usable = usable and index.method == "btree"
             if usable and index.immediate:
                 return index
             later = later or usable
@@ -199,6 +201,7 @@ def key_to_point_at(schema: Schema, edge: Relationship) -> Index:
             f"the unique key on {named(columns)} of {table_label(parent)} is deferrable",
             "a foreign key needs one that is checked at once",
         )
+    only_period(parent, columns)
     listed = ", ".join(quote(column.name) for column in columns)
     raise impossible(
         f"{table_label(parent)} has no unique key on ({listed}) to point at",

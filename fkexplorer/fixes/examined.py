@@ -173,7 +173,8 @@ async def _spelled_anew(ask: Ask, table: Table, change: Retype) -> list[str]:
     if not change.by_text:
         return []
     own = f"CAST(c.{sql.name(change.column.name)} AS pg_catalog.text)"
-    new = f"CAST(CAST({own} AS {sql.type_name(change.to.type)}) AS pg_catalog.text)"
+    # With its precision: a numeric(5,2) rounds.
+    new = f"CAST(CAST({own} AS {change.to.type_text}) AS pg_catalog.text)"
     shown = "'…'" if is_secret(change.column.name) else f"pg_catalog.left(pg_catalog.min({own}), 60)"
     [(rows, example)] = await ask(
         f"SELECT pg_catalog.count(*), {shown} FROM {sql.table_name(table)} AS c"

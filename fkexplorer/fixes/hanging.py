@@ -50,6 +50,17 @@ WHERE x.attrelid = {table} AND x.attname IN ({names}) AND x.attinhcount > 0
 UNION ALL SELECT x.attname::text, 'part of the partition key' FROM pg_catalog.pg_attribute x
 JOIN pg_catalog.pg_partitioned_table p ON p.partrelid = x.attrelid
 WHERE x.attrelid = {table} AND x.attname IN ({names}) AND x.attnum = ANY (p.partattrs::int2[])
+UNION ALL SELECT x.attname::text, 'of a type that its table is made of' FROM pg_catalog.pg_attribute x
+JOIN pg_catalog.pg_class c ON c.oid = x.attrelid
+WHERE x.attrelid = {table} AND x.attname IN ({names}) AND c.reloftype <> 0
+"""
+# find_composite_type_dependencies (tablecmds.c): a column elsewhere whose type is the row type of the table.
+_ROWS = """
+SELECT DISTINCT pg_catalog.format('%I.%I.%I', n.nspname, c.relname, u.attname)
+FROM (SELECT DISTINCT a.attrelid FROM a) o JOIN pg_catalog.pg_type r ON r.typrelid = o.attrelid
+ JOIN pg_catalog.pg_attribute u ON u.atttypid IN (r.oid, r.typarray) AND NOT u.attisdropped
+ JOIN pg_catalog.pg_class c ON c.oid = u.attrelid AND c.relkind IN ('r', 'm', 'p')
+ JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace ORDER BY 1
 """
 _ANEW = """
 SELECT DISTINCT pg_catalog.format('%I', c.relname), x.indexprs IS NOT NULL OR x.indpred IS NOT NULL
@@ -112,6 +123,7 @@ async def read_hanging(
     head = _TABLES.format(**given)
     refuses = [f"the column {quote(name)} is {why}" for name, why in await ask(_INHERITED.format(**given))]
     refuses += [f"the {kind} {name}" for kind, name in await ask(head + _REFUSES)]
+    refuses += [f"the column {name}, which has rows of it" for (name,) in await ask(head + _ROWS)]
     anew = await ask(head + _ANEW)
     hanging, bound = await _foreign_keys(database, schema, table, changes)
     notes = []

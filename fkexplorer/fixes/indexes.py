@@ -56,6 +56,7 @@ def add_unique(schema: Schema, request: Request, beside: Beside) -> tuple[DdlSte
         return ()
     if len(set(columns)) < len(columns):
         raise impossible(f"{named(columns)}: a column is there twice", "name each column once")
+    only_period(table, columns)
     steps = _steps(schema, request, table, columns, beside, unique=True)
     if table.kind is TableKind.PARTITIONED:
         return steps
@@ -75,10 +76,26 @@ def unique_key(table: Table, columns: Iterable[Column]) -> Index | None:
     wanted = {column.number for column in columns}
     for index in table.indexes:
         own = {column.number for column in index.columns}
-        whole = own == wanted and len(index.columns) == len(wanted)
+        # A unique index of another method is one WITHOUT OVERLAPS, which only a key with PERIOD refers to.
+        whole = own == wanted and len(index.columns) == len(wanted) and index.method == "btree"
         if whole and index.unique and index.valid and index.immediate and not (index.partial or index.has_expressions):
             return index
     return None
+
+
+def only_period(table: Table, columns: Iterable[Column]) -> None:
+    """Make sure that no key WITHOUT OVERLAPS is of just these columns: the server then takes no other one.
+
+    Raises:
+        Trouble: there is one (`impossible`).
+    """
+    wanted = {column.number for column in columns}
+    for index in table.indexes:
+        if index.unique and index.method != "btree" and {column.number for column in index.columns} == wanted:
+            raise impossible(
+                f"the key {quote(index.name)} of {table_label(table)} is WITHOUT OVERLAPS",
+                "only a foreign key with PERIOD refers to it, which is to be written by hand",
+            )
 
 
 def index_name(schema: Schema, request: Request, table: Table, columns: Iterable[Column], *, unique: bool) -> str:
@@ -100,6 +117,7 @@ def index_name(schema: Schema, request: Request, table: Table, columns: Iterable
                 for index in other.indexes
                 if index.valid
                 or other.oid != table.oid
+                or table.kind is TableKind.PARTITIONED  # One ON ONLY the whole table is no failed try's.
                 or index.unique is not unique
                 or tuple(column.number for column in index.columns) != numbers
             }
@@ -121,7 +139,7 @@ def _steps(
             table,
             sql.name(leaf.schema, leaf.name),
             leaf.schema,
-            _leaf_name(leaf.name, columns, at, unique=unique),
+            _leaf_name(request.name, leaf.name, columns, at, unique=unique),
             columns,
             unique=unique,
         )
@@ -137,8 +155,14 @@ def _steps(
     return (*steps, whole)
 
 
-def _leaf_name(leaf: str, columns: Iterable[Column], at: int, *, unique: bool) -> str:
-    """A name for the index of a partition: the same whenever it is asked for, so that a failed try's is known again."""
+def _leaf_name(given: str, leaf: str, columns: Iterable[Column], at: int, *, unique: bool) -> str:
+    """A name for the index of a partition: the same whenever it is asked for, so that a failed try's is known again.
+
+    With a name that is given for the whole table's it is that with a number.
+    """
+    if given:
+        tail = f"_{at}"
+        return given.encode()[: 63 - len(tail)].decode(errors="ignore") + tail
     tail = "_key" if unique else "_idx"
     name = f"{leaf}_{'_'.join(column.name for column in columns)}{tail}"
     if len(name.encode()) <= 63:
@@ -189,7 +213,9 @@ def _key_query(table: Table, name: str, columns: tuple[Column, ...]) -> str:
     index = index_query(sql.table_name(table), name, columns, unique=True)
     listed = ", ".join(sql.literal(column.name) for column in columns)
     constraint = (
-        f"SELECT 1 FROM pg_catalog.pg_constraint k WHERE k.conrelid = {regclass(table)} AND k.contype IN ('p', 'u')"
+        "SELECT 1 FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class i ON i.oid = k.conindid"
+        " JOIN pg_catalog.pg_am m ON m.oid = i.relam AND m.amname = 'btree'"
+        f" WHERE k.conrelid = {regclass(table)} AND k.contype IN ('p', 'u')"
         f" AND NOT k.condeferrable AND pg_catalog.cardinality(k.conkey) = {len(columns)}"
         " AND (SELECT pg_catalog.count(*) FROM pg_catalog.pg_attribute a WHERE a.attrelid = k.conrelid"
         f" AND a.attnum = ANY (k.conkey) AND a.attname IN ({listed})) = {len(columns)}"

@@ -81,12 +81,19 @@ class Done:
 
 
 class Halt(Exception):  # noqa: N818 - how a run ends early, not a fault
-    """A part was not committed, or nobody knows whether it was."""
+    """A part was not committed, or nobody knows whether it was.
 
-    def __init__(self, ending: Ending, words: str) -> None:
+    Args:
+        ending: how the run ends.
+        words: why, in a line.
+        left: whether something of it may have stayed all the same, which the words name.
+    """
+
+    def __init__(self, ending: Ending, words: str, *, left: bool = False) -> None:
         super().__init__(words)
         self.ending = ending
         self.words = words
+        self.left = left
 
 
 def stop_if_asked(stop: asyncio.Event | None) -> None:

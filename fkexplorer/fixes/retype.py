@@ -19,7 +19,7 @@ from fkexplorer.schema.model import TableKind, TypeName
 from fkexplorer.schema.names import quote, table_label
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from fkexplorer.fixes.beside import Beside
     from fkexplorer.fixes.model import Request, Step
@@ -31,6 +31,8 @@ SIDES = (CHILD, PARENT)
 _LENGTH = re.compile(r"\((\d+)\)$")
 _WIDTHS = {"int2": 2, "int4": 4, "int8": 8}
 _DEFAULT = TypeName("pg_catalog", "default")
+_BESIDE = " beside "
+"""Between the types of the side that changes and those of the other one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +73,8 @@ class Retype:
         alter = f"ALTER COLUMN {sql.name(self.column.name)}"
         own = sql.name(self.column.name)
         pieces = [f"{alter} TYPE {self.to.type_text}"]
-        known = self.to.collation
-        if known and TypeName(known.schema, known.name) != _DEFAULT:
-            pieces[0] += f" COLLATE {sql.name(known.schema, known.name)}"
+        if of := _collation(self.to):
+            pieces[0] += f" COLLATE {of}"
         if self.by_text:
             pieces[0] += f" USING CAST(CAST({own} AS pg_catalog.text) AS {sql.type_name(self.to.type)})"
             if default is not None:
@@ -119,16 +120,19 @@ def change_type(schema: Schema, request: Request, beside: Beside) -> tuple[Step,
             f"{named(each.column for each in counted)} is an identity, which is an integer", "change the other side"
         )
     clauses = [clause for each in changes for clause in each.clauses(beside.hanging.defaults.get(each.column.number))]
-    columns = tuple(each.column for each in changes)
-    old, new = (", ".join(column.type_text for column in some) for some in (columns, [each.to for each in changes]))
+    columns, others = tuple(each.column for each in changes), tuple(each.to for each in changes)
+    old, new = (", ".join(column.type_text for column in some) for some in (columns, others))
+    other = schema.child_of(request.edge) if request.side == PARENT else schema.parent_of(request.edge)
+    # Both sides: it is no use to give one the type that the other had.
+    standing = f"SELECT ({types_query(table, columns)}) || {sql.literal(_BESIDE)} || ({types_query(other, others)})"
     statements = [f"ALTER TABLE {sql.table_name(table)} {', '.join(clauses)}"]
     statements += [f"ALTER SEQUENCE {name} AS {kind}" for name, kind in beside.hanging.sequences]
     step = DdlStep(
         f"change {named(columns)} of {table_label(table)} to {new}",
         tuple(statements),
         _locks(table, beside.hanging.bound, rewrites=any(each.rewrites for each in changes)),
-        _undo(changes),
-        standing=Standing(types_query(table, columns), (old,), (new,)),
+        _undo(changes, beside.hanging.defaults),
+        standing=Standing(standing, (f"{old}{_BESIDE}{new}",), (f"{new}{_BESIDE}{new}",)),
     )
     return (step,)
 
@@ -144,13 +148,24 @@ def _locks(table: Table, bound: Iterable[int], *, rewrites: bool) -> tuple[Lock,
     )
 
 
-def _undo(changes: tuple[Retype, ...]) -> str:
-    back = ", ".join(
-        f"ALTER COLUMN {quote(each.column.name)} TYPE {each.column.type_text}"
-        + (f" USING {quote(each.column.name)}::{each.column.type_text}" if each.by_text else "")
-        for each in changes
-    )
-    return f"ALTER TABLE … {back} takes it back, with the values as the new type writes them"
+def _undo(changes: tuple[Retype, ...], defaults: Mapping[int, str]) -> str:
+    pieces = []
+    for each in changes:
+        own, old, default = quote(each.column.name), each.column.type_text, defaults.get(each.column.number)
+        if of := _collation(each.column):
+            old += f" COLLATE {of}"
+        using = f" USING {own}::{each.column.type_text}" if each.by_text else ""
+        anew = each.by_text and default is not None
+        pieces += [f"ALTER COLUMN {own} DROP DEFAULT"] if anew else []
+        pieces.append(f"ALTER COLUMN {own} TYPE {old}{using}")
+        pieces += [f"ALTER COLUMN {own} SET DEFAULT {default}"] if anew else []
+    return f"ALTER TABLE … {', '.join(pieces)} takes it back, with the values as the new type writes them"
+
+
+def _collation(column: Column) -> str:
+    """The column's collation as SQL; empty for that of the database."""
+    known = column.collation
+    return sql.name(known.schema, known.name) if known and TypeName(known.schema, known.name) != _DEFAULT else ""
 
 
 def _length(column: Column) -> int | None:

@@ -211,7 +211,9 @@ class _Run:
             await self._data(step)
         elif step.alone:
             alone = Alone(self._database, self._ledger, step, self._parts, self._stop, self._waiting)
-            self._parts += await alone.run()
+            if not await alone.run():
+                return  # Somebody else has done it.
+            self._parts += 1
         else:
             first = not any(isinstance(each, DdlStep) for each in self._plan.steps[: number - 1])
             await self._ddl(step, first=first)
@@ -298,7 +300,7 @@ class _Run:
         after = await self._measure(named=True, after=True)
         ending, words = (halt.ending, halt.words) if halt else verdict(self._plan, after)
         if halt:
-            words = "; ".join(part for part in (words, self._committed(ending)) if part)
+            words = "; ".join(part for part in (words, self._committed(halt)) if part)
         if self._kept:
             words = f"{words}; triggers kept {self._kept:,} of {self._preview.found:,} rows from it"
         proof = [self._proof] if self._proof and self._finished else []
@@ -330,14 +332,14 @@ class _Run:
             backup=str(backup) if self._done and backup.exists() else "",
         )
 
-    def _committed(self, ending: Ending) -> str:
+    def _committed(self, halt: Halt) -> str:
         """What stays of a run that did not come to its end."""
         parts = []
         if self._finished:
             parts.append(f"done before: {', '.join(self._finished)}")
         if self._advance.done:
             parts.append(f"{self._advance.done:,} of {self._advance.rows:,} rows of this step are done")
-        if ending is Ending.UNKNOWN or parts:
+        if halt.ending is Ending.UNKNOWN or halt.left or parts:
             return "; ".join(parts)
         return "nothing was changed"
 

@@ -1,7 +1,7 @@
 """A step of DDL as a piece of a psql script: done only where the constraint is as it was previewed, or not yet done.
 
-The state of a constraint is `absent`, or its ON DELETE rule (`confdeltype`) and whether it is valid, as `c true`;
-`another` where something else about it differs.
+The state of a constraint is `absent`, or its ON DELETE rule (`confdeltype`) and whether it is valid, as `c true`, or
+not enforced, as `c off`; `another` where something else about it differs.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ class DdlScript:
         self._name = name
         old = ACTIONS[self._edge.on_delete.value]
         new = ACTIONS[RULES[request.rule].value] if request.rule and existing is None else old
-        first = f"{old} {_word(valid=self._edge.validated)}" if self._declared else "absent"
+        first = f"{old} {_word(self._edge)}" if self._declared else "absent"
         between = [f"{new} false"] if len(self._steps) == 2 else []
-        enforced = self._edge.enforced or not self._declared
-        enforced = enforced or request.action is FixAction.ENFORCE
-        valid = enforced and not self._steps[-1].statements[0].endswith("NOT VALID")
-        self._states = [first, *between, f"{new} {_word(valid=valid)}"]
+        last = "false" if self._steps[-1].statements[0].endswith("NOT VALID") else "true"
+        if self._declared and not self._edge.enforced and request.action is not FixAction.ENFORCE:
+            last = "off"
+        self._states = [first, *between, f"{new} {last}"]
 
     def lines(self, number: int, step: DdlStep) -> list[str]:
         """All between BEGIN and COMMIT of one step; where it is done already, `fk_none` is on and nothing was done.
@@ -109,7 +109,9 @@ class DdlScript:
             ]
         else:
             where = f"k.confrelid = {parent} AND {columns}"
-        word = "k.confdeltype::text || CASE WHEN k.convalidated THEN ' true' ELSE ' false' END"
+        # to_jsonb: PostgreSQL has the column since 18.
+        off = "NOT coalesce((to_jsonb(k)->>'conenforced')::bool, true)"
+        word = f"k.confdeltype::text || CASE WHEN {off} THEN ' off' WHEN k.convalidated THEN ' true' ELSE ' false' END"
         return [
             "SELECT coalesce((SELECT CASE",
             # One that is valid does what was wanted, whatever its name.
@@ -158,13 +160,20 @@ def alone_lines(schema: Schema, step: DdlStep) -> list[str]:
         step: the step.
     """
     assert step.standing is not None  # noqa: S101 - each step that is alone has one
-    table = sql.source(schema.tables[step.locks[0].table], "").removesuffix(" AS ")
+    own = schema.tables[step.locks[0].table]
+    table = sql.source(own, "").removesuffix(" AS ")
     look = [
-        # Others who build an index of the table hold this lock; to wait for it takes no snapshot, for which they would
-        # wait in turn.
+        # Others who build an index of the table hold this lock. To wait for it takes no snapshot, for which they would
+        # wait in turn, only if the session knows the table's names by then: the catalogue is read under one. Where
+        # others have changed it meanwhile that ends as a deadlock (1 of 30), and the other one goes on.
+        f"SELECT pg_catalog.has_table_privilege({sql.literal(sql.table_name(own))}, 'SELECT') AS fk_set \\gset",
+        "\\set ON_ERROR_STOP off",
         "BEGIN;",
         "SET LOCAL lock_timeout = 0;",
         f"LOCK TABLE {table} IN {spelled(step.locks[0].mode)} MODE;",
+        "COMMIT;",
+        "\\set ON_ERROR_STOP on",
+        "BEGIN READ ONLY;",
         ":fk_images \\gset",
         "SELECT (:fk_standing) AS fk_state \\gset",
         f"SELECT :'fk_state' IN ({_listed(step, done=True)}) AS fk_none,",
@@ -242,5 +251,7 @@ def _listed(step: DdlStep, *, done: bool) -> str:
     return ", ".join(map(sql.literal, step.standing.done if done else step.standing.before))
 
 
-def _word(*, valid: bool) -> str:
-    return "true" if valid else "false"
+def _word(edge: Relationship) -> str:
+    if not edge.enforced:
+        return "off"
+    return "true" if edge.validated else "false"

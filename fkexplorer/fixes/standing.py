@@ -104,7 +104,7 @@ def index_query(table: str, name: str, columns: tuple[Column, ...], *, unique: b
     if exact:
         fits = definition
     elif unique:
-        fits += f" AND x.indisunique AND x.indimmediate AND x.indnkeyatts = {number}"
+        fits += f" AND m.amname = 'btree' AND x.indisunique AND x.indimmediate AND x.indnkeyatts = {number}"
     else:
         fits += f" AND (m.amname = 'btree' OR m.amname = 'hash' AND x.indnkeyatts = {number})"
     return _INDEX.format(table=oid, wanted=_numbers(oid, columns), name=sql.literal(name), exact=definition, fits=fits)

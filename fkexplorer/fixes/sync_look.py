@@ -90,6 +90,8 @@ async def look(database: Database, schema: Schema, request: Request) -> Looked:
     if keeper is not None and keeper.fires:
         label = f"{table_label(source)} and {table_label(target)}"
         note = f"{label} are kept in step already, by the trigger {quote(keeper.trigger)}"
+        if keeper.conditional:
+            note += ", but only for rows that meet its condition (WHEN): change that trigger where others need one too"
         return Looked(Plan(request, (), ()), (note, *await _lacking(database, schema, request)))
     looking = _Looking(database, ask, schema, request)
     return await (looking.existing(keeper) if keeper else looking.new(sync.template(schema, request)))

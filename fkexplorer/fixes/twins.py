@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 # tgtype has 4 for INSERT. A function is searched for what it says, and what those say that it names.
 _TRIGGERS = """
-SELECT coalesce(json_agg(json_build_array(t.tgname, p.proname, p.prosrc, t.tgenabled) ORDER BY t.tgname),
- '[]') AS triggers
+SELECT coalesce(json_agg(json_build_array(t.tgname, p.proname, p.prosrc, t.tgenabled, t.tgqual IS NOT NULL)
+ ORDER BY t.tgname), '[]') AS triggers
 FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
 WHERE t.tgrelid = {table} AND NOT t.tgisinternal AND (t.tgtype & 4) <> 0
 """
@@ -39,6 +39,8 @@ class Keeper:
     """The name of what it calls, without a schema."""
     enabled: str
     """`tgenabled`: O or A where it fires; R only on a replica; D not at all."""
+    conditional: bool
+    """It has a WHEN (`tgqual`): it fires for some rows only."""
 
     @property
     def fires(self) -> bool:
@@ -53,9 +55,11 @@ def statements(source: Table, target: Table) -> tuple[str, str]:
 
 
 def keepers(
-    triggers: Iterable[tuple[str, str, str, str]], functions: Iterable[tuple[str, str]], target: Table
+    triggers: Iterable[tuple[str, str, str, str, bool]], functions: Iterable[tuple[str, str]], target: Table
 ) -> list[Keeper]:
-    """The triggers of INSERT whose function writes the target, or names one that does; those that fire come first.
+    """The triggers of INSERT whose function writes the target, or names one that does.
+
+    Those that fire come first, and of those the ones that do so for every row.
 
     Args:
         triggers: what the first of `statements` gave.
@@ -64,11 +68,11 @@ def keepers(
     """
     writing = {name for name, body in functions if _writes(body, target)}
     found = [
-        Keeper(trigger, function, enabled)
-        for trigger, function, body, enabled in triggers
+        Keeper(trigger, function, enabled, conditional)
+        for trigger, function, body, enabled, conditional in triggers
         if function in writing or any(re.search(rf"\b{re.escape(name)}\b", _code(body)) for name in writing)
     ]
-    return sorted(found, key=lambda keeper: not keeper.fires)
+    return sorted(found, key=lambda keeper: (not keeper.fires, keeper.conditional))
 
 
 def _writes(body: str, target: Table) -> bool:

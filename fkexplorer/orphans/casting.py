@@ -43,7 +43,7 @@ def castable(column: Column, to: Column, version: int, alias: str) -> str | None
         length = _LENGTH.search(to.type_text)
         return f"(pg_catalog.char_length({text}) OPERATOR(pg_catalog.<=) {length[1]})" if length else "true"
     if version >= _INPUT_IS_VALID:
-        return f"pg_catalog.pg_input_is_valid({text}, {literal(_type(to.type))})"
+        return f"pg_catalog.pg_input_is_valid({text}, {literal(to.type_text)})"
     if to.base_type is not None or of.schema != "pg_catalog":
         return None  # a domain has a CHECK of its own
     # A collation may be one that patterns are refused under.

@@ -10,7 +10,7 @@ import psycopg
 from fkexplorer.database.errors import Kind, trouble_of
 from fkexplorer.database.limits import Limits
 from fkexplorer.database.model import Trouble
-from fkexplorer.fixes import goals
+from fkexplorer.fixes import goals, sql
 from fkexplorer.fixes.asif import as_if
 from fkexplorer.fixes.beside import read_beside
 from fkexplorer.fixes.constraints import name_of, same_columns
@@ -23,6 +23,7 @@ from fkexplorer.fixes.preview import SECONDS, preview
 from fkexplorer.fixes.programme import STAGES, Item, Programme, left_behind, parents_first
 from fkexplorer.fixes.retype import PARENT, retyped_table, retypes
 from fkexplorer.fixes.rows import impossible, unused
+from fkexplorer.orphans.casting import castable
 from fkexplorer.orphans.cost import candidates
 from fkexplorer.orphans.model import Way
 from fkexplorer.schema.actions import FixAction
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from fkexplorer.fixes.beside import Beside
     from fkexplorer.fixes.model import Preview
     from fkexplorer.fixes.programme import Wish
+    from fkexplorer.fixes.retype import Retype
     from fkexplorer.orphans.model import Count
     from fkexplorer.schema.model import Relationship, Schema, Table
 
@@ -238,8 +240,9 @@ class _Making:
                     f" {'; '.join(beside.hanging.refuses)}",
                     "drop those before, and make them anew after",
                 )
-            if any(item.seen and item.request.edge.oid == edge.oid for item in items):
-                return beside.hanging.notes  # what does not cast goes before
+            if mended := next((each for each in items if each.seen and each.request.edge.oid == edge.oid), None):
+                await self._cast_then(mended, table, retypes(edge, request.side))
+                return beside.hanging.notes
             self._may_read(table)
         if action is FixAction.ADD_UNIQUE:
             self._may_read(schema.parent_of(edge))
@@ -248,6 +251,28 @@ class _Making:
             found = await examined(self.ask, schema, self.database.facts.version_number, plan, beside)
             return found.notes
         return ()
+
+    async def _cast_then(self, mended: Item, table: Table, changes: Sequence[Retype]) -> None:
+        """Make sure that what does not cast is mended before: a key that is NULL in part is in nobody's way, but here.
+
+        Raises:
+            Trouble: some rows would stay that do not cast (`impossible`).
+        """
+        step = mended.plan.steps[0]
+        assert isinstance(step, DataStep)  # noqa: S101 - a change of rows is one
+        valid = [
+            (f"c.{sql.name(each.column.name)}", castable(each.column, each.to, self.database.facts.version_number, "c"))
+            for each in changes
+        ]
+        wrong = " OR ".join(f"{own} IS NOT NULL AND NOT ({reads})" for own, reads in valid if reads)
+        [(rows,)] = await self.ask(
+            f"SELECT pg_catalog.count(*) FROM {sql.source(table, 'c')}"
+            f" WHERE ({wrong or 'false'}) AND ({step.change.where}) IS NOT TRUE"
+        )
+        if rows:
+            columns = columns_label(table, [each.column for each in changes])
+            have = "row has a value that does not cast" if rows == 1 else "rows have values that do not cast"
+            raise impossible(f"{rows:,} {have} in {columns} beside a part that is NULL", "mend those by hand first")
 
     def _seconds(self, schema: Schema, request: Request) -> float:
         edge = request.edge

@@ -215,8 +215,8 @@ class ManyScreen(DeedScreen):
     def _show(self) -> None:
         super()._show()
         if self.phase is Phase.SEEN:
-            keys = [("Enter", "go on"), ("Y", "copy SQL"), ("S", "save script"), ("c", "way to mend"), ("W", "arm")]
-            keys += [("t", "agree to triggers")] if self.deed.triggers and not self.deed.agreed else []
+            keys = [("Enter", "go on"), ("c", "mend how"), ("Y", "SQL"), ("S", "script"), ("W", "arm")]
+            keys += [("t", "agree")] if self.deed.triggers and not self.deed.agreed else []
             self.query_one("#deed-keys", Panel).show([keys_line([*keys, ("Esc", "close")])])
 
     @property

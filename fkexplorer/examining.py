@@ -252,5 +252,5 @@ async def _compared(
     database: Database, schema: Schema, child: tuple[Table, list[Column]], parent: tuple[Table, list[Column]]
 ) -> _Chosen:
     """The edge of these columns, in a schema that has it."""
-    [edge] = await read_pairs(database, schema, [(child, parent)])
+    [edge] = await read_pairs(database, schema, [(child, parent, None)])
     return _Chosen(replace(schema, edges={**schema.edges, edge.oid: edge}), [edge])

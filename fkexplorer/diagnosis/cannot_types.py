@@ -63,7 +63,7 @@ async def conflict(ground: Ground, sides: Sides, *, ms: int = LOOK_MS) -> Part |
     """
     child, parent = _tables(sides)
     own, other = (child, sides.columns), (parent, sides.parent_columns)
-    [edge] = await read_pairs(ground.database, ground.schema, [(own, other)])
+    [edge] = await read_pairs(ground.database, ground.schema, [(own, other, None)])
     off = [(pair.child, pair.parent) for pair in edge.pairs if pair.equals is None]
     if not off:
         return None

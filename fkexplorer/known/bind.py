@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from fkexplorer.config.settings import Settings
     from fkexplorer.database.connection import Database
-    from fkexplorer.database.postgresql.pairs import Side
+    from fkexplorer.database.postgresql.pairs import Pair, Side
     from fkexplorer.schema.model import Column, Relationship, Schema, Table
 
 _HINTS = 5
@@ -74,7 +74,7 @@ async def bind(
     own = len(bound)
     refused = rejected_oids(schema, settings.rejected)
     unbound += [relation for relation in written if not binder.add(relation, found)]
-    made = await read_pairs(database, schema, [each.sides for _, each in bound])
+    made = await read_pairs(database, schema, [each.asked for _, each in bound])
     edges: dict[int, Relationship] = {}
     origins: dict[int, str] = {}
     for at, ((relation, each), edge) in enumerate(zip(bound, made, strict=True)):
@@ -82,7 +82,7 @@ async def bind(
             continue
         if at >= own and not refused.isdisjoint({each.key, each.of_all}):
             continue
-        edges[each.key] = replace(edge, oid=each.key, only=each.only) if each.only else edge
+        edges[each.key] = edge
         origins[each.key] = relation.origin
     return Known(replace(schema, edges={**schema.edges, **edges}), origins, tuple(dict.fromkeys(found)), tuple(unbound))
 
@@ -131,12 +131,11 @@ def relation_of(noted: NotedPair) -> WrittenRelation:
 class _Bound:
     """A relation whose names were found."""
 
-    __slots__ = ("key", "of_all", "only", "sides")
+    __slots__ = ("asked", "key", "of_all")
 
     def __init__(self, child: Side, parent: Side, only: Condition | None) -> None:
         pairs = [ColumnPair(one, other, None) for one, other in zip(child[1], parent[1], strict=True)]
-        self.sides = (child, parent)
-        self.only = only
+        self.asked: Pair = (child, parent, only)
         self.key = undeclared_oid(child[0].oid, parent[0].oid, pairs, only)
         """The OID of its edge."""
         self.of_all = undeclared_oid(child[0].oid, parent[0].oid, pairs)

@@ -139,7 +139,10 @@ async def test_an_index_serves_a_pair_as_it_would_serve_the_constraint(make_data
         found = await read_pairs(
             database,
             schema,
-            [((tables["c"], [tables["c"].columns[c]]), (tables["p"], [tables["p"].columns[p]])) for c, p in pairs],
+            [
+                ((tables["c"], [tables["c"].columns[c]]), (tables["p"], [tables["p"].columns[p]]), None)
+                for c, p in pairs
+            ],
         )
         wide = await edge_or_pair(database, schema, "c(c0, c1):p(p0, p1)")
     assert len(by_constraint) > 15

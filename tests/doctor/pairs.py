@@ -24,7 +24,7 @@ async def examined_pairs(
 ) -> Examination:
     """The examination of these pairs alone, or of all that is configured where that is them."""
     async with opened(conninfo, role) as (database, schema):
-        sides = [(_side(schema, *child), _side(schema, *parent)) for child, parent in map(_split, texts)]
+        sides = [(_side(schema, *child), _side(schema, *parent), None) for child, parent in map(_split, texts)]
         edges = await read_pairs(database, schema, sides)
         known = replace(schema, edges={**schema.edges, **{edge.oid: edge for edge in edges}})
         return await examine(database, known, Graph(known), None if whole else edges, max_bytes=max_bytes)

@@ -11,8 +11,10 @@ from fkexplorer.config.settings import Settings, load_settings
 from fkexplorer.known.bind import read_known
 from fkexplorer.named import edge_or_pair
 from fkexplorer.orphans.counter import count_edge
+from fkexplorer.orphans.history import pair_of
 from fkexplorer.orphans.model import Status
-from fkexplorer.schema.model import EdgeKind
+from fkexplorer.schema.graph import Graph
+from fkexplorer.schema.model import Action, EdgeKind, EdgeState
 from fkexplorer.schema.names import edge_label
 from tests.orphans.connected import opened
 
@@ -126,6 +128,27 @@ async def test_a_kind_of_a_polymorphic_pair(conninfo: str, tmp_path: Path) -> No
     ] == [("kind", "user"), ("kind", "post"), None]
     wrong = await known(conninfo, tmp_path, text.replace("[Kind", "[Sort"))
     assert wrong.problems[0] == '.fkexplorer.toml:1: s."Posts" has no column Sort'
+
+
+async def test_some_rows_of_a_declared_key_are_an_edge_of_their_own(conninfo: str, tmp_path: Path) -> None:
+    text = pairs('t.lines(post):s."Posts"(id) [author=1]', 't.lines(post):s."Posts"(id)')
+    async with opened(conninfo) as (database, plain):
+        found = await read_known(database, settings(tmp_path, text), tmp_path)
+        [declared] = plain.edges.values()
+        [oid] = found.origins
+        some = found.schema.edges[oid]
+        counts = [await count_edge(database, found.schema, each, full=True) for each in (declared, some)]
+        label = edge_label(found.schema, some)
+        assert await edge_or_pair(database, found.schema, label) is some
+        assert await edge_or_pair(database, found.schema, label.partition(" [")[0]) == declared
+    assert (some.kind, some.oid < 0, some.name, some.state) == (EdgeKind.CONFIGURED, True, "", EdgeState.UNDECLARED)
+    assert label == 't.lines(post):s."Posts"(id) [author=1]'
+    assert found.schema.edges[declared.oid] == declared
+    assert len(found.schema.edges) == 2
+    assert [count.rows for count in counts] == [2, 1]
+    assert pair_of(some) != pair_of(declared)
+    reached = Graph(found.schema).delete_closure(declared.parent)
+    assert {reach.edge: reach.action for reach in reached} == {declared.oid: Action.NO_ACTION, oid: None}
 
 
 async def test_nothing_configured_costs_nothing(conninfo: str, tmp_path: Path) -> None:

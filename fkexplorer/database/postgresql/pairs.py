@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     Side = tuple[Table, Sequence[Column]]
     """A table and columns of it, in the order of the pair."""
+    Pair = tuple[Side, Side, Condition | None]
+    """The child, the parent, and which rows of the child are meant; None for all."""
     Types = tuple[TypeName, TypeName]
     """The child's and the parent's, under their domains."""
     Comparison = tuple[Operator, tuple[PairOrder, ...]]
@@ -91,7 +93,7 @@ async def read_pair(
         Trouble: the two sides have not as many columns (`bad_pair`), or a pair of them cannot be compared
             (`incomparable`); the server refused, or the connection is lost.
     """
-    [edge] = await _read(database, schema, [(child, parent, only)])
+    [edge] = await read_pairs(database, schema, [(child, parent, only)])
     for pair in edge.pairs:
         if pair.equals is None and not incomparable:
             raise Trouble(
@@ -103,18 +105,12 @@ async def read_pair(
     return edge
 
 
-async def read_pairs(database: Database, schema: Schema, pairs: Sequence[tuple[Side, Side]]) -> list[Relationship]:
-    """The same of many pairs of child and parent, in one round trip; `equals` is None where nothing compares two.
+async def read_pairs(database: Database, schema: Schema, pairs: Sequence[Pair]) -> list[Relationship]:
+    """The same of many, in one round trip; `equals` is None where nothing compares two columns.
 
     Raises:
         Trouble: two sides have not as many columns (`bad_pair`); the server refused, or the connection is lost.
     """
-    return await _read(database, schema, [(*pair, None) for pair in pairs])
-
-
-async def _read(
-    database: Database, schema: Schema, pairs: Sequence[tuple[Side, Side, Condition | None]]
-) -> list[Relationship]:
     for child, parent, _ in pairs:
         if len(child[1]) != len(parent[1]):
             raise Trouble(

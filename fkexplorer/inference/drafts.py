@@ -33,7 +33,8 @@ class Draft:
     def key(self) -> PairKey:
         """As samples know it."""
         numbers = tuple(column.number for column in self.columns)
-        return self.child.oid, numbers, self.target.table.oid, self.target.numbers
+        only = (self.only.column.number, self.only.value) if self.only else None
+        return self.child.oid, numbers, self.target.table.oid, self.target.numbers, only
 
     @property
     def unnamed(self) -> bool:

@@ -136,12 +136,12 @@ def _arrays(world: World, table: Table) -> Iterator[Lonely]:
                     yield Lonely(table.oid, (column.number,), f"an array of keys of {label}")
 
 
-def _grouped(drafts: Iterable[Draft]) -> dict[tuple[int, tuple[int, ...], str | None], list[Draft]]:
+def _grouped(drafts: Iterable[Draft]) -> dict[tuple[int, tuple[int, ...], tuple[int, str] | None], list[Draft]]:
     """By the child's columns, in whatever order they are, and the rows that they are of."""
-    found: dict[tuple[int, tuple[int, ...], str | None], list[Draft]] = defaultdict(list)
+    found: dict[tuple[int, tuple[int, ...], tuple[int, str] | None], list[Draft]] = defaultdict(list)
     for draft in drafts:
         numbers = tuple(sorted(column.number for column in draft.columns))
-        found[draft.child.oid, numbers, draft.only.value if draft.only else None].append(draft)
+        found[draft.child.oid, numbers, draft.key[-1]].append(draft)
     return found
 
 

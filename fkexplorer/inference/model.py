@@ -16,8 +16,9 @@ SHOWN = 0.75
 SUGGESTED = 0.5
 """Those from here to `SHOWN` are a list of suggestions; below, nothing is said."""
 
-PairKey = tuple[int, tuple[int, ...], int, tuple[int, ...]]
-"""A pair of columns: OID of the child, its columns by number, OID of the parent, its columns in the same order."""
+PairKey = tuple[int, tuple[int, ...], int, tuple[int, ...], tuple[int, str] | None]
+"""A pair of columns: OID of the child, its columns by number, OID of the parent, its columns in the same order; where
+it is about some rows of the child only, the column and the value that tell them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from fkexplorer.database.errors import translate
 from fkexplorer.database.limits import Limits
 from fkexplorer.database.pipeline import pipelined
 from fkexplorer.inference.model import Inclusion
+from fkexplorer.orphans.history import pair_of
 from fkexplorer.orphans.keyset import value_type
 from fkexplorer.orphans.outcome import refused
 from fkexplorer.orphans.predicate import EdgePredicate, child_columns, collated, operator, relation, taken_at
@@ -57,12 +58,6 @@ _DIALECT = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-cal
 _TEXT = TypeName("pg_catalog", "text")
 
 
-def key_of(edge: Relationship) -> PairKey:
-    """What samples of an edge are known by."""
-    child = tuple(pair.child.number for pair in edge.pairs)
-    return edge.child, child, edge.parent, tuple(pair.parent.number for pair in edge.pairs)
-
-
 async def read_samples(
     database: Database, schema: Schema, guesses: Iterable[Guess], *, seconds: float, max_bytes: int
 ) -> tuple[dict[PairKey, Inclusion], tuple[str, ...]]:
@@ -82,14 +77,14 @@ async def read_samples(
         Trouble: the connection is lost, or could not be made.
     """
     end = time.monotonic() + seconds
-    wanted = {key_of(guess.edge): guess.edge for guess in reversed(list(guesses))}
+    wanted = {pair_of(guess.edge): guess.edge for guess in reversed(list(guesses))}
     edges = [edge for edge in reversed(wanted.values()) if all(pair.equals for pair in edge.pairs)]
     sampling = _Sampling(database, schema, max_bytes)
     samples: dict[PairKey, Inclusion] = {}
     asked = []
     for edge in edges:
         if problem := sampling.problem(edge):
-            samples[key_of(edge)] = Inclusion(0, 0, schema.loaded_at, problem=problem)
+            samples[pair_of(edge)] = Inclusion(0, 0, schema.loaded_at, problem=problem)
         else:
             asked.append(edge)
     done = 0
@@ -188,7 +183,7 @@ class _Sampling:
             *rivals,
             *taken_at(self._database.facts.version_number),
         ).select_from(keys)
-        return _Asked(key_of(edge), str(statement.compile(dialect=_DIALECT)), drawn, len(rivals))
+        return _Asked(pair_of(edge), str(statement.compile(dialect=_DIALECT)), drawn, len(rivals))
 
     def _against(self, edge: Relationship, keys: Subquery) -> Any:  # noqa: ANN401 - a column, as it is built
         """How many of the keys are in the edge's parent."""

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from fkexplorer.inference.infer import candidates, infer
-from fkexplorer.inference.model import Guess, Inclusion, PairKey
+from fkexplorer.inference.model import CatalogueEvidence, Guess, Inclusion
+from fkexplorer.orphans.history import pair_of
 from tests.inference.build import NOTHING, Making, codes, inferred, said
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -19,17 +20,10 @@ def sampled(keys: int, present: int, **others: Any) -> Inclusion:  # noqa: ANN40
     return Inclusion(keys, present, NOW, **others)
 
 
-def key_of(guess: Guess) -> PairKey:
-    """The pair that a sample is of."""
-    edge = guess.edge
-    own, other = (tuple(getattr(pair, side).number for pair in edge.pairs) for side in ("child", "parent"))
-    return edge.child, own, edge.parent, other
-
-
 def with_data(made: Making, *found: Inclusion) -> list[Guess]:
     """The guesses once these samples, one for each candidate in order, are known."""
     schema = made.schema()
-    keys = [key_of(guess) for guess in candidates(schema, NOTHING)]
+    keys = [pair_of(guess.edge) for guess in candidates(schema, NOTHING)]
     assert len(keys) == len(found)
     return list(infer(schema, NOTHING, dict(zip(keys, found, strict=True))).guesses)
 
@@ -66,7 +60,7 @@ def test_what_a_sample_says(of: str, sample: Inclusion, code: str, text: str) ->
     schema = made.schema()
     (before,) = inferred(made).guesses
     (draft,) = candidates(schema, NOTHING)
-    found = infer(schema, NOTHING, {key_of(draft): sample}).guesses
+    found = infer(schema, NOTHING, {pair_of(draft.edge): sample}).guesses
     after = found[0] if found else None
     if code in ("absent", "far_away"):
         assert after is None
@@ -108,6 +102,19 @@ def test_data_decides_between_two() -> None:
     (guess,) = found
     assert made.schema().parent_of(guess.edge).schema == "b"
     assert guess.shown
+
+
+def test_each_kind_of_a_column_has_its_own_sample() -> None:
+    made = Making()
+    made.table("users")
+    table = made.table("comments", "owner_id", "owner_type:text")
+    evidence = CatalogueEvidence(kinds={(table.oid, 3): ("App\\User", "User")})
+    schema = made.schema()
+    keys = {guess.edge.only.value: pair_of(guess.edge) for guess in candidates(schema, evidence) if guess.edge.only}
+    samples = {keys["App\\User"]: sampled(900, 900), keys["User"]: sampled(900, 2)}
+    (kept,) = infer(schema, evidence, samples).guesses
+    assert said(schema, kept) == "comments(owner_id) -> users(id) [owner_type=App\\User]"
+    assert kept.inclusion == samples[keys["App\\User"]]
 
 
 def test_keys_that_no_name_tells_of_are_looked_up() -> None:

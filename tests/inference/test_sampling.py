@@ -11,9 +11,10 @@ import pytest
 
 from fkexplorer.database.model import Trouble
 from fkexplorer.inference.model import Guess, Inclusion
-from fkexplorer.inference.sampling import key_of, read_samples
+from fkexplorer.inference.sampling import read_samples
 from fkexplorer.named import edge_or_pair
 from fkexplorer.orphans.counter import count_edge
+from fkexplorer.orphans.history import pair_of
 from tests.orphans.connected import holding, new_role, opened, run
 from tests.realdata import load_nycflights13
 
@@ -61,7 +62,7 @@ async def sampled(
     guesses = [Guess(edge, 0.5, ()) for edge in edges]
     samples, late = await read_samples(database, schema, guesses, seconds=seconds, max_bytes=max_bytes)
     assert late == ()
-    return [samples[key_of(edge)] for edge in edges]
+    return [samples[pair_of(edge)] for edge in edges]
 
 
 @pytest.mark.parametrize(
@@ -87,6 +88,12 @@ async def test_all_keys_of_a_small_child(url: str, pair: str, keys: int, present
     assert (found.keys, found.present, found.also_in, found.whole) == (keys, present, also_in, True)
     assert found.problem == ""
     assert abs(datetime.now(UTC) - found.at) < timedelta(minutes=1)
+
+
+async def test_kinds_of_one_column_have_samples_of_their_own(url: str) -> None:
+    async with opened(url) as (database, schema):
+        x, y, every = await sampled(database, schema, *(f"c(p):p(id){kind}" for kind in (" [kind=x]", " [kind=y]", "")))
+    assert [(each.keys, each.present) for each in (x, y, every)] == [(70, 40), (10, 10), (80, 50)]
 
 
 async def test_some_keys_of_a_large_child(url: str) -> None:

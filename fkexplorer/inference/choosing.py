@@ -25,7 +25,7 @@ def key_meant(world: World, table: Table, column: Column, reference: Reference) 
     """
     targets = world.singles.get(table.oid, [])
     if len(targets) <= 1:
-        return targets[0] if targets and (targets[0].primary or _is_key(targets[0])) else None
+        return targets[0] if targets and (targets[0].primary or _is_key(targets[0]) or not table.primary_key) else None
     ranked = [(_rank(world, target, column, reference), place, target) for place, target in enumerate(targets)]
     best, _, target = min(ranked, key=lambda each: each[:2])
     return target if best < _NOT_MEANT else None

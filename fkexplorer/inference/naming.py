@@ -7,7 +7,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fkexplorer.inference.keys import sole_key
-from fkexplorer.inference.vocabulary import ACTORS, BARE_STOP, CHIEFS, FILLERS, GLUED_ROLES, SELF, TABLE_PREFIXES, TREES
+from fkexplorer.inference.vocabulary import (
+    ACTORS,
+    BARE_STOP,
+    CHIEFS,
+    DONE,
+    ENDS,
+    FILLERS,
+    GLUED_ROLES,
+    LINKS,
+    SELF,
+    TABLE_PREFIXES,
+    TREES,
+)
 from fkexplorer.inference.words import Reference, abbreviates, meant, references, same, singular, words, written_out
 
 if TYPE_CHECKING:
@@ -30,6 +42,12 @@ _SHARED = 3
 
 def _stems(name: str) -> set[str]:
     return {same(each.stem) for each in references(name) if each.stem and (each.key or not each.by)}
+
+
+def _stems_of(table: Table) -> Iterator[tuple[str, ...]]:
+    """What is left of a table's columns, each read in the likeliest way."""
+    for column in table.columns:
+        yield from (each.stem for each in references(column.name)[:1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +130,9 @@ class Names:
         """The tables of this name behind a prefix that several tables have."""
         return self._less.get(same(tuple(some)), [])
 
+    def _less_or_full(self, some: Sequence[str]) -> list[Table]:
+        return self.called(some) or self.ends_in(some)
+
     def is_called(self, table: Table, some: Sequence[str]) -> bool:
         """Whether these words are the table's name, abbreviated or not."""
         return bool(some) and meant(tuple(some)) == meant(words(table.name))
@@ -143,6 +164,9 @@ class Names:
         plain = self._plainly(child, reference) if not common else self.called(stem) if trusted else []
         yield from (Named(table, "bare_name", reference) for table in plain)
         if plain or beside:
+            return
+        if len(stem) > 1 and stem[-1] in DONE:
+            yield from (Named(table, "bare_end", reference, stem[-1:]) for table in self._less_or_full(stem[:-1]))
             return
         roles = list(self._roles(child, reference))
         yield from roles
@@ -178,7 +202,7 @@ class Names:
             return [Named(table, "glued", reference, reference.after) for table in self._glued(child, reference)]
         if reference.after:
             return self._with_rest(child, reference, reference.stem, reference.after)
-        for way in (self._whole, self._beginning, self._ends, self._tail, self._shortened):
+        for way in (self._whole, self._beginning, self._ends, self._with_role, self._tail, self._shortened):
             if found := way(child, reference):
                 return found
         return []
@@ -197,6 +221,16 @@ class Names:
             return found
         return self._plainly(child, replace(reference, stem=(last[len(role) :],)))
 
+    def _with_role(self, child: Table, reference: Reference) -> list[Named]:
+        """`basepricelist_id` is of `pricelists`, and so is `m_warehousesource_id` of `m_warehouse`."""
+        *first, last = reference.stem
+        found: list[Named] = []
+        for role in GLUED_ROLES:
+            for rest in (last.removeprefix(role), last.removesuffix(role)):
+                if rest != last and len(rest) > 3:
+                    found += self._with_rest(child, reference, (*first, rest), (role,))
+        return found
+
     def _with_rest(
         self, child: Table, reference: Reference, stem: tuple[str, ...], rest: tuple[str, ...]
     ) -> list[Named]:
@@ -207,12 +241,12 @@ class Names:
     def _beginning(self, child: Table, reference: Reference) -> list[Named]:
         """`id_address_delivery` is one of `addresses`, and so are `address_from_id` and `address_to_id`."""
         stem = reference.stem
-        if not reference.first and stem[-1] not in _WAYS:
+        if not reference.first and stem[-1] not in DONE.union(_WAYS):
             return []
         # `fk_product_type` is one of types, and none of products.
         if stem[-1] in BARE_STOP:
             return []
-        least = 0 if reference.first else len(stem) - 2
+        least = 0 if reference.first else max(0, len(stem) - 2)
         for end in range(len(stem) - 1, least, -1):
             if found := self._with_rest(child, reference, stem[:end], stem[end:]):
                 return found
@@ -281,8 +315,12 @@ class Names:
         """A row of the same table, or somebody, by what it or they do."""
         # `comment_parent` of `wp_comments` is a parent.
         own = {singular(word) for word in words(child.name)[-1:]}
-        core = tuple(word for word in reference.stem if word not in FILLERS and singular(word) not in own)
+        stem = self._without_own(child, reference.stem)
+        core = tuple(word for word in stem if word not in FILLERS)
         core = core or reference.stem
+        # `parent_location` of `locations` is a parent; an author before its own name stays one.
+        if len(core) > 1 and core[0] in SELF and singular(core[-1]) in own:
+            core = core[:-1]
         tail = tuple(word for word in reference.stem if word not in SELF and word not in FILLERS)
         elsewhere = any(table.oid != child.oid for table in self._full.get(same(tail), ())) if tail else False
         people = [table for _, table in self.people]
@@ -297,8 +335,26 @@ class Names:
                 # The parent of `order_payments` may be an order, and hardly is another payment.
                 above = self._full.get(same(words(child.name)[:-1]), ())
                 yield from (Named(table, "above", reference) for table in above if table.oid != child.oid)
-        elif reference.by or chief or core[-1] in ACTORS:
+        elif own & LINKS and self._is_end(core) and sum(map(self._is_end, _stems_of(child))) > 1:
+            # Subject and object of a `feature_relationship` are features.
+            above = self._full.get(same(words(child.name)[:-1]), ())
+            yield from (Named(table, "above", reference) for table in above if table.oid != child.oid)
+        elif reference.by or chief or core[-1] in ACTORS or (reference.key and len(core) == 1 and core[0] in DONE):
             yield from self._somebody(child, reference)
+
+    @staticmethod
+    def _is_end(stem: tuple[str, ...]) -> bool:
+        return len(stem) == 1 and stem[0] in ENDS
+
+    @staticmethod
+    def _without_own(child: Table, stem: tuple[str, ...]) -> tuple[str, ...]:
+        """A stem without the child's own name before it: `product_category_parent` of `product_categories`."""
+        own = words(child.name)
+        for start in range(len(own)):
+            end = len(own) - start
+            if end < len(stem) and same(stem[:end]) == same(own[start:]):
+                return stem[end:]
+        return stem
 
     @staticmethod
     def _another_row(child: Table, reference: Reference) -> list[Named]:

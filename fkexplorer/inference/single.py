@@ -10,10 +10,12 @@ from fkexplorer.inference.choosing import key_meant, same_key_word
 from fkexplorer.inference.columns import external_word
 from fkexplorer.inference.drafts import Draft
 from fkexplorer.inference.extension import extension_of
+from fkexplorer.inference.keys import under_domain
 from fkexplorer.inference.structure import column_reasons, equality, place_reason, types_reason
-from fkexplorer.inference.vocabulary import ID_WORDS, KEY_WORDS, SELF
+from fkexplorer.inference.vocabulary import DONE, ID_WORDS, KEY_WORDS, SELF
 from fkexplorer.inference.weights import reason
 from fkexplorer.inference.words import references, same, words
+from fkexplorer.inference.world import says
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,6 +158,9 @@ def _of_name(world: World, table: Table, column: Column, named: Named) -> Hint |
     if column.category == "S" and words(column.name)[-1:] == ("uid",):
         # A number is a user's; what text is called so comes from anywhere.
         return None
+    if code == "bare_end" and DONE.intersection(named.rest) and under_domain(column).name != "uuid":
+        # A number or a text of `user_created` is rather when, or who by name.
+        return None
     target = key_meant(world, named.table, column, reference) if _may_mean(world, table, column, named) else None
     if target is None:
         return None
@@ -243,13 +248,15 @@ def _code_of_key(world: World, child: tuple[Table, Column], target: Target, *, w
         # Of two words, as `zc_code`, it is hardly called so by chance.
         several = words(world.plain(table, column.name))
         sure = sure or (len(several) > 1 and several[-1] in KEY_WORDS and target.primary)
-        code = "same_as_key" if sure else "same_as_plain_key"
+        # `trxn_id` that is unique in two tables is hardly one's key because it is in the other.
+        stranger = not target.primary and not says(words(target.table.name), words(target.columns[0].name))
+        code = "same_as_key" if sure and not stranger else "same_as_plain_key"
     elif sure and len(target.columns[0].name) > 3:
         code = "end_is_key"
     # A table's own key is not another's for being called like it, unless the other one's is the shorter name.
     if world.owns(table, column.number) and not world.lent(table, column):
         return ""
-    return code if target.primary or code == "same_as_key" else ""
+    return code if target.primary or sure else ""
 
 
 def _of_siblings(world: World, column: Column) -> Iterator[Hint]:

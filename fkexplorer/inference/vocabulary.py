@@ -58,6 +58,14 @@ ROOTS = _set("""
     dictionary master main base core root registry header headers
 """)
 """Words of the table that others say more of, where several have one key."""
+LINKS = _set("""
+    relationship relation link edge dependency hierarchy closure nesting association path tree
+""")
+"""Last words of tables that tie two rows of the table that they are named after."""
+ENDS = _set("""
+    subject object source target from to ancestor descendant child parent predecessor successor
+""")
+"""What such a table calls the two."""
 TREES = _set("""
     type kind class category group tag page task comment reply folder directory node tree area unit department section
     location region level account
@@ -72,15 +80,19 @@ ACTORS = _set("""
     salesperson assignee assigner approver reviewer editor sender recipient receiver uploader submitter
     requester reporter responsible modifier updater deleter actor operator agent signer moderator voter follower
     followed follow blocker blocked poster commenter inviter invitee subscriber assigned createdby updatedby
-    modifiedby admin merge lastmodifiedby write create rep representative
+    modifiedby admin merge lastmodifiedby write create rep representative salesrep
 """)
 """People who do something, by the name of what they do."""
+DONE = _set("""
+    created modified updated changed
+""")
+"""What somebody did who is meant by it, as in `modified_id` and `user_created`."""
 FILLERS = _set("""
     to of by the for in on at from a an last first current default main primary
 """)
 GLUED_ROLES = _set("""
     target source parent related real owner default first last from to main primary old new current original
-    previous next master creator author root reference
+    previous next master creator author root reference base src
 """)
 """Roles that stand before a table's name without a break, as in `targetuserid`."""
 TABLE_PREFIXES = _set("""

@@ -10,7 +10,9 @@ only they may decide a weight or a word: pagila, openmrs (`<table>_id`), chinook
 camel case), mastodon, redmine (Rails), snipeit (Laravel), wagtail, saleor (Django), odoo (modules as prefixes,
 `create_uid`), wordpress, phpbb, drupal, joomla (keys of all sorts), mediawiki, tpch, tpce (letters before every
 column), launchpad (bare names), zabbix (`hostid`), dolibarr, prestashop, glpi (`fk_user`, `id_product`, `users_id`),
-camunda (`id_`), mondial, mimic, tenants (keys of several columns), chembl (one key in many tables), kimball (a star).
+camunda (`id_`), mondial, mimic, tenants (keys of several columns), chembl (one key in many tables), kimball (a star),
+adempiere (`c_bpartner_id`), otrs, chado, ensembl (relationships of two rows), synapse (text keys), directus (bare
+uuids), civicrm (`contact_id_a`), koha (`biblionumber`), ofbiz (parties and their roles), sugarcrm, jira (bare names).
 The others are held out, and say what to expect of one that nobody has seen. `nycflights13` and `lahman` come with
 their data: their tables are loaded into a server, and are guessed once by names and types, and once with their keys
 looked up. What the data is worth was found with these two.

@@ -72,8 +72,9 @@ async def test_a_constraint_is_added_to_a_pair_of_columns(demo_copy: str) -> Non
         await person.press("=")
         await person.until(lambda: isinstance(person.app.screen, ModalScreen))
         await person.settle()
+        await person.press("ctrl+u")
         await person.type("workspaces.workspace_members(user_id):workspaces.users(privy_did)")
-        await person.press("enter")
+        await person.press("ctrl+f")
         text = await answered(person, "c", "members_users_fkey", "cascade")
         assert "NOT VALID" in text
         assert "VALIDATE CONSTRAINT" in text

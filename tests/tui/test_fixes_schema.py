@@ -38,8 +38,9 @@ async def pair(person: Person, text: str) -> None:
     await person.press("=")
     await person.until(lambda: isinstance(person.app.screen, ModalScreen))
     await person.settle()
+    await person.press("ctrl+u")
     await person.type(text)
-    await person.press("enter")
+    await person.press("ctrl+f")
 
 
 async def known(person: Person, table: str, column: str, type_text: str) -> None:

@@ -82,7 +82,8 @@ class Session:
         self.generation = 0
         self.database: Database | None = None
         self._post = post
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
+        """Tables up to this size, in bytes, may be read whole without being asked for."""
         self._monitor: Monitor | None = None
         self._facts: ServerFacts | None = None
         """Of the last connection."""
@@ -173,7 +174,7 @@ class Session:
         self._monitor = Monitor(
             self.database,
             schema,
-            MonitorOptions(max_bytes=self._max_bytes, every=EVERY),
+            MonitorOptions(max_bytes=self.max_bytes, every=EVERY),
             lambda event: self._say(Told(generation, event)),
             history=history,
             read=self._schema,
@@ -287,7 +288,7 @@ class Session:
         """Parents of an edge that a few letters may mean, within the cost limit; raises Trouble."""
         from fkexplorer.fixes.finding import find_parents  # noqa: PLC0415 - after the first frame
 
-        return await find_parents(self.connected(), schema, edge, text, max_bytes=self._max_bytes)
+        return await find_parents(self.connected(), schema, edge, text, max_bytes=self.max_bytes)
 
     async def diagnose(
         self, schema: Schema, graph: Graph, found: FoundError, live: Live, *, chosen: int | None
@@ -310,7 +311,7 @@ class Session:
                 schema,
                 graph,
                 found,
-                max_bytes=self._max_bytes,
+                max_bytes=self.max_bytes,
                 deletes=live.deleted if live.since is not None else None,
                 since=live.since,
                 chosen=chosen,
@@ -324,7 +325,7 @@ class Session:
         from fkexplorer.tui.doctor_look import look  # noqa: PLC0415
 
         try:
-            return await look(self.connected(), self.settings, question, max_bytes=self._max_bytes, told=told)
+            return await look(self.connected(), self.settings, question, max_bytes=self.max_bytes, told=told)
         except Exception as error:  # noqa: BLE001 - as above
             raise trouble_of(error) from None
 
@@ -344,7 +345,7 @@ class Session:
                 table,
                 columns,
                 value,
-                max_bytes=self._max_bytes,
+                max_bytes=self.max_bytes,
                 seconds=SECONDS,
             )
         except Exception as error:  # noqa: BLE001 - as above
@@ -358,7 +359,7 @@ class Session:
         from fkexplorer.diagnosis.impact import impact  # noqa: PLC0415
 
         try:
-            return await impact(self.connected(), schema, table, keys, max_bytes=self._max_bytes, told=told)
+            return await impact(self.connected(), schema, table, keys, max_bytes=self.max_bytes, told=told)
         except Exception as error:  # noqa: BLE001 - as above
             raise trouble_of(error) from None
 
@@ -369,7 +370,7 @@ class Session:
         from fkexplorer.known.guessing import not_rejected  # noqa: PLC0415 - as above
 
         try:
-            found = await look(self.connected(), schema, data=True, seconds=GUESSING, max_bytes=self._max_bytes)
+            found = await look(self.connected(), schema, data=True, seconds=GUESSING, max_bytes=self.max_bytes)
         except Exception as error:  # noqa: BLE001 - as above
             raise trouble_of(error) from None
         return replace(found, guesses=not_rejected(schema, self.settings, found.guesses))

@@ -138,6 +138,7 @@ async def test_nothing_is_done_without_being_armed(make_database: Callable[[str]
     conninfo = make_database(TWO)
     async with armable(conninfo, tmp_path, LINKS, (80, 24)) as person:
         screen = await planned(person, "public")
+        await person.sees(r"Enter go on .*t agree +Esc close")
         await person.press("t", "enter")
         await person.sees("writing is not armed")
         assert person.app.screen is screen

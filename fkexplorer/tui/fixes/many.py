@@ -43,9 +43,6 @@ if TYPE_CHECKING:
     from fkexplorer.tui.session import Session
     from fkexplorer.tui.world import World
 
-MAX_BYTES = 1 << 30
-"""Tables up to this size are read whole for a plan: as `--max-bytes` has it by itself."""
-
 
 @dataclass
 class CameTo(Message):
@@ -94,7 +91,7 @@ class Many(Deed):
             self.schema,
             replace(self._found, edges=there),
             clean=MENDS[self._clean],
-            max_bytes=MAX_BYTES,
+            max_bytes=self._session.max_bytes,
         )
 
     def turn(self) -> None:

@@ -286,7 +286,9 @@ class Names:
         rest = stem[:start]
         if near := self._nearest(child, stem[start:], rest):
             return [Named(table, "end_of_name", reference, rest) for table in near]
-        for index in (self._full, self._less):
+        # Where there are `shipments`, a `shipment_type_id` is not of the `order_types`.
+        other = any(same(rest[first:]) in self._full for first in range(len(rest)))
+        for index in (self._full,) if other else (self._full, self._less):
             if found := index.get(key):
                 return [Named(table, "end_of_name", reference, rest) for table in found]
         return [Named(table, "end_of_name", reference, rest) for table in self._meant.get(meant(stem[start:]), ())]
@@ -326,7 +328,7 @@ class Names:
         people = [table for _, table in self.people]
         chief = core[-1] in CHIEFS
         if (
-            (len(core) == 1 and core[0] in SELF and not reference.by and not elsewhere)
+            (len(core) == 1 and core[0] in SELF and not reference.by and not elsewhere and not self._has_below(child))
             or (core[0] in _SELF_WHOLE and (len(core) == 1 or core[-1] in SELF))
             or (chief and any(table.oid == child.oid for table in people))
         ):
@@ -341,6 +343,11 @@ class Names:
             yield from (Named(table, "above", reference) for table in above if table.oid != child.oid)
         elif reference.by or chief or core[-1] in ACTORS or (reference.key and len(core) == 1 and core[0] in DONE):
             yield from self._somebody(child, reference)
+
+    @staticmethod
+    def _has_below(child: Table) -> bool:
+        """Whether a table tells of a child beside a parent: then it ties rows of others."""
+        return any(stem in (("child",), ("descendant",)) for stem in _stems_of(child))
 
     @staticmethod
     def _is_end(stem: tuple[str, ...]) -> bool:

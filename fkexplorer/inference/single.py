@@ -10,6 +10,7 @@ from fkexplorer.inference.choosing import key_meant, same_key_word
 from fkexplorer.inference.columns import external_word
 from fkexplorer.inference.drafts import Draft
 from fkexplorer.inference.extension import extension_of
+from fkexplorer.inference.habits import is_generic
 from fkexplorer.inference.keys import under_domain
 from fkexplorer.inference.structure import column_reasons, equality, place_reason, types_reason
 from fkexplorer.inference.vocabulary import DONE, ID_WORDS, KEY_WORDS, SELF
@@ -192,6 +193,11 @@ def _may_mean(world: World, table: Table, column: Column, named: Named) -> bool:
     # A table that has the same column is one more child, as `list_accounts(account_id)`, unless it is its key.
     if code == "name_with_context" and world.says_whole(table, parent, column):
         return False
+    # Where a key is called `status_id`, a `status_id` is not the `order_status_id` of `order_status`.
+    if code in ("name_with_context", "name_with_prefix") and world.has_owner(column.name):
+        keys = [each.columns[0].name for each in world.singles.get(parent.oid, ()) if each.primary]
+        if keys and not is_generic(keys[0]) and words(keys[0]) != words(column.name):
+            return False
     lists = code == "name_with_prefix" and bool(world.names.called(named.reference.stem))
     lists = lists or (code == "name_without_prefix" and world.has_owner(column.name))
     return not ((code in _WEAKER or lists) and world.has_beside_key(parent, column.name))
@@ -249,6 +255,8 @@ def _code_of_key(world: World, child: tuple[Table, Column], target: Target, *, w
         several = words(world.plain(table, column.name))
         sure = sure or (len(several) > 1 and several[-1] in KEY_WORDS and target.primary)
         # `trxn_id` that is unique in two tables is hardly one's key because it is in the other.
+        called = "".join(several).startswith(same(words(target.table.name)))
+        sure = sure or (called and target.primary)
         stranger = not target.primary and not says(words(target.table.name), words(target.columns[0].name))
         code = "same_as_key" if sure and not stranger else "same_as_plain_key"
     elif sure and len(target.columns[0].name) > 3:

@@ -14,7 +14,7 @@ from fkexplorer.orphans.cost import scan_ms
 from fkexplorer.orphans.turns import size_text
 from fkexplorer.orphans.ways.keys import rows_of
 from fkexplorer.schema.actions import FixAction
-from fkexplorer.schema.model import Action
+from fkexplorer.schema.model import Action, Match
 from fkexplorer.schema.names import edge_label, quote, table_label
 
 if TYPE_CHECKING:
@@ -148,17 +148,27 @@ def _size(table: Table) -> str:
 
 def twice(exam: Exam, edges: Sequence[Relationship]) -> Iterator[Finding]:
     """`duplicate_constraint`: the same columns bound to the same columns by more than one constraint."""
-    same: dict[tuple[int, int, frozenset[tuple[int, int]]], list[Relationship]] = defaultdict(list)
+    same: dict[tuple[int, int, bool, frozenset[tuple[int, int]]], list[Relationship]] = defaultdict(list)
     for edge in edges:
         columns = frozenset((pair.child.number, pair.parent.number) for pair in edge.pairs)
-        same[edge.child, edge.parent, columns].append(edge)
+        same[edge.child, edge.parent, edge.period, columns].append(edge)
     for group in same.values():
         if len(group) > 1:
-            # What is enforced, valid and older is kept; the triggers of the older one fire first.
-            kept, *others = sorted(
-                group, key=lambda e: (not e.enforced, not e.validated, not e.triggers.all_fire, e.oid)
-            )
+            kept, *others = sorted(group, key=_leniency)
             yield from (_again(exam, kept, other) for other in others)
+
+
+def _leniency(edge: Relationship) -> tuple[bool, bool, bool, bool, bool, bool, int]:
+    """What is enforced, valid, stricter and older comes first; the triggers of the older one fire first."""
+    return (
+        not edge.enforced,
+        not edge.validated,
+        not edge.triggers.all_fire,
+        edge.match is not Match.FULL,
+        edge.deferred,
+        edge.deferrable,
+        edge.oid,
+    )
 
 
 def _again(exam: Exam, kept: Relationship, other: Relationship) -> Finding:
@@ -169,7 +179,12 @@ def _again(exam: Exam, kept: Relationship, other: Relationship) -> Finding:
     differ = (kept.on_delete, kept.on_update) != (other.on_delete, other.on_update)
     comments: tuple[str, ...] = ()
     if differ:
-        rules = [f"{quote(each.name)} is ON DELETE {each.on_delete.value.upper()}" for each in (kept, other)]
+        delete = kept.on_delete is not other.on_delete
+        event = "DELETE" if delete else "UPDATE"
+        rules = [
+            f"{quote(each.name)} is ON {event} {(each.on_delete if delete else each.on_update).value.upper()}"
+            for each in (kept, other)
+        ]
         text += f", but {rules[0]} and {rules[1]}"
         comments = ("-- Decide which rule is meant; the other constraint goes:",)
     why = "Each write of the child looks for its parent twice, and each delete of a parent for its children."

@@ -124,7 +124,13 @@ async def _disagreement(exam: Exam, table: Table, on: Sequence[Relationship], st
         f"What a delete takes along depends on whether a row of {child} refers to it yet; {_columns(stop[0])} may be"
         " NULL, so that it need not stop there."
     )
-    return await _decided(exam, table, text, why, stop[0], "set-null")
+    found = await _decided(exam, table, text, why, stop[0], "set-null")
+    others = [edge for edge in stop[1:] if _optional(edge) and edge.on_delete is stop[0].on_delete]
+    if not others:
+        return found
+    more = f"-- and so for each of the others that should not: {listed([quote(edge.name) for edge in others])}"
+    mend = replace(found.treatment, statements=(*found.treatment.statements, more))
+    return replace(found, treatment=mend)
 
 
 async def _decided(  # noqa: PLR0917 - what a finding is made of

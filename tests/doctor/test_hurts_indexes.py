@@ -246,3 +246,16 @@ async def test_many_integers_that_refer_to_one_bigint_are_one_finding(make_datab
     assert found.text.startswith("6 columns that refer to public.p.id, which is bigint, are smaller")
     [alone] = of_code(await examined(conninfo, only=["c3_fk"]), "narrow_key").values()
     assert alone.subject == "public.c3.c3_fk"
+
+
+async def test_of_constraints_that_are_alike_the_strictest_is_kept(make_database: Callable[[str], str]) -> None:
+    key = "FOREIGN KEY (a, b) REFERENCES p"
+    conninfo = make_database(
+        "CREATE TABLE p (a int, b int, PRIMARY KEY (a, b));"
+        f"CREATE TABLE c (a int, b int, CONSTRAINT simple {key}, CONSTRAINT whole {key} MATCH FULL);"
+        f"CREATE TABLE d (a int, b int, CONSTRAINT later {key} DEFERRABLE INITIALLY DEFERRED, CONSTRAINT now {key});"
+        f"CREATE TABLE e (a int, b int, CONSTRAINT follows {key} ON UPDATE CASCADE, CONSTRAINT stays {key})"
+    )
+    found = of_code(await examined(conninfo), "duplicate_constraint")
+    assert list(found) == ["public.c.simple", "public.d.later", "public.e.stays"]
+    assert found["public.e.stays"].text.endswith("but follows is ON UPDATE CASCADE and stays is ON UPDATE NO ACTION.")

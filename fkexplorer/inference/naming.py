@@ -19,6 +19,7 @@ from fkexplorer.inference.vocabulary import (
     SELF,
     TABLE_PREFIXES,
     TREES,
+    VAGUE,
 )
 from fkexplorer.inference.words import Reference, abbreviates, meant, references, same, singular, words, written_out
 
@@ -188,7 +189,9 @@ class Names:
             found += [Named(table, code, reference) for table in context if table.oid != child.oid]
         if not found:
             less = self._less.get(same(stem), ())
-            found = [Named(table, "name_without_prefix", reference) for table in less]
+            # An `object_id` is hardly of `link_objects`, but where its own table is one of links too.
+            code = "end_of_table" if same(stem) in VAGUE else "name_without_prefix"
+            found = [Named(table, code, reference) for table in less]
         if not found:
             found = [Named(table, "abbreviation", reference) for table in self._meant.get(meant(stem), ())]
         return found

@@ -16,7 +16,7 @@ from fkexplorer.inference.structure import column_reasons, equality, place_reaso
 from fkexplorer.inference.vocabulary import DONE, ID_WORDS, KEY_WORDS, SELF
 from fkexplorer.inference.weights import reason
 from fkexplorer.inference.words import references, same, words
-from fkexplorer.inference.world import says
+from fkexplorer.inference.world import says_some
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,7 +109,10 @@ def _draft(world: World, table: Table, column: Column, hint: Hint) -> Draft | No
         draft.add(world.habits.sibling_reason(column.name, key))
     if code in ("bare_text", "bare_end"):
         draft.add(world.regular)
-    if code == "same_as_plain_key" and (times := world.holders[world.plain(table, column.name)]) > _SHARED:
+    times = world.holders[world.plain(table, column.name)]
+    # What text is called so in many tables is a code that none of them owns, unless its name tells.
+    owned = column.category != "S" or says_some(target) or world.prefixes[target.table.oid]
+    if code == "same_as_plain_key" and times > _SHARED and target.primary and owned:
         draft.add(reason("shared", f"{times - 1:,} tables have this column"))
     draft.add(world.habits.manner(world.plain(table, column.name)))
     draft.add(_joined(world, (table.oid, column.number), key), _commented(column, target))
@@ -254,11 +257,10 @@ def _code_of_key(world: World, child: tuple[Table, Column], target: Target, *, w
         # Of two words, as `zc_code`, it is hardly called so by chance.
         several = words(world.plain(table, column.name))
         sure = sure or (len(several) > 1 and several[-1] in KEY_WORDS and target.primary)
-        # `trxn_id` that is unique in two tables is hardly one's key because it is in the other.
         called = "".join(several).startswith(same(words(target.table.name)))
         sure = sure or (called and target.primary)
-        stranger = not target.primary and not says(words(target.table.name), words(target.columns[0].name))
-        code = "same_as_key" if sure and not stranger else "same_as_plain_key"
+        # `trxn_id` that is unique in one table and stands in another is hardly the key of `contributions`.
+        code = "same_as_key" if sure and (target.primary or says_some(target)) else "same_as_plain_key"
     elif sure and len(target.columns[0].name) > 3:
         code = "end_is_key"
     # A table's own key is not another's for being called like it, unless the other one's is the shorter name.

@@ -66,6 +66,10 @@ ENDS = _set("""
     subject object source target from to ancestor descendant child parent predecessor successor
 """)
 """What such a table calls the two."""
+VAGUE = _set("""
+    object entity record element target source resource subject reference
+""")
+"""Words for whatever a row is about, which are no table's that is only called so behind a prefix."""
 TREES = _set("""
     type kind class category group tag page task comment reply folder directory node tree area unit department section
     location region level account

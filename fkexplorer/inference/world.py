@@ -132,8 +132,8 @@ class World:
                 return True
             # Of `chembl_id` in many tables the primary key is the owner's, of several that of `chembl_id_lookup`; and
             # of `molregno` that of `molecule_dictionary`.
-            owned = (says(beginning, name), bool(ROOTS.intersection(beginning)))
-            if theirs == name and (not target.primary or owned > (says(own, name), bool(ROOTS.intersection(own)))):
+            owned = (_says(beginning, name), bool(ROOTS.intersection(beginning)))
+            if theirs == name and (not target.primary or owned > (_says(own, name), bool(ROOTS.intersection(own)))):
                 return True
         return False
 
@@ -181,7 +181,14 @@ class World:
         return sole_key(table) == number
 
 
-def says(table: tuple[str, ...], key: tuple[str, ...]) -> bool:
+def _says(table: tuple[str, ...], key: tuple[str, ...]) -> bool:
     """Whether a table's name has all that its key's says, but for the word that it is one."""
     stem = key[:-1] if len(key) > 1 and key[-1] in KEY_WORDS else key
     return same(stem) in same(table)
+
+
+def says_some(target: Target) -> bool:
+    """Whether a key's name has a word of its table's name, or begins like it, as `concept_id` of `concept_names`."""
+    key, table = words(target.columns[0].name), words(target.table.name)
+    several = {same((word,)) for word in key if word not in KEY_WORDS} & {same((word,)) for word in table}
+    return bool(several) or any(len(word) > 2 and "".join(key).startswith(same((word,))[:3]) for word in table)

@@ -6,7 +6,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fkexplorer.diagnosis.asking import ask
-from fkexplorer.diagnosis.keyed import children_look, count_text, edge_text, equality, rows_look, secrets, sides
+from fkexplorer.diagnosis.keyed import (
+    child_text,
+    children_look,
+    count_text,
+    edge_text,
+    equality,
+    rows_look,
+    secrets,
+    sides,
+)
 from fkexplorer.diagnosis.looked import Looked, fitting
 from fkexplorer.diagnosis.model import Part, Side
 from fkexplorer.schema.names import table_label
@@ -61,7 +70,7 @@ def _row_there(case: Case, edge: Relationship, looked: Looked) -> list[Evidence]
 
 def _referring(case: Case, edge: Relationship, looked: Looked) -> tuple[list[Evidence], list[Evidence]]:
     """Which children refer to it: a finding, or what that rules out."""
-    answer, table = looked.child, table_label(case.schema.child_of(edge))
+    answer, table = looked.child, child_text(case.schema, edge)
     if answer is None:
         return [], []
     key = edge_text(edge, looked.key, of_parent=True)

@@ -106,7 +106,8 @@ def _known(case: Case, edge: Relationship, trace: Trace | None, gap: Gap | None)
         for each in _telling(case, trace)
         if each.tied
         and any(
-            other.child == each.table and set(each.columns) == {pair.child.number for pair in other.pairs}
+            (other.child, other.only) == (each.table, each.only)
+            and set(each.columns) == {pair.child.number for pair in other.pairs}
             for other in case.graph.children(edge.parent)
         )
     ]

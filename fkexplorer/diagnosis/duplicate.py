@@ -55,7 +55,10 @@ async def not_a_duplicate(case: Case, edge: Relationship) -> Part:
 
 
 def _references(case: Case, table: Table, told: set[str]) -> list[tuple[list[Column], list[Operator]]]:
-    """All that the row refers to, together: where no unique key is told, that makes it the same as another."""
+    """All that the row refers to, together: where no unique key is told, that makes it the same as another.
+
+    What tells the kind of a reference is a part of it.
+    """
     pairs = {
         pair.child.name: pair
         for edge in case.graph.parents(table.oid)
@@ -64,8 +67,12 @@ def _references(case: Case, table: Table, told: set[str]) -> list[tuple[list[Col
     }
     if len(pairs) < 2:
         return []
-    own = sorted(pairs.values(), key=lambda pair: pair.child.number)
-    return [([pair.child for pair in own], [equality(table, pair.child, pair) for pair in own])]
+    own = {pair.child.number: (pair.child, equality(table, pair.child, pair)) for pair in pairs.values()}
+    for only in {edge.only for edge in case.graph.parents(table.oid) if edge.only}:
+        if only.column.name in told:
+            own.setdefault(only.column.number, (only.column, equality(table, only.column)))
+    columns, by = zip(*(own[number] for number in sorted(own)), strict=True)
+    return [(list(columns), list(by))]
 
 
 def _keys(table: Table, edge: Relationship, told: set[str]) -> list[tuple[list[Column], list[Operator]]]:

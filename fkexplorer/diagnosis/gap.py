@@ -89,6 +89,7 @@ def _declared(case: Case, target: Table, columns: Sequence[Column]) -> list[Rela
         for edge in case.graph.parents(target.oid)
         if {pair.child.number for pair in edge.pairs} == numbers
         and not edge.period
+        and edge.only is None
         and not edge.self_referencing
         and is_one_to_one(target, edge)
     ]
@@ -106,7 +107,7 @@ async def _sighted(case: Case, trace: Trace | None, target: Table, columns: Sequ
             for index in there.indexes
         )
         below = any(edge.child == there.oid for edge in case.graph.children(target.oid))
-        if there.oid == target.oid or below or not unique or (integers and not sighting.tied):
+        if there.oid == target.oid or below or sighting.only or not unique or (integers and not sighting.tied):
             continue
         try:
             other = [there.column(number) for number in sighting.columns]

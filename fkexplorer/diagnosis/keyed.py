@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fkexplorer.database.lines import one_line
 from fkexplorer.diagnosis.asking import Look
 from fkexplorer.diagnosis.trace_targets import equality as own_equality
+from fkexplorer.diagnosis.trace_targets import leading, meant
 from fkexplorer.fixes import sql
 from fkexplorer.orphans.predicate import Incomparable
 from fkexplorer.schema.model import TypeName
-from fkexplorer.schema.names import quote
+from fkexplorer.schema.names import condition_text, quote, table_label
 from fkexplorer.schema.secrets import is_secret
 
 if TYPE_CHECKING:
@@ -58,7 +58,9 @@ def child_look(schema: Schema, edge: Relationship, key: Key) -> Look:
     """How many rows of the child hold this key, `MOST` and one at most; the key is the child's own."""
     table, (own, other) = schema.child_of(edge), sides(edge, of_parent=False)
     by = [equality(table, pair.child, pair) for pair in edge.pairs]
-    return replace(rows_look(table, own, key, by, _COUNTED), secrets=secrets(own, key, other))
+    same = [holds("c", column, text, each) for column, text, each in zip(own, key, by, strict=True)]
+    query = _counted(sql.source(table, "c"), [*meant(edge.only), *same], _COUNTED)
+    return Look(query, table, _led_by(table, edge), secrets(own, key, other))
 
 
 def children_look(schema: Schema, edge: Relationship, key: Key) -> Look:
@@ -71,8 +73,8 @@ def children_look(schema: Schema, edge: Relationship, key: Key) -> Look:
     given = [_read(pair.parent, text) for pair, text in zip(edge.pairs, key, strict=True)]
     own, other = sides(edge, of_parent=True)
     secret = secrets(own, key, other)
-    query = _counted(sql.source(table, "c"), [_same(edge, given, _of_child(edge))], _COUNTED)
-    return Look(query, table, tuple(pair.child for pair in edge.pairs), secret)
+    query = _counted(sql.source(table, "c"), [*meant(edge.only), _same(edge, given, _of_child(edge))], _COUNTED)
+    return Look(query, table, _led_by(table, edge), secret)
 
 
 def keys_look(schema: Schema, edge: Relationship, keys: Sequence[Key], *, of_parent: bool) -> Look:
@@ -91,10 +93,12 @@ def keys_look(schema: Schema, edge: Relationship, keys: Sequence[Key], *, of_par
     table = schema.child_of(edge) if of_parent else schema.parent_of(edge)
     given = [f"m.{sql.name(f'k{at}')}" for at in range(len(own))]
     same = _same(edge, given, _of_child(edge)) if of_parent else _same(edge, _of_parent(edge), given)
+    same = " AND ".join([*(meant(edge.only) if of_parent else ()), same])
     found = f"EXISTS (SELECT 1 FROM {sql.source(table, 'c' if of_parent else 'p')} WHERE {same})"
     listed = sql.values(keys, [column.base_type or column.type for column in own])
     query = f"SELECT pg_catalog.count(*) FROM {listed}\n WHERE {found if of_parent else f'NOT {found}'}"
-    return Look(query, table, tuple(looked), tuple(text for key in keys for text in secrets(own, key, looked)))
+    led_by = _led_by(table, edge) if of_parent else tuple(looked)
+    return Look(query, table, led_by, tuple(text for key in keys for text in secrets(own, key, looked)))
 
 
 def rows_look(
@@ -199,6 +203,21 @@ def value_text(column: Column, text: str | None) -> str:
     line = one_line(f"'{text}'")
     line = line if not text or text != text.strip() or "," in text else line[1:-1]
     return line if len(line) <= _WIDTH else f"{line[:_WIDTH]}…"
+
+
+def child_text(schema: Schema, edge: Relationship) -> str:
+    """The child, and of an edge that is about some of its rows which: `public.notes with on_type = 'Post'`."""
+    table = table_label(schema.child_of(edge))
+    return f"{table} with {condition_text(edge.only)}" if edge.only else table
+
+
+def _led_by(table: Table, edge: Relationship) -> tuple[Column, ...]:
+    """The columns of which an index of the child has to begin with one, to lead to the rows of a key."""
+    own = tuple(pair.child for pair in edge.pairs)
+    # By itself the condition's column leads to all rows of a kind; in an index with the key behind it, to those.
+    if edge.only is None or leading(table, own) or not leading(table, own, edge.only):
+        return own
+    return (*own, edge.only.column)
 
 
 def _counted(source: str, conditions: Sequence[str], most: int | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fkexplorer.database.model import Trouble
-from fkexplorer.diagnosis.keyed import key_text, secrets
+from fkexplorer.diagnosis.keyed import child_text, key_text, secrets
 from fkexplorer.diagnosis.model import Suggestion
 from fkexplorer.diagnosis.reading.model import ErrorKind
 from fkexplorer.fixes import rows, sql, sync
@@ -106,7 +106,8 @@ class _Mending:
         for edge in [self._edge, *edges]:
             columns = tuple(pair.child.number for pair in edge.pairs)
             for sighting in self._trace.holding if self._trace else ():
-                if sighting.table == edge.child and sighting.columns == columns and self._same_key(edge):
+                here = (sighting.table, sighting.columns, sighting.only) == (edge.child, columns, edge.only)
+                if here and self._same_key(edge):
                     yield from self._orphaned(edge, sighting)
 
     def _same_key(self, edge: Relationship) -> bool:
@@ -114,7 +115,7 @@ class _Mending:
         return [pair.parent.number for pair in edge.pairs] == [pair.parent.number for pair in self._edge.pairs]
 
     def _orphaned(self, edge: Relationship, sighting: Sighting) -> Iterator[Suggestion]:
-        child = table_label(self._case.schema.child_of(edge))
+        child = child_text(self._case.schema, edge)
         number = sighting.rows or 0
         several = number != 1
         which = f"the {number:,}{'' if not sighting.at_least else ' or more'} rows" if several else "the row"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fkexplorer.diagnosis.reading.model import Found
     from fkexplorer.fixes.model import Scope
     from fkexplorer.schema.actions import FixAction
+    from fkexplorer.schema.model import Condition
 
 Key = tuple[str | None, ...]
 """The values of a key's columns, as PostgreSQL prints them."""
@@ -129,7 +130,7 @@ class Sighting:
     """`pg_attribute.attnum`; of a key of several columns the first."""
     columns: tuple[int, ...]
     label: str
-    """`schema.table.column`, or `schema.table(a, b)`."""
+    """`schema.table.column`, or `schema.table(a, b)`; with `only`, ` [column=value]` behind it."""
     rows: int | None
     """Rows that hold the key; None where it was not searched."""
     at_least: bool = False
@@ -144,6 +145,8 @@ class Sighting:
     """What it is to the key: `parent key`, `refers to it`, `same type, unique`."""
     tied: bool = False
     """Edges tie it to the key; elsewhere the same value may be another thing."""
+    only: Condition | None = None
+    """Which rows were looked at, where the edge that ties it is not about all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from fkexplorer.diagnosis.blocked import still_referenced
 from fkexplorer.diagnosis.duplicate import not_a_duplicate
 from fkexplorer.diagnosis.keyed import (
     child_look,
+    child_text,
     count_text,
     edge_text,
     of_another_style,
@@ -166,7 +167,7 @@ def _of_parent(case: Case, edge: Relationship, looked: Looked) -> list[Evidence]
 
 def _of_child(case: Case, edge: Relationship, looked: Looked) -> tuple[list[Evidence], list[Evidence]]:
     """Which rows of the child hold the key: a finding, or what that rules out."""
-    answer, table = looked.child, table_label(case.schema.child_of(edge))
+    answer, table = looked.child, child_text(case.schema, edge)
     if answer is None:
         return [], []
     key = edge_text(edge, looked.key, of_parent=False)

@@ -319,6 +319,7 @@ class _Search:
             not_searched="" if rows is not None else target.why_not or self.why_not.get(target.label, OUT_OF_TIME),
             role=target.role,
             tied=target.tied,
+            only=target.only,
         )
 
 

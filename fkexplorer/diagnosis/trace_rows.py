@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fkexplorer.diagnosis.model import Key
     from fkexplorer.orphans.keyset import Cursor
     from fkexplorer.orphans.model import Page
-    from fkexplorer.schema.model import Table
+    from fkexplorer.schema.model import Condition, Table
 
 
 async def rows_holding(
@@ -26,6 +26,7 @@ async def rows_holding(
     columns: Sequence[int],
     value: Key,
     *,
+    only: Condition | None = None,
     after: Cursor | None = None,
     limit: int = 200,
     width: int | None = 200,
@@ -39,6 +40,7 @@ async def rows_holding(
         table: the table.
         columns: `pg_attribute.attnum` of each column.
         value: the value of each as text, as a trace was asked for it.
+        only: which rows are meant, where it is not all.
         after: `Page.after` of the page before; None for the first page.
         limit: rows of a page at most.
         width: characters of a value at most; None for whole values.
@@ -48,6 +50,6 @@ async def rows_holding(
     Raises:
         Trouble: the server refused it (privilege, row security, time-out, ...), or the connection is lost.
     """
-    held = condition(table, [table.column(number) for number in columns], value)
+    held = condition(table, [table.column(number) for number in columns], value, only)
     rows = Rows(table, relation(table, "c"), frozenset(columns))
     return await read_page(database, rows, literal_column(held), How(after, limit, width, as_role, reveal))

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from sqlalchemy import literal_column
+
 from fkexplorer.fixes import sql
+from fkexplorer.orphans.predicate import holds
 from fkexplorer.schema.model import Operator, TableKind, TypeName
-from fkexplorer.schema.names import columns_label
+from fkexplorer.schema.names import columns_label, rows_label
 from fkexplorer.schema.secrets import is_secret
 
 if TYPE_CHECKING:
@@ -20,10 +23,10 @@ if TYPE_CHECKING:
 
     from fkexplorer.diagnosis.model import Key
     from fkexplorer.schema.graph import Graph
-    from fkexplorer.schema.model import Collation, Column, Index, Relationship, Schema, Table
+    from fkexplorer.schema.model import Collation, Column, Condition, Index, Relationship, Schema, Table
 
-    Place = tuple[int, tuple[int, ...]]
-    """OID of a table and the numbers of its columns."""
+    Place = tuple[int, tuple[int, ...], Condition | None]
+    """OID of a table, the numbers of its columns, and which of its rows are meant; None for all."""
 
 PARENT, CHILD, ASKED = "parent key", "refers to it", "asked about"
 """Roles of what is tied to the key; `ASKED` is the column itself where no edge has it."""
@@ -51,11 +54,14 @@ class Target:
     """An index leads to those rows."""
     why_not: str = ""
     """Why it is not searched, where the catalogue or the value says so."""
+    only: Condition | None = None
+    """Which rows are meant: those of other kinds hold keys of other tables."""
 
     @property
     def label(self) -> str:
-        """`schema.table.column`, or `schema.table(a, b)`."""
-        return columns_label(self.table, self.columns)
+        """`schema.table.column`, or `schema.table(a, b)`; ` [column=value]` behind it for some rows."""
+        columns = columns_label(self.table, self.columns)
+        return f"{columns} {rows_label(self.only)}" if self.only else columns
 
 
 def targets(
@@ -77,7 +83,7 @@ def targets(
         value: of each of them, as text.
         also: an edge that is not in the graph, as a guessed one.
     """
-    start = (table.oid, tuple(column.number for column in columns))
+    start = (table.oid, tuple(column.number for column in columns), None)
     # A text elsewhere is what PostgreSQL would print, and not what was typed.
     value = tuple(as_read(text or "", column)[0] or text for text, column in zip(value, columns, strict=True))
     tied = _tied(graph, start, also)
@@ -150,8 +156,10 @@ def _tied(graph: Graph, start: Place, also: Relationship | None) -> dict[Place, 
     found = {start: ASKED}
     queue = deque([start])
     while queue:
-        table, columns = place = queue.popleft()
+        table, columns, only = place = queue.popleft()
         up = [*graph.parents(table), *([also] if also and also.child == table else [])]
+        # Rows of one kind refer to nothing by an edge of another.
+        up = [edge for edge in up if only is None or edge.only in (None, only)]
         down = [*graph.children(table), *([also] if also and also.parent == table else [])]
         parents = [other for edge in up if (other := _across(edge, columns, up=True))]
         children = [other for edge in down if (other := _across(edge, columns, up=False))]
@@ -160,7 +168,8 @@ def _tied(graph: Graph, start: Place, also: Relationship | None) -> dict[Place, 
             if other not in found:
                 found[other] = ASKED
                 queue.append(other)
-    return found
+    # Where all rows are tied, those of a kind are among them.
+    return {place: role for place, role in found.items() if place[2] is None or (*place[:2], None) not in found}
 
 
 def _across(edge: Relationship, columns: tuple[int, ...], *, up: bool) -> Place | None:
@@ -169,13 +178,14 @@ def _across(edge: Relationship, columns: tuple[int, ...], *, up: bool) -> Place 
     ends = {(pair.child if up else pair.parent).number: (pair.parent if up else pair.child).number for pair in pairs}
     if not ends.keys() >= set(columns):
         return None
-    return edge.parent if up else edge.child, tuple(ends[number] for number in columns)
+    numbers = tuple(ends[number] for number in columns)
+    return (edge.parent, numbers, None) if up else (edge.child, numbers, edge.only)
 
 
 def _elsewhere(schema: Schema, size: int) -> Iterator[tuple[Place, str]]:
     """All unique keys of so many columns, the columns of foreign keys, and for one column the parts of larger keys."""
-    keys = [
-        (table.oid, tuple(part.number for part in index.columns))
+    keys: list[Place] = [
+        (table.oid, tuple(part.number for part in index.columns), None)
         for table in schema.tables.values()
         for index in table.indexes
         if index.unique and index.valid and not index.has_expressions
@@ -184,11 +194,11 @@ def _elsewhere(schema: Schema, size: int) -> Iterator[tuple[Place, str]]:
     for edge in schema.edges.values():
         numbers = tuple(pair.child.number for pair in edge.pairs)
         if size == 1:
-            yield from (((edge.child, (number,)), FOREIGN) for number in numbers)
+            yield from (((edge.child, (number,), None), FOREIGN) for number in numbers)
         elif size == len(numbers):
-            yield (edge.child, numbers), FOREIGN
+            yield (edge.child, numbers, None), FOREIGN
     if size == 1:
-        yield from (((table, (number,)), PART) for table, numbers in keys for number in numbers)
+        yield from (((table, (number,), None), PART) for table, numbers, _ in keys for number in numbers)
 
 
 def _reads(asked: Column, there: Column) -> str:
@@ -208,10 +218,18 @@ def _kind(column: Column) -> str | TypeName:
     return "uuid" if of == TypeName("pg_catalog", "uuid") else of
 
 
-def condition(table: Table, columns: Sequence[Column], value: Key) -> str:
-    """SQL over the table as `c`: which of its rows hold these values, each read as its column reads it."""
+def meant(only: Condition | None) -> list[str]:
+    """SQL over a child as `c`: which of its rows an edge is about; nothing where it is about all."""
+    return [] if only is None else [sql.written(holds(literal_column(f"c.{sql.name(only.column.name)}"), only))]
+
+
+def condition(table: Table, columns: Sequence[Column], value: Key, only: Condition | None = None) -> str:
+    """SQL over the table as `c`: which of its rows hold these values, each read as its column reads it.
+
+    With `only`, of those that it means.
+    """
     index = leading(table, columns)
-    comparisons = []
+    comparisons = meant(only)
     for text, column in zip(value, columns, strict=True):
         read, _ = as_read(text or "", column)
         collation = _collation(index, column)
@@ -224,9 +242,14 @@ def condition(table: Table, columns: Sequence[Column], value: Key) -> str:
     return " AND ".join(comparisons)
 
 
-def leading(table: Table, columns: Sequence[Column]) -> Index | None:
-    """An index that leads to the rows with a value of these columns; None where there is none."""
-    return next((index for index in table.indexes if _leads(index, columns)), None)
+def leading(table: Table, columns: Sequence[Column], only: Condition | None = None) -> Index | None:
+    """An index that leads to the rows with a value of these columns; None where there is none.
+
+    For the rows that `only` means, its column may stand before them.
+    """
+    return next(
+        (index for index in table.indexes if _leads(index, columns) or _leads_behind(index, columns, only)), None
+    )
 
 
 def _target(schema: Schema, value: Key, place: Place, role: str, *, tied: bool) -> Target:
@@ -240,9 +263,10 @@ def _target(schema: Schema, value: Key, place: Place, role: str, *, tied: bool) 
         columns,
         role,
         tied,
-        condition(table, columns, value),
-        indexed=leading(table, columns) is not None,
-        why_not=_closed(table, columns, tied=tied) or unread,
+        condition(table, columns, value, place[2]),
+        indexed=leading(table, columns, place[2]) is not None,
+        why_not=_closed(table, [*columns, *([place[2].column] if place[2] else [])], tied=tied) or unread,
+        only=place[2],
     )
 
 
@@ -260,6 +284,14 @@ def _closed(table: Table, columns: Sequence[Column], *, tied: bool) -> str:
     if not tied and any(is_secret(column.name) for column in columns):
         return "named like a secret"
     return ""
+
+
+def _leads_behind(index: Index, columns: Sequence[Column], only: Condition | None) -> bool:
+    """Whether an index begins with the condition's column, and goes on as one that leads to the rows does."""
+    # An enum is compared by its text, in whose order it has no index.
+    if only is None or only.column.category not in "SN" or index.columns[0].number != only.column.number:
+        return False
+    return len(index.columns) > 1 and _leads(replace(index, columns=index.columns[1:]), columns)
 
 
 def _leads(index: Index, columns: Sequence[Column]) -> bool:

@@ -100,9 +100,13 @@ def edge_label(schema: Schema, edge: Relationship) -> str:
     pair = ":".join(f"{table_label(table)}({', '.join(quote(each.name) for each in own)})" for table, own in sides)
     if edge.only is None:
         return pair
-    value = edge.only.value
-    written = value if _PLAIN_VALUE.fullmatch(value) else _quoted(value)
-    return f"{pair} [{quote(edge.only.column.name)}={written}]"
+    return f"{pair} {rows_label(edge.only)}"
+
+
+def rows_label(only: Condition) -> str:
+    """`[column=value]`, as it stands behind a pair."""
+    written = only.value if _PLAIN_VALUE.fullmatch(only.value) else _quoted(only.value)
+    return f"[{quote(only.column.name)}={written}]"
 
 
 def condition_text(only: Condition) -> str:

@@ -71,7 +71,14 @@ class ExplainKeys(RowKeys):
 
     def _holding(self, sighting: Sighting, value: Key) -> RowsQuery:
         own = self.world.edges_of(sighting.table).known
-        edge = next((each for each in own if tuple(pair.child.number for pair in each.pairs) == sighting.columns), None)
+        edge = next(
+            (
+                each
+                for each in own
+                if each.only == sighting.only and tuple(pair.child.number for pair in each.pairs) == sighting.columns
+            ),
+            None,
+        )
         return RowsQuery(
             RowsKind.HOLDING,
             sighting.table,

@@ -244,6 +244,7 @@ class Session:
                 schema.tables[query.table],
                 query.columns,
                 query.value,
+                only=None if query.edge is None else _edge(schema, query).only,
                 after=after,
                 as_role=query.as_role,
                 reveal=query.reveal,

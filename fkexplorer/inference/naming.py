@@ -146,6 +146,10 @@ class Names:
         ways = [reference for reference in references(name) if reference.stem]
         found: list[Named] = []
         for reference in ways:
+            last = reference.stem[-1]
+            if reference.sure and singular(last) != last and self._ends_like(child, reference.stem):
+                # `groups_id` in `glpi_groups` is another one of them; its own key would be `group_id`.
+                found.append(Named(child, "self", reference))
             if reference.key or reference.by:
                 found += [*self._keyed(child, reference), *self._roles(child, reference)]
             else:
@@ -304,9 +308,10 @@ class Names:
         Such a table is one more child, as `list_accounts` that has an `account_id`.
         """
         key = same(stem)
+        whole = (*context, *stem)
         return [
             table
-            for table in self._full.get(same((*context, *stem)), ())
+            for table in self._full.get(same(whole)) or ([] if key in self._full else self._meant.get(meant(whole), []))
             if (table.oid != child.oid or SELF.intersection(rest))
             and not any(key in _stems(column.name) for column in table.columns if column.number != sole_key(table))
         ]
@@ -346,6 +351,10 @@ class Names:
             yield from (Named(table, "above", reference) for table in above if table.oid != child.oid)
         elif reference.by or chief or core[-1] in ACTORS or (reference.key and len(core) == 1 and core[0] in DONE):
             yield from self._somebody(child, reference)
+
+    def _ends_like(self, child: Table, stem: tuple[str, ...]) -> bool:
+        own = words(child.name)
+        return own[-len(stem) :] == stem and all(table.oid == child.oid for table in self.called(stem))
 
     @staticmethod
     def _has_below(child: Table) -> bool:

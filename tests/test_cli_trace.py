@@ -101,6 +101,7 @@ async def test_json_has_all_that_is_known(demo: str, capsys: pytest.CaptureFixtu
         "schema": "workspaces_dangling",
         "table": "workspace_members",
         "columns": ["workspace_id"],
+        "where": None,
         "role": "refers to it",
         "tied": True,
         "rows": 1,

@@ -225,6 +225,7 @@ def _sighting(sighting: Sighting, schema: Schema) -> dict[str, object]:
         "schema": table.schema,
         "table": table.name,
         "columns": [table.column(number).name for number in sighting.columns],
+        "where": {sighting.only.column.name: sighting.only.value} if sighting.only else None,
         "role": sighting.role,
         "tied": sighting.tied,
         "rows": sighting.rows,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fkexplorer.reports import sentence
 from fkexplorer.reports.diagnosis import masked
 from fkexplorer.reports.trace import value_text
-from fkexplorer.schema.names import columns_label, table_label
+from fkexplorer.schema.names import columns_label, rows_label, table_label
 from fkexplorer.tui.fixes.actions import FixKeys
 from fkexplorer.tui.messages import RowsWanted, RowWanted, TotalsWanted
 from fkexplorer.tui.world import RowsKind, RowsQuery, View
@@ -108,7 +108,8 @@ class RowKeys(FixKeys):
         if query.kind is RowsKind.HOLDING:
             columns = [table.column(number) for number in query.columns]
             value = masked([column.name for column in columns], query.value)
-            return f"{columns_label(table, columns)} = {value_text(value)}"
+            some = f" {rows_label(edge.only)}" if edge and edge.only else ""
+            return f"{columns_label(table, columns)}{some} = {value_text(value)}"
         if edge is None:
             return f"orphans of {table_label(table)}"
         word = {RowsKind.KEYS: "missing keys", RowsKind.CHILDLESS: "childless"}.get(query.kind, "orphans")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fkexplorer.diagnosis.diagnose import diagnose
+from fkexplorer.diagnosis.duplicate import not_a_duplicate
 from fkexplorer.diagnosis.gap import gap
 from fkexplorer.diagnosis.keyed import keys_look
 from fkexplorer.diagnosis.presence import presence
@@ -18,6 +20,7 @@ from fkexplorer.diagnosis.trace import trace
 from fkexplorer.diagnosis.trace_rows import rows_holding
 from fkexplorer.diagnosis.trace_targets import leading
 from fkexplorer.named import edge_or_pair
+from fkexplorer.reports.trace import trace_json
 from fkexplorer.schema.graph import Graph
 from fkexplorer.schema.names import condition_text
 from tests.diagnosis.cases import GIB, by_code, case_of, row, told
@@ -78,6 +81,8 @@ async def test_a_trace_goes_along_a_kind_and_not_along_another(there: There) -> 
     assert "public.notes.on_id" not in found(of_post), "nor by chance: those are rows of another kind"
     [notes] = [each for each in of_post.sightings if each.only]
     assert {each["on_type"] for each in notes.sample} == {"Post"}
+    [told_of] = [each for each in json.loads(trace_json(of_post, schema, columns="x"))["sightings"] if each["where"]]
+    assert (told_of["columns"], told_of["where"]) == (["on_id"], {"on_type": "Post"})
     page = await rows_holding(database, schema.tables[notes.table], notes.columns, ("1",), only=notes.only)
     assert len(page.rows) == 2
     of_person = await traced(there, "people", "id", "9")
@@ -169,3 +174,20 @@ async def test_a_table_of_which_some_rows_refer_to_another_is_no_twin(make_datab
         hole = await gap(case((database, replace(schema, edges={**schema.edges, every.oid: every}))))
         assert hole is not None
         assert hole.missing == 1
+
+
+async def test_a_row_of_another_kind_is_no_duplicate(make_database: Callable[[str], str]) -> None:
+    conninfo = make_database(
+        "CREATE TABLE people (id int PRIMARY KEY); INSERT INTO people VALUES (1);"
+        "CREATE TABLE posts (id int PRIMARY KEY);"
+        "CREATE TABLE likes (person_id int REFERENCES people, on_type text, on_id int);"
+        "INSERT INTO likes VALUES (1, 'Post', 5)"
+    )
+    async with opened(conninfo) as (database, schema):
+        [declared] = schema.edges.values()
+        some = await edge_or_pair(database, schema, "likes(on_id):posts(id) [on_type=Post]")
+        known = replace(schema, edges={**schema.edges, some.oid: some})
+        for kind, there in (("Post", True), ("Person", False)):
+            refused = told("person_id", "1", row=row("likes", person_id="1", on_type=kind, on_id="5"))
+            part = await not_a_duplicate(case_of((database, known), declared, refused), declared)
+            assert bool(part.findings) is there

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fkexplorer.config.settings import load_settings
+from fkexplorer.tui.arming import Arming
 from fkexplorer.tui.dialogs import RowScreen, TextLines
 from fkexplorer.tui.fixes.asking import FieldsScreen
 from fkexplorer.tui.trace import TraceScreen
@@ -15,6 +17,7 @@ from tests.tui.helpers import opened, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.tui.helpers import Person
 
@@ -117,6 +120,26 @@ async def test_more_rows_than_a_page(url: str) -> None:
         assert len(rows.rows) == 200
         await person.press("G")
         await person.until(lambda: len(rows.rows) == 300)
+
+
+async def test_the_rows_of_one_kind(make_database: Callable[[str], str], tmp_path: Path) -> None:
+    url = make_database(
+        "CREATE TABLE posts (id int PRIMARY KEY); INSERT INTO posts VALUES (1);"
+        "CREATE TABLE notes (id int PRIMARY KEY, on_type text, on_id int);"
+        "INSERT INTO notes VALUES (1, 'Post', 1), (2, 'Person', 1), (3, 'Post', 1)"
+    )
+    pair = "notes(on_id):posts(id) [on_type=Post]"
+    (tmp_path / ".fkexplorer.toml").write_text(f"[[relationships]]\npair = '{pair}'\n")
+    settings = load_settings(None, {"XDG_CONFIG_HOME": str(tmp_path / "none")}, tmp_path)
+    async with opened(url, size=(120, 24), arming=Arming(settings)) as person:
+        await person.press("1")
+        await ask(person, "public.posts.id", "1")
+        await traced(person)
+        await to_line(person, "public.notes.on_id [on_type=Post]")
+        await person.press("enter")
+        await person.read()
+        assert [row[0].text for row in person.app.main.rows.rows] == ["1", "3"]
+        await person.sees(r"public\.notes\.on_id \[on_type=Post\] = 1 +2")
 
 
 async def ask(person: Person, columns: str, value: str) -> None:

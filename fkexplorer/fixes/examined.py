@@ -16,7 +16,7 @@ from fkexplorer.fixes.standing import ANOTHER, BUSY, INVALID
 from fkexplorer.orphans.casting import castable
 from fkexplorer.orphans.predicate import EdgePredicate
 from fkexplorer.schema.actions import FixAction
-from fkexplorer.schema.names import columns_label, quote, table_label
+from fkexplorer.schema.names import columns_label, edge_label, quote, table_label
 from fkexplorer.schema.secrets import is_secret
 
 if TYPE_CHECKING:
@@ -121,6 +121,7 @@ async def _type(ask: Ask, schema: Schema, version: int, request: Request, beside
             "drop those before, and make them anew after",
             code="blocked",
         )
+    await _no_orphans(ask, schema, beside)
     notes, lasting = list(beside.hanging.notes), []
     for each in changes:
         await _default_casts(ask, version, each, beside.hanging.defaults.get(each.column.number, ""))
@@ -141,6 +142,25 @@ async def _type(ask: Ask, schema: Schema, version: int, request: Request, beside
         notes.append("no row is written anew: the values stay as they are")
     seconds = _BRIEF + (table.likely_bytes / REWRITE_BYTES if rewrites else 0)
     return Examined(", ".join(each.column.name for each in changes), seconds, tuple(notes), tuple(lasting))
+
+
+async def _no_orphans(ask: Ask, schema: Schema, beside: Beside) -> None:
+    """Make sure that the constraints which the server looks at again hold.
+
+    Raises:
+        Trouble: one has orphans (`blocked`).
+    """
+    for edge in beside.hanging.checked:
+        predicate = EdgePredicate(schema, edge)
+        where = sql.condition(predicate, predicate.is_orphan)
+        [(orphans,)] = await ask(f"SELECT count(*) FROM {sql.source(schema.child_of(edge), 'c')} WHERE {where}")
+        if orphans:
+            many = "1 orphan" if orphans == 1 else f"{orphans:,} orphans"
+            raise Trouble(
+                f"{edge_label(schema, edge)} has {many}: the server looks through its rows again, and refuses it",
+                "mend them first, and change the type then",
+                code="blocked",
+            )
 
 
 async def _values_cast(ask: Ask, table: Table, change: Retype, valid: str) -> None:

@@ -90,6 +90,8 @@ class Hanging:
     """What would make the server refuse the change, in a few words each."""
     notes: tuple[str, ...] = ()
     """What is built anew with it, a sentence each."""
+    checked: tuple[Relationship, ...] = ()
+    """Foreign keys whose rows the server looks through again: it refuses the change where one has orphans."""
     bound: frozenset[int] = frozenset()
     """OIDs of the tables at the other ends of foreign keys that are looked at again."""
     defaults: Mapping[int, str] = field(default_factory=dict)
@@ -125,7 +127,10 @@ async def read_hanging(
     refuses += [f"the {kind} {name}" for kind, name in await ask(head + _REFUSES)]
     refuses += [f"the column {name}, which has rows of it" for (name,) in await ask(head + _ROWS)]
     anew = await ask(head + _ANEW)
-    hanging, bound = await _foreign_keys(database, schema, table, changes)
+    hanging, bound, edges = await _foreign_keys(database, schema, table, changes)
+    # TryReuseForeignKey (tablecmds.c): where no row is written, none is looked at.
+    rewrites = any(each.rewrites for each in changes)
+    checked = tuple(edge for edge in edges if rewrites and edge.validated and edge.enforced)
     notes = []
     if anew:
         notes.append(f"built anew with it: {', '.join(sorted({name for name, _ in anew}))}")
@@ -138,13 +143,13 @@ async def read_hanging(
             asked = _SEQUENCE.format(table=sql.literal(sql.table_name(table)), column=sql.literal(each.column.name))
             [(sequence,)] = await ask(asked)
             sequences += [(sequence, each.to.type_text)] if sequence else []
-    return Hanging((*refuses, *hanging), tuple(notes), bound, defaults, tuple(sequences))
+    return Hanging((*refuses, *hanging), tuple(notes), checked, bound, defaults, tuple(sequences))
 
 
 async def _foreign_keys(
     database: Database, schema: Schema, table: Table, changes: Sequence[Retype]
-) -> tuple[list[str], frozenset[int]]:
-    """The foreign keys of the columns that could not be compared any more; and the tables of those that could."""
+) -> tuple[list[str], frozenset[int], list[Relationship]]:
+    """The foreign keys of the columns that could not be compared any more; the tables at their other ends; all."""
     new = {each.column.number: each.to for each in changes}
     found: list[tuple[Relationship, int, Column, Column]] = []
     for edge in schema.edges.values():
@@ -163,7 +168,7 @@ async def _foreign_keys(
         f" {table_label(_far(schema, edge, table))}, keeps its type"
         for edge in dict.fromkeys(lost)
     ]
-    return words, frozenset(other for _, other, _, _ in found)
+    return words, frozenset(other for _, other, _, _ in found), list(dict.fromkeys(edge for edge, *_ in found))
 
 
 def _far(schema: Schema, edge: Relationship, table: Table) -> Table:

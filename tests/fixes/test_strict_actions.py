@@ -175,3 +175,20 @@ async def test_a_trigger_for_some_rows_only_is_said_to_be_one(make_database: Cal
     assert 'by the trigger "some", but only for rows that meet its condition (WHEN)' in some
     ask(conninfo, 'CREATE TRIGGER "whole" AFTER INSERT ON u FOR EACH ROW EXECUTE FUNCTION f()')
     assert (await seen(conninfo, "prof.fk", FixAction.SYNC_TRIGGER)).notes[0].endswith("by the trigger whole")
+
+
+@pytest.mark.matrix
+async def test_orphans_of_a_key_that_is_looked_at_again(make_database: Callable[[str], str], tmp_path: Path) -> None:
+    conninfo = make_database(
+        "CREATE TABLE p (id bigint PRIMARY KEY, t varchar UNIQUE);"
+        "CREATE TABLE c (id int CONSTRAINT fk REFERENCES p, t text CONSTRAINT texts REFERENCES p (t));"
+        "ALTER TABLE c DISABLE TRIGGER ALL; INSERT INTO c VALUES (1, 'x'); ALTER TABLE c ENABLE TRIGGER ALL"
+    )
+    with pytest.raises(Trouble, match=r"public\.c\.fk has 1 orphan: the server looks through its rows again"):
+        await seen(conninfo, "c.fk", FixAction.CHANGE_TYPE)
+    # Where no row is written, the server looks at none.
+    ask(conninfo, "ALTER TABLE c DROP CONSTRAINT fk, ADD CONSTRAINT fk FOREIGN KEY (id) REFERENCES p NOT VALID")
+    for label in ("c.texts", "c.fk"):
+        done = await do(conninfo, tmp_path, label, FixAction.CHANGE_TYPE)
+        assert done.ending is Ending.DONE, done.words
+    assert ask(conninfo, "SELECT convalidated FROM pg_constraint WHERE conname = 'fk'") == [(False,)]

@@ -14,6 +14,7 @@ from fkexplorer.known.bind import read_known
 from fkexplorer.known.guessing import not_rejected, with_guesses
 from fkexplorer.known.ignoring import Ignores
 from fkexplorer.named import edge_or_pair, known_schema, one_table, say_all
+from fkexplorer.orphans.misfit_rows import comparable
 from fkexplorer.orphans.model import Status
 from fkexplorer.orphans.partitions import orphans_by_partition
 from fkexplorer.orphans.queue import CountQueue
@@ -241,7 +242,7 @@ async def rows(database: Database, console: Console, settings: Settings, options
             the connection was lost.
     """
     schema = await known_schema(database, settings, console)
-    edge = await edge_or_pair(database, schema, options.edge)
+    edge = await edge_or_pair(database, schema, options.edge, incomparable=True)
     label = edge_label(schema, edge)
     if options.kind == "partitions" and not schema.child_of(edge).partitions:
         raise Trouble(
@@ -264,11 +265,10 @@ async def rows(database: Database, console: Console, settings: Settings, options
     elif options.format == "text" and printed:
         console.lines(page_reports.table_text(pages, ascii=console.ascii))
     more = bool(pages) and pages[-1].more
-    console.say(
-        f"{label}: {number(printed, *_NAMES[options.kind])}" + (", and there are more (--limit)" if more else "")
-    )
-    if names := page_reports.masked_names(pages):
-        console.say(f"masked: {', '.join(names)} (--reveal shows them)")
+    names = _NAMES[options.kind] if comparable(edge) else _NAMES_APART[options.kind]
+    console.say(f"{label}: {number(printed, *names)}" + (", and there are more (--limit)" if more else ""))
+    if masked := page_reports.masked_names(pages):
+        console.say(f"masked: {', '.join(masked)} (--reveal shows them)")
     return CLEAN
 
 
@@ -278,6 +278,11 @@ _NAMES = {
     "childless": ("parent without a child", "parents without a child"),
     "partitions": ("partition with orphans", "partitions with orphans"),
 }
+_NAMES_APART = {
+    "orphans": ("row that does not cast or has no parent", "rows that do not cast or have no parent"),
+    "keys": ("key that does not cast or has no parent", "keys that do not cast or have no parent"),
+}
+"""Where the columns can't be compared."""
 
 
 async def _pages(database: Database, schema: Schema, edge: Relationship, options: RowsOptions) -> AsyncIterator[Page]:

@@ -13,6 +13,7 @@ from fkexplorer.database.model import Trouble
 from fkexplorer.orphans.cost import candidates
 from fkexplorer.orphans.keyset import Ordering, Part, behind, built_in_ordering, index_ordering, value_type
 from fkexplorer.orphans.long import LONG_MS
+from fkexplorer.orphans.misfit_rows import PROBLEM, TEXT, comparable, misfit_groups
 from fkexplorer.orphans.model import Field, Page, Way
 from fkexplorer.orphans.paging import MASKED, How, predicate_of, printed, reading, shown_value
 from fkexplorer.orphans.ways.keys import ordered_pairs
@@ -55,6 +56,9 @@ async def missing_keys(
     key holds a secret, the next page is found by its number, since a cursor leaves the server: rows written meanwhile
     may then repeat a key or pass one over.
 
+    Where no operator compares the edge's columns, they are the keys that do not cast, and those that would have no
+    parent if all did, each spelling by itself; a computed field `problem` tells the two apart.
+
     Args:
         database: where to read.
         schema: the schema that the edge is of.
@@ -69,12 +73,12 @@ async def missing_keys(
         The page; its `keys` is empty, since a missing key is no row.
 
     Raises:
-        Trouble: the server refused it (privilege, row security, time-out, …), or the connection is lost.
+        Trouble: the server refused it (privilege, row security, time-out, …), or the connection is lost; the columns
+            can't be compared, and this server can't tell what casts (code `incomparable`).
     """
     started = time.perf_counter()
     how = How(after, limit, width, as_role, reveal)
-    sequence = _quick_sequence(schema, edge)
-    asked = _Keys(predicate_of(schema, edge), how, sequence)
+    asked = _of_orphans(schema, edge, how) if comparable(edge) else _of_misfits(database, schema, edge, how)
     statement = asked.statement()
     async with reading(database, how, planner=Merge.settings if asked.by_key else {}) as (connection, as_of):
         found = (await connection.execute(statement)).all()
@@ -112,55 +116,79 @@ def _quick_sequence(schema: Schema, edge: Relationship) -> tuple[ColumnPair, ...
     return tuple(ordered.pair for ordered in ordered_pairs(schema, edge)) if quick else ()
 
 
+def _of_orphans(schema: Schema, edge: Relationship, how: How) -> _Keys:
+    predicate = predicate_of(schema, edge)
+    groups = (
+        predicate.from_child(
+            func.count().label("n"), *(key.label(f"k{at}") for at, key in enumerate(predicate.child_keys))
+        )
+        .where(predicate.is_orphan)
+        .group_by(*predicate.child_keys)
+    )
+    types = [pair.child_cast or value_type(pair.child) for pair in edge.pairs]
+    orderings = [_ordering(predicate, pair) for pair in edge.pairs]
+    sequence = tuple(edge.pairs.index(pair) for pair in _quick_sequence(schema, edge))
+    return _Keys(_fields(edge), groups, types=types, orderings=orderings, how=how, sequence=sequence)
+
+
+def _of_misfits(database: Database, schema: Schema, edge: Relationship, how: How) -> _Keys:
+    fields = (*_fields(edge), PROBLEM)
+    groups = misfit_groups(schema, edge, database.facts.version_number)
+    return _Keys(fields, groups, types=[TEXT] * len(fields), orderings=[built_in_ordering(TEXT)] * len(fields), how=how)
+
+
+def _fields(edge: Relationship) -> tuple[Field, ...]:
+    columns = (pair.child for pair in edge.pairs)
+    return tuple(
+        Field(column.name, column, key=False, foreign=True, secret=is_secret(column.name)) for column in columns
+    )
+
+
 class _Keys:
     """The statement for one page of missing keys.
 
     Args:
-        predicate: of the edge.
+        fields: of a key.
+        groups: a row for each key: `n` rows that name it, and the values of `fields` as `k0`, ….
+        types: what the values are printed as.
+        orderings: how they are ordered; None where that is not known.
         how: which page.
-        sequence: the pairs in whose order they are to come, as far as their values may be shown; else the keys that
-            most rows name come first.
+        sequence: the places of the fields in whose order they are to come, as far as their values may be shown; else
+            the keys that most rows name come first.
     """
 
     __slots__ = ("_groups", "_how", "_keys", "_parts", "_types", "by_key", "fields", "order", "shown")
 
-    def __init__(self, predicate: EdgePredicate, how: How, sequence: Sequence[ColumnPair]) -> None:
+    def __init__(
+        self,
+        fields: tuple[Field, ...],
+        groups: Select[Any],
+        *,
+        types: Sequence[TypeName],
+        orderings: Sequence[Ordering | None],
+        how: How,
+        sequence: tuple[int, ...] = (),
+    ) -> None:
         self._how = how
-        pairs = predicate.edge.pairs
-        secret = [is_secret(pair.child.name) for pair in pairs]
-        self.shown = [how.reveal or not each for each in secret]
-        self.fields = (
-            *(
-                Field(pair.child.name, pair.child, key=False, foreign=True, secret=each)
-                for pair, each in zip(pairs, secret, strict=True)
-            ),
-            ROWS,
-        )
-        self._types = [pair.child_cast or value_type(pair.child) for pair in pairs]
-        self._groups = (
-            predicate.from_child(
-                func.count().label("n"), *(key.label(f"k{at}") for at, key in enumerate(predicate.child_keys))
-            )
-            .where(predicate.is_orphan)
-            .group_by(*predicate.child_keys)
-            .subquery("g")
-        )
-        self._keys: list[ColumnElement[Any]] = [self._groups.c[f"k{at}"] for at in range(len(pairs))]
+        self.shown = [how.reveal or not field.secret for field in fields]
+        self.fields = (*fields, ROWS)
+        self._types = types
+        self._groups = groups.subquery("g")
+        self._keys: list[ColumnElement[Any]] = [self._groups.c[f"k{at}"] for at in range(len(fields))]
         self._parts: dict[str, Part] = {}
         """What they are ordered by, by the names of columns; empty where that is not for a cursor."""
         self.by_key = False
         self.order = "by the number of rows"
-        orderings = [ordering for pair in pairs if (ordering := _ordering(predicate, pair)) is not None]
-        if not all(self.shown) or len(orderings) < len(pairs):
+        known = [ordering for ordering in orderings if ordering is not None]
+        if not all(self.shown) or len(known) < len(fields):
             return
         self.by_key = bool(sequence)
         if self.by_key:
-            places = [pairs.index(pair) for pair in sequence]
-            self._parts = {f"k{at}": Part(self._keys[at], orderings[at]) for at in places}
-            self.order = f"by {', '.join(quote(pairs[at].child.name) for at in places)}"
+            self._parts = {f"k{at}": Part(self._keys[at], known[at]) for at in sequence}
+            self.order = f"by {', '.join(quote(fields[at].name) for at in sequence)}"
         else:
             self._parts = {"n": Part(self._groups.c.n, built_in_ordering(_BIGINT), descending=True)}
-            for at, (key, ordering) in enumerate(zip(self._keys, orderings, strict=True)):
+            for at, (key, ordering) in enumerate(zip(self._keys, known, strict=True)):
                 self._parts[f"k{at}"] = Part(key, ordering, nullable=True)
 
     def statement(self) -> Select[Any]:

@@ -30,7 +30,7 @@ from fkexplorer.orphans.keyset import (
     value_type,
 )
 from fkexplorer.orphans.model import Field, Page, Value
-from fkexplorer.orphans.predicate import EdgePredicate, Incomparable, only
+from fkexplorer.orphans.predicate import EdgePredicate, only
 from fkexplorer.schema.model import TypeName
 from fkexplorer.schema.names import edge_label, quote
 from fkexplorer.schema.secrets import is_secret
@@ -157,14 +157,13 @@ def predicate_of(schema: Schema, edge: Relationship) -> EdgePredicate:
     Raises:
         Trouble: no operator compares the two sides (code `incomparable`).
     """
-    try:
-        return EdgePredicate(schema, edge, all_columns=True)
-    except Incomparable:
+    if any(pair.equals is None for pair in edge.pairs):
         raise Trouble(
             f"no operator compares the columns of {edge_label(schema, edge)}",
             "give them types that can be compared",
             code="incomparable",
-        ) from None
+        )
+    return EdgePredicate(schema, edge, all_columns=True)
 
 
 async def key_index(connection: AsyncConnection, table: Table, server_version: int) -> Index | None:
@@ -268,8 +267,10 @@ class Layout:
         )
 
 
-async def read_page(database: Database, rows: Rows, where: ColumnElement[bool], how: How) -> Page:
-    """The page of a table's rows for which `where` holds.
+async def read_page(
+    database: Database, rows: Rows, where: ColumnElement[bool], how: How, *computed: ColumnElement[str]
+) -> Page:
+    """The page of a table's rows for which `where` holds; `computed` is the value of `rows.computed`, if there is one.
 
     Raises:
         Trouble: the server refused, the connection is lost, or `how.after` is not of this table's key.
@@ -278,7 +279,8 @@ async def read_page(database: Database, rows: Rows, where: ColumnElement[bool], 
     async with reading(database, how) as (connection, as_of):
         index = await key_index(connection, rows.table, database.facts.version_number)
         layout = Layout(rows, index, reveal=how.reveal)
-        statement = layout.printed(layout.found(where, how).subquery("q"), how)
+        found_rows = layout.found(where, how, *(value.label("computed") for value in computed)).subquery("q")
+        statement = layout.printed(found_rows, how, *(found_rows.c.computed for _ in computed))
         found = (await connection.execute(statement)).all()
     return layout.page(found, how, as_of, started)
 

@@ -9,6 +9,7 @@ from sqlalchemy import literal_column, union_all
 
 from fkexplorer.database.model import Trouble
 from fkexplorer.orphans.childless import childless_parents
+from fkexplorer.orphans.misfit_rows import comparable, misfit_rows
 from fkexplorer.orphans.missing import missing_keys
 from fkexplorer.orphans.model import Field
 from fkexplorer.orphans.paging import How, Layout, Rows, key_index, predicate_of, read_page, read_row, reading
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from fkexplorer.database.connection import Database
     from fkexplorer.orphans.keyset import Cursor
     from fkexplorer.orphans.model import Page
-    from fkexplorer.schema.model import Operator, Relationship, Schema, Table
+    from fkexplorer.schema.model import Relationship, Schema, Table
 
 __all__ = ["childless_parents", "missing_keys", "orphan_rows", "orphan_rows_of_table", "whole_row"]
 
@@ -44,6 +45,9 @@ async def orphan_rows(
     Values are cut on the server. A secret column is not read at all unless asked for, so that its value says nothing,
     not even whether it is NULL; nor does it serve as the key that the page is ordered by and its rows known by.
 
+    Where no operator compares the edge's columns, they are the rows that do not cast, and those that would be orphans
+    if all did; a computed field `problem` tells the two apart.
+
     Args:
         database: where to read.
         schema: the schema that the edge is of.
@@ -56,11 +60,15 @@ async def orphan_rows(
         reveal: whether secret columns are read.
 
     Raises:
-        Trouble: the server refused it (privilege, row security, time-out, …), or the connection is lost.
+        Trouble: the server refused it (privilege, row security, time-out, …), or the connection is lost; the columns
+            can't be compared, and this server can't tell what casts (code `incomparable`).
     """
+    how = How(after, limit, width, as_role, reveal)
+    if not comparable(edge):
+        return await misfit_rows(database, schema, edge, how)
     predicate = predicate_of(schema, edge)
     rows = Rows(predicate.child_table, predicate.child, frozenset(pair.child.number for pair in edge.pairs))
-    return await read_page(database, rows, predicate.is_orphan, How(after, limit, width, as_role, reveal))
+    return await read_page(database, rows, predicate.is_orphan, how)
 
 
 async def orphan_rows_of_table(
@@ -92,11 +100,7 @@ async def orphan_rows_of_table(
         Trouble: as `orphan_rows`; code `no_edges` where the table has no edge that can be asked about.
     """
     how = How(after, limit, width, as_role, reveal)
-    edges = [
-        edge
-        for edge in without_guesses(schema).edges.values()
-        if edge.child == table.oid and None not in _operators(edge)
-    ]
+    edges = [edge for edge in without_guesses(schema).edges.values() if edge.child == table.oid and comparable(edge)]
     if not edges:
         raise Trouble(
             f"{table_label(table)} has no foreign key whose rows can be looked for",
@@ -159,7 +163,3 @@ async def whole_row(
     )
     how = How(None, 1, width, as_role, reveal)
     return await read_row(database, Rows(table, relation(table, "c"), foreign), key, how)
-
-
-def _operators(edge: Relationship) -> list[Operator | None]:
-    return [pair.equals for pair in edge.pairs]

@@ -11,7 +11,6 @@ from fkexplorer.database.model import Trouble
 from fkexplorer.orphans import missing
 from fkexplorer.orphans.model import Value
 from fkexplorer.orphans.paging import How
-from fkexplorer.orphans.predicate import EdgePredicate
 from fkexplorer.orphans.rows import missing_keys, orphan_rows
 from fkexplorer.orphans.ways.explain import plan_of
 from fkexplorer.orphans.ways.merge import Merge
@@ -301,8 +300,7 @@ async def test_the_first_keys_are_found_without_the_others(database_url: str, mo
     run(database_url, "VACUUM ANALYZE")
     monkeypatch.setattr(missing, "LONG_MS", -1.0)
     async with opened(database_url) as (database, schema):
-        sequence = missing._quick_sequence(schema, the_edge(schema))
-        asked = missing._Keys(EdgePredicate(schema, the_edge(schema)), How(limit=10), sequence)
+        asked = missing._of_orphans(schema, the_edge(schema), How(limit=10))
         async with database.read(Limits(planner=Merge.settings)) as connection:
             plan = await plan_of(connection, asked.statement())
     steps = [node["Node Type"] for node in nodes(plan)]

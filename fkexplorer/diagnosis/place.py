@@ -145,14 +145,16 @@ class _Placing:
             return []
         matches = [self._match(edge, None) for edge in self._schema.edges.values()]
         found = [each for each in matches if not (each.table or each.parent or each.columns)]
-        found = [each for each in found if not self._of_another_kind(each.edge)]
+        found = [each for each in found if not self._means_others(each.edge)]
         # Only a constraint refuses a row: one that is configured alone is meant where there is none.
         return [each for each in found if each.edge.kind is EdgeKind.DECLARED] or found
 
-    def _of_another_kind(self, edge: Relationship) -> bool:
-        """Whether the edge is about some rows, and the refused one is told not to be one of them."""
+    def _means_others(self, edge: Relationship) -> bool:
+        """Whether the edge is about some rows, and the text about others; where it names a constraint, about all."""
         only, row = edge.only, self._error.row
-        return only is not None and row is not None and row.values.get(only.column.name, only.value) != only.value
+        if only is None or self._told.constraint is not None:
+            return only is not None
+        return row is not None and row.values.get(only.column.name, only.value) != only.value
 
     def _match(self, edge: Relationship, own: Own | None) -> _Match:
         child, parent = self._schema.child_of(edge), self._schema.parent_of(edge)

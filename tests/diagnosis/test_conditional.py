@@ -14,7 +14,7 @@ from fkexplorer.diagnosis.duplicate import not_a_duplicate
 from fkexplorer.diagnosis.gap import gap
 from fkexplorer.diagnosis.keyed import keys_look
 from fkexplorer.diagnosis.presence import presence
-from fkexplorer.diagnosis.reading.model import ErrorKind, Found
+from fkexplorer.diagnosis.reading.model import ErrorKind, Found, Written
 from fkexplorer.diagnosis.totals import involved, totals
 from fkexplorer.diagnosis.trace import trace
 from fkexplorer.diagnosis.trace_rows import rows_holding
@@ -23,7 +23,7 @@ from fkexplorer.named import edge_or_pair
 from fkexplorer.reports.trace import trace_json
 from fkexplorer.schema.graph import Graph
 from fkexplorer.schema.names import condition_text
-from tests.diagnosis.cases import GIB, by_code, case_of, row, told
+from tests.diagnosis.cases import GIB, by_code, case_of, refused, row, told
 from tests.orphans.connected import new_role, opened, run
 
 if TYPE_CHECKING:
@@ -135,6 +135,18 @@ async def test_children_of_another_kind_are_not_the_key_s(there: There) -> None:
     assert gone.text == "No row of public.notes with on_type = 'Post' refers to id = 2 any more."
     look = keys_look(schema, posts, [("1",), ("2",)], of_parent=True)
     assert await database.glance(look.query) == [[(1,)]]
+
+
+async def test_a_constraint_that_is_to_be_made_is_about_all_rows(there: There, url: str) -> None:
+    database, schema, _ = there
+    statement = "ALTER TABLE notes ADD CONSTRAINT all_of_them FOREIGN KEY (on_id) REFERENCES posts"
+    error = replace(refused(url, statement), statement=Written(statement), parent_table="posts")
+    diagnosis = await diagnose(database, schema, Graph(schema), Found(error, 1), max_bytes=GIB)
+    assert diagnosis.placed is not None
+    assert diagnosis.placed.edge is None
+    [holding] = [each.text for each in diagnosis.findings if each.code == "child_row_holds_key"]
+    assert holding.startswith("4 rows of public.notes hold on_id = 9;")
+    assert diagnosis.live is True
 
 
 async def test_totals_are_of_the_kind(there: There) -> None:

@@ -2,7 +2,7 @@
 
 By an index wherever there is one, planned without sequential scans; where there is none a table is read up to a size,
 which the statement itself looks at first. Each statement is alone in its transaction, so that one that fails takes no
-other with it. JSON, arrays and polymorphic pairs are not looked into.
+other with it. JSON and arrays are not looked into; of a polymorphic pair, only the kinds that are edges.
 """
 
 from __future__ import annotations

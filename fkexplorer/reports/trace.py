@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from fkexplorer.diagnosis.model import Sighting, Trace
     from fkexplorer.schema.model import Schema
 
-NOT_LOOKED_INTO = "Values inside JSON and arrays, and polymorphic pairs of columns, are not looked into."
+NOT_LOOKED_INTO = (
+    "Values inside JSON and arrays are not looked into, nor kinds of polymorphic pairs that are not configured."
+)
 _LISTED, _SAMPLED = 16, 8
 """Columns outside of the edges that have a line of their own, and whose rows are shown: an integer is in many keys."""
 

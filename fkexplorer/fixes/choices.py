@@ -17,7 +17,7 @@ from fkexplorer.fixes.misfits import MENDS, incomparable, misfits
 from fkexplorer.fixes.model import Choice
 from fkexplorer.fixes.permits import MAY, STATE, May, No, Permits, Role
 from fkexplorer.fixes.reach import Reach
-from fkexplorer.fixes.retype import CHILD, retypes
+from fkexplorer.fixes.retype import CHILD, OWN_COLUMN, of_other_rows, retypes
 from fkexplorer.schema.actions import FixAction
 from fkexplorer.schema.model import EdgeKind, TableKind
 from fkexplorer.schema.names import quote, table_label
@@ -281,6 +281,8 @@ class _Choosing(Permits):
         changes = retypes(self._edge, CHILD)
         if not changes:
             raise No("both sides have the same types")
+        if reason := of_other_rows(self._edge, CHILD):
+            raise No(reason, OWN_COLUMN)
         if self._child.kind is TableKind.FOREIGN:
             raise No(f"{table_label(self._child)} is a foreign table")
         self._sees(self._child)

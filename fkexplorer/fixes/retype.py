@@ -16,7 +16,7 @@ from fkexplorer.fixes.model import DdlStep, Lock
 from fkexplorer.fixes.rows import impossible, incomplete, named
 from fkexplorer.fixes.standing import Standing, types_query
 from fkexplorer.schema.model import TableKind, TypeName
-from fkexplorer.schema.names import quote, table_label
+from fkexplorer.schema.names import condition_text, quote, table_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -102,6 +102,16 @@ def retypes(edge: Relationship, side: str) -> tuple[Retype, ...]:
     return tuple(Retype(column, to) for column, to in sides)
 
 
+OWN_COLUMN = "give each table that is referred to a column of its own first"
+
+
+def of_other_rows(edge: Relationship, side: str) -> str:
+    """Why the child's columns can't change, of an edge that is for some of its rows only; empty where they can."""
+    if edge.only is None or side == PARENT:
+        return ""
+    return f"a type is of every row, and this pair is for those with {condition_text(edge.only)} only"
+
+
 def change_type(schema: Schema, request: Request, beside: Beside) -> tuple[Step, ...]:
     """Give the columns of one side the types of the other; no step where they have them.
 
@@ -113,6 +123,8 @@ def change_type(schema: Schema, request: Request, beside: Beside) -> tuple[Step,
         return ()
     if table.kind is TableKind.FOREIGN:
         raise impossible(f"{table_label(table)} is a foreign table", "change the type where the rows are")
+    if reason := of_other_rows(request.edge, request.side):
+        raise impossible(reason, OWN_COLUMN)
     if generated := [each.column for each in changes if each.column.generated]:
         raise impossible(f"{named(generated)} is generated", "change the columns that it is made of")
     if counted := [each for each in changes if each.column.identity and not each.widens]:

@@ -7,20 +7,25 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
+from fkexplorer.database.model import Trouble
 from fkexplorer.fixes.choices import choices
 from fkexplorer.fixes.journal import Journal
 from fkexplorer.fixes.model import Ending, Request, Scope
 from fkexplorer.fixes.preview import preview
 from fkexplorer.fixes.run import run
+from fkexplorer.fixes.script import script
 from fkexplorer.named import edge_or_pair
 from fkexplorer.orphans.counter import count_edge
 from fkexplorer.schema.actions import FixAction
 from tests.fixes.byhand import QUICK, hashes, take_back
+from tests.fixes.psqlrun import psql_of, run_script
 from tests.orphans.connected import opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from fkexplorer.demo.server import EmbeddedServer
 
 EDGE = "comments(x_id):posts(id) [x_type='App\\Post''s']"
 # Of the kind that is meant 5 to 8 have no parent; of another kind the same keys, and of none.
@@ -74,3 +79,40 @@ async def test_no_constraint_can_be_made_of_it(make_database: Callable[[str], st
         assert not found[FixAction.DELETE].reason
         reason = found[FixAction.ADD_CONSTRAINT].reason
         assert reason == "a constraint binds every row, and this pair is for those with x_type = 'App\\Post''s' only"
+
+
+async def test_a_script_touches_no_other_row(
+    make_database: Callable[[str], str], server: EmbeddedServer, tmp_path: Path
+) -> None:
+    conninfo = make_database(MAKE)
+    async with opened(conninfo) as (database, schema):
+        edge = await edge_or_pair(database, schema, EDGE)
+        seen = await preview(database, schema, Request(edge, FixAction.DELETE))
+        text = await script(database, schema, seen)
+        ran = await run_script(psql_of(server.major), conninfo, text, tmp_path)
+        assert ran.code == 0, ran
+        assert (await count_edge(database, schema, edge)).orphans == 0
+    with psycopg.connect(conninfo) as connection:
+        found = connection.execute("SELECT x_type, count(*), sum(x_id) FROM comments GROUP BY 1 ORDER BY 1").fetchall()
+    assert found == [("App\\Post's", 4, 10), ("Photo", 8, 36), (None, 8, 36)]
+
+
+async def test_a_column_of_several_kinds_keeps_its_type(make_database: Callable[[str], str]) -> None:
+    conninfo = make_database(
+        MAKE + "ALTER TABLE posts ALTER id TYPE bigint; CREATE TABLE photos (id text PRIMARY KEY);"
+    )
+    async with opened(conninfo) as (database, schema):
+        for pair, value in ((EDGE, "App\\Post''s"), ("comments(x_id):photos(id) [x_type=Photo]", "Photo")):
+            edge = await edge_or_pair(database, schema, pair, incomparable=True)
+            reason = f"a type is of every row, and this pair is for those with x_type = '{value}' only"
+            found = {each.action: each for each in await choices(database, schema, edge, None)}
+            assert found[FixAction.CHANGE_TYPE].reason == reason
+            with pytest.raises(Trouble) as refused:
+                await preview(database, schema, Request(edge, FixAction.CHANGE_TYPE))
+            assert refused.value.reason == reason
+            # The parent's column is of all its rows.
+            seen = await preview(database, schema, Request(edge, FixAction.CHANGE_TYPE, side="parent"))
+            assert "to integer" in seen.plan.steps[0].title
+        # Without a condition it is for every row, and can be done.
+        whole = await edge_or_pair(database, schema, "comments(x_id):photos(id)", incomparable=True)
+        assert (await preview(database, schema, Request(whole, FixAction.CHANGE_TYPE))).plan.steps

@@ -91,11 +91,14 @@ def _sql(world: World, moment: Moment) -> str | None:
     return _comparable(world, moment)
 
 
+def _childless(world: World, moment: Moment) -> str | None:
+    return _comparable(world, moment) or _rows_of_edge(world, moment)
+
+
 def _rows_of_edge(world: World, moment: Moment) -> str | None:
-    reason = _comparable(world, moment)
     edge = world.edge(moment.edge)
-    if reason is not None or edge is None:
-        return reason
+    if edge is None:
+        return "no foreign key under the cursor"
     for oid in (edge.child, edge.parent):
         reason = _unreadable(world, oid)
         if reason:
@@ -140,6 +143,8 @@ def _mark(world: World, moment: Moment) -> str | None:
         return "only orphans of one foreign key, and the keys that they miss"
     edge, table = world.edge(query.edge), world.table(query.table)
     if query.kind is RowsKind.KEYS:
+        if edge is not None and any(pair.equals is None for pair in edge.pairs):
+            return "keys that can't be compared can't be marked: v shows their rows"
         return "keys with a PERIOD can't be marked" if edge is not None and edge.period else None
     from fkexplorer.orphans.keyset import usable_keys  # noqa: PLC0415 - the first frame does without
 
@@ -204,7 +209,7 @@ _CHECKS = {
     "orphans": _rows_of_edge,
     "table_orphans": _rows_of_table,
     "group": _group,
-    "childless": _rows_of_edge,
+    "childless": _childless,
     "unmask": _unmask,
     "recount": _edge_needed,
     "stop_count": _stop,

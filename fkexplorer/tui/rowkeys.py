@@ -112,7 +112,13 @@ class RowKeys(FixKeys):
             return f"{columns_label(table, columns)}{some} = {value_text(value)}"
         if edge is None:
             return f"orphans of {table_label(table)}"
-        word = {RowsKind.KEYS: "missing keys", RowsKind.CHILDLESS: "childless"}.get(query.kind, "orphans")
+        compared = all(pair.equals is not None for pair in edge.pairs)
+        words = {
+            RowsKind.KEYS: "missing keys" if compared else "keys not cast or missing",
+            RowsKind.CHILDLESS: "childless",
+            RowsKind.ORPHANS: "orphans" if compared else "not cast or orphans",
+        }
+        word = words[query.kind]
         return f"{word}  {sentence.pairing(schema, edge)}"
 
     def add_page(self, query: RowsQuery, page: Page) -> None:

@@ -118,7 +118,7 @@ class RowsView(LineList):
         """A count of the edge came: it may say how many rows there are in all."""
         kind = self.query_shown.kind if self.query_shown else None
         totals = {
-            RowsKind.ORPHANS: count.orphans if count.bound is Bound.EXACT else None,
+            RowsKind.ORPHANS: _misfits(count) or (count.orphans if count.bound is Bound.EXACT else None),
             RowsKind.KEYS: count.missing_keys,
             RowsKind.CHILDLESS: count.childless,
         }
@@ -285,10 +285,8 @@ class RowsView(LineList):
         return spans
 
     def _right_aligned(self, field: Field) -> bool:
-        """Numbers; of what is computed, all but the names of the constraints that a row violates."""
-        if field.column is not None:
-            return field.column.category == "N"
-        return self.query_shown is None or self.query_shown.kind is not RowsKind.TABLE
+        """Numbers; of what is computed, the number of rows alone: all else is words."""
+        return field.column.category == "N" if field.column is not None else field.name == "rows"
 
     def _cell(self, value: Value, at: int) -> Span:
         cells = self._widths[at]
@@ -356,6 +354,13 @@ class RowsView(LineList):
         else:
             self.repaint_headings()
         self.post_message(self.Moved(self, self.cursor))
+
+
+def _misfits(count: Count) -> int | None:
+    """Where the columns can't be compared, how many rows do not cast or would be orphans."""
+    if count.uncastable is None or count.orphans_if_cast is None:
+        return None
+    return count.uncastable + count.orphans_if_cast
 
 
 def _cells(value: Value, *, ascii_only: bool) -> int:

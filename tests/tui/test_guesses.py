@@ -168,6 +168,17 @@ async def test_two_columns_are_linked_by_hand(url: str, tmp_path: Path) -> None:
         assert (person.app.main.view, person.app.main.moment().edge) == (View.LENS, edge.oid)
         await person.sees(r"^tags +X cfg ◄")
         await person.until(lambda: person.app.world.counts[edge.oid].uncastable == 1)
+        # Its rows are told apart, and so are its keys, which can't be marked.
+        await person.press("o")
+        await person.sees(r"not cast or orphans .*\b1\b")
+        await person.sees(r"^ +1 +does not cast +none +3$")
+        await person.press("v")
+        await person.sees(r"keys not cast or missing")
+        await person.sees(r"^ none +does not cast +1$")
+        await person.press("space")
+        await person.told("can't be marked")
+        await person.press("escape")
+        await person.until(lambda: person.app.main.view is View.LENS)
         # `a` has its fixes at once.
         await person.press("a")
         await person.until(lambda: isinstance(person.app.screen, ChoiceScreen) and person.app.screen.choices)

@@ -18,6 +18,7 @@ from fkexplorer.doctor.planned import planned, strongest
 from fkexplorer.fixes.indexes import unique_key
 from fkexplorer.fixes.locks import ACCESS_EXCLUSIVE, locks
 from fkexplorer.fixes.model import Request
+from fkexplorer.orphans.casting import one_array
 from fkexplorer.orphans.turns import size_text
 from fkexplorer.schema.actions import FixAction
 from fkexplorer.schema.model import TableKind
@@ -113,6 +114,18 @@ def _standing(exam: Exam, edge: Relationship) -> Iterator[Obstacle]:
             (f"-- Keep a copy of the keys of {label} in a table here, and refer to that",),
             mends=False,
         )
+    for pair in edge.pairs:
+        if one_array(pair.child, pair.parent):
+            own, other = columns_label(child, [pair.child]), columns_label(parent, [pair.parent])
+            yield Obstacle(
+                "array_of_keys",
+                f"{own} is {pair.child.type_text}, {other} is {pair.parent.type_text}: an array is not one key.",
+                "pg_type.typcategory = 'A' of one of the two",
+                "A foreign key compares a value with a value, and looks at no element of an array (42804).",
+                at,
+                ("-- Keep the keys in a table of their own, one in each row, and refer from there",),
+                mends=False,
+            )
     if part := outlived(exam, child, parent):
         statements = tuple(_without_end(each.sql) for each in part.suggestions)
         yield Obstacle(

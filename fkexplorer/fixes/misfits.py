@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fkexplorer.database.model import Trouble
 from fkexplorer.fixes import sql
 from fkexplorer.fixes.model import Scope
-from fkexplorer.orphans.casting import misfit
+from fkexplorer.orphans.casting import misfit, one_array
 from fkexplorer.schema.actions import FixAction
 
 if TYPE_CHECKING:
@@ -31,6 +31,12 @@ def misfits(schema: Schema, edge: Relationship, version: int) -> Misfit:
         Trouble: this server can't tell them (`incomparable`).
     """
     found = misfit(schema, edge, version)
+    if any(one_array(pair.child, pair.parent) for pair in edge.pairs):
+        raise Trouble(
+            "an array of keys is not one key: none of its rows is an orphan, or one that does not cast",
+            "keep the keys in a table of their own, one in each row, and refer from there",
+            code="incomparable",
+        )
     if found is None:
         raise Trouble(
             "which values cast to the parent's type can't be told before PostgreSQL 16",

@@ -59,6 +59,14 @@ def castable(column: Column, to: Column, version: int, alias: str) -> str | None
     return None
 
 
+def one_array(column: Column, other: Column) -> bool:
+    """Whether one of the two is an array, or a domain over one, and the other is none (`pg_type.typcategory`).
+
+    Texts may hold what an array is written as: they can be read as one.
+    """
+    return (column.category == "A") is not (other.category == "A") and column.category != "S"
+
+
 @dataclass(frozen=True, slots=True)
 class Misfit:
     """Conditions over a row `c` of the child of an edge whose columns can't be compared; none of them fails."""
@@ -75,7 +83,8 @@ def misfit(schema: Schema, edge: Relationship, version: int) -> Misfit | None:
     """The conditions of an edge of which `equals` of a pair is None.
 
     Returns:
-        None where this server can't tell what casts, see `castable`.
+        None where this server can't tell what casts, see `castable`, or one column is an array: it holds keys and is
+        none, so that its rows are neither orphans nor such as do not cast.
     """
     parent = schema.parent_of(edge)
     present, valid, compared = [], [], []
@@ -86,7 +95,7 @@ def misfit(schema: Schema, edge: Relationship, version: int) -> Misfit | None:
         if pair.equals is not None:
             compared.append(_compared(pair))
             continue
-        reads = castable(pair.child, pair.parent, version, "c")
+        reads = None if one_array(pair.child, pair.parent) else castable(pair.child, pair.parent, version, "c")
         if reads is None:
             return None
         valid.append(reads)

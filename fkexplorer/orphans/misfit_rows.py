@@ -11,7 +11,7 @@ from sqlalchemy import Text, case, func, literal_column
 
 from fkexplorer.database.model import Trouble
 from fkexplorer.orphans.casting import misfit
-from fkexplorer.orphans.misfits import BEFORE_16, uncounted_misfits
+from fkexplorer.orphans.misfits import uncounted_misfits, why_unknown
 from fkexplorer.orphans.model import Field
 from fkexplorer.orphans.paging import How, Rows, read_page
 from fkexplorer.orphans.predicate import NamedType, only, relation
@@ -47,7 +47,7 @@ def told_apart(schema: Schema, edge: Relationship, server_version: int) -> Misfi
     found = misfit(schema, edge, server_version)
     if found is None:
         raise Trouble(
-            uncounted_misfits(edge, BEFORE_16).error or "",
+            uncounted_misfits(edge, why_unknown(edge)).error or "",
             "give them types that can be compared",
             code="incomparable",
         )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.exc import DBAPIError
 
 from fkexplorer.database.connection import Lane, backend_of
-from fkexplorer.orphans.casting import misfit
+from fkexplorer.orphans.casting import misfit, one_array
 from fkexplorer.orphans.outcome import failed, incomparable, refused
 from fkexplorer.orphans.watchdog import InTheWay, stepping_aside
 from fkexplorer.schema.model import TableKind
@@ -76,7 +76,11 @@ def uncounted_misfits(edge: Relationship, reason: str, seconds: float = 0.0) -> 
     return replace(count, seconds=seconds, error=f"{count.error}, and what casts is not known: {reason}")
 
 
-BEFORE_16 = "PostgreSQL 16 is the first that tells without an error"
+def why_unknown(edge: Relationship) -> str:
+    """Why no statement tells what casts, in a few words; of an edge for which there is no `misfit_statement`."""
+    if any(one_array(pair.child, pair.parent) for pair in edge.pairs):
+        return "an array is not one key"
+    return "PostgreSQL 16 is the first that tells without an error"
 
 
 async def count_misfits(
@@ -100,7 +104,7 @@ async def count_misfits(
     """
     statement = misfit_statement(schema, edge, database.facts.version_number)
     if statement is None:
-        return uncounted_misfits(edge, BEFORE_16)
+        return uncounted_misfits(edge, why_unknown(edge))
     if trust_catalogue and (refusal := refused(schema, edge, database.facts.user)):
         return uncounted_misfits(edge, refusal.error or "")
     started = time.perf_counter()

@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql
 from fkexplorer.database.errors import Kind, translate
 from fkexplorer.database.limits import Limits
 from fkexplorer.database.pipeline import pipelined
-from fkexplorer.orphans.misfits import BEFORE_16, counted_misfits, misfit_statement, uncounted_misfits
+from fkexplorer.orphans.misfits import counted_misfits, misfit_statement, uncounted_misfits, why_unknown
 from fkexplorer.orphans.outcome import counted, failed, refused, without_number
 from fkexplorer.orphans.predicate import EdgePredicate, Incomparable, count_statement
 from fkexplorer.schema.keys import is_one_to_one
@@ -90,7 +90,7 @@ class Pipeline:
         for oid, trust in window.items():
             edge = self._schema.edges[oid]
             if self._texts[oid] is None:
-                on_count(uncounted_misfits(edge, BEFORE_16))
+                on_count(uncounted_misfits(edge, why_unknown(edge)))
             elif trust and (refusal := refused(self._schema, edge, self._database.facts.user)):
                 on_count(refusal if _compared(edge) else uncounted_misfits(edge, refusal.error or ""))
             else:

@@ -162,3 +162,29 @@ async def test_a_key_of_several_columns_of_which_one_can_not_be_compared(databas
     assert after.edges[0].validated
     # A table may refer to itself.
     assert not errors(await examined_pairs(database_url, "c(above):c(id)"))
+
+
+async def test_an_array_of_keys_is_no_key_and_no_row_of_it_is_in_the_way(database_url: str) -> None:
+    await run(
+        database_url,
+        "CREATE TABLE users (id int PRIMARY KEY, name text UNIQUE NOT NULL);"
+        " CREATE TABLE posts (id int PRIMARY KEY, reader_ids int[], names text[], written text);"
+        " INSERT INTO users VALUES (1, 'a'); INSERT INTO posts VALUES (1, '{1}', '{a}', '{1}')",
+    )
+    pairs = "posts(reader_ids):users(id)", "posts(names):users(name)"
+    found = await examined_pairs(database_url, *pairs)
+    assert [each.code for each in found.findings] == ["array_of_keys", "array_of_keys"]
+    assert found.findings[0].text == (
+        "public.posts.reader_ids is integer[], public.users.id is integer: an array is not one key."
+    )
+    assert not any(each.treatment.action for each in found.findings)
+    assert not any(runnable(each) for each in found.findings)
+    for edge in found.edges:
+        count = found.counts[edge.oid]
+        assert count.status is Status.INCOMPARABLE
+        assert "array" in (count.error or "")
+        assert "do not cast" not in (count.error or "")
+        assert "does not cast" not in (count.error or "")
+    # Texts and arrays are another thing: what a text holds may be an array.
+    [finding] = (await examined_pairs(database_url, "posts(written):users(id)")).findings
+    assert finding.code == "types_differ"

@@ -9,6 +9,7 @@ import pytest
 
 from fkexplorer.config.known import Ignored, NotedPair, SourceFiles
 from fkexplorer.config.settings import Settings
+from fkexplorer.database.model import Trouble
 from tests.test_config import load, told
 
 if TYPE_CHECKING:
@@ -89,6 +90,11 @@ def test_places_of_many(tmp_path: Path) -> None:
     assert [each.origin for each in settings.relationships] == [f".fkexplorer.toml:{2 * at + 1}" for at in range(2000)]
 
 
+def test_what_no_parser_gets_to_the_end_of_is_not_toml(tmp_path: Path) -> None:
+    with pytest.raises(Trouble, match=r"\.fkexplorer\.toml:1 is not TOML"):
+        load(tmp_path, "relationships = " + "[" * 100_000)
+
+
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
@@ -98,6 +104,7 @@ def test_places_of_many(tmp_path: Path) -> None:
         ("[[relationships]]\nreason = 'x'\n", 1, ["a table of relationships has no pair", "the child first"]),
         ("\n[[rejected]]\n[[rejected]]\npair = 'a(b):c(d)'\n", 2, ["a table of rejected has no pair"]),
         ("[[relationships]]\npair = 'a(b):c(d)'\n[[relationships]]\npair = 'a.b'\n", 4, ["'a.b' is no pair"]),
+        ('[[relationships]]\npair = "a(b):c(d) [e=of two]"\n', 2, ["is no pair", "[column='value']"]),
         ("[[relationships]]\npair = 3\n", 2, ["3 is no pair of columns"]),
         ("[[relationships]]\npair = 'a(b, c):d(e)'\n", 2, ["has not as many columns on either side"]),
         ("[[relationships]]\npair = 'a(b):c(d)'\nreson = 'x'\n", 3, ["reson is not known", "did you mean reason?"]),

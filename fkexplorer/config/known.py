@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 SOURCES = ("dbt", "tbls", "prisma", "dbml")
 """Kinds of other files that tell relationships."""
-_PAIR = "write pair = 'schema.table(column, ...):schema.table(column, ...)', the child first"
+_PAIR = (
+    "write pair = 'schema.table(column, ...):schema.table(column, ...)', the child first;"
+    " for some rows of the child alone, [column='value'] behind it"
+)
 _EDGE = 'write edge = "schema.table.constraint", a pair, or "schema.table.*"'
 
 

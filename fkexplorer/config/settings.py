@@ -199,7 +199,7 @@ def _read(path: Path, name: str) -> Settings:
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise wrong(f"{name}:{line}", "is not UTF-8", "write the file in UTF-8, as TOML has to be") from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         found = _AT_LINE.search(str(error))
         line = int(found[1]) if found and found[1] else text.count("\n") + 1
         said = _AT_LINE.sub("", str(error))

@@ -117,7 +117,7 @@ def read_baseline(text: str) -> Baseline:
     """
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Malformed(f"it is no JSON: {error}") from None
     version = document.get("fkexplorer_baseline") if isinstance(document, dict) else None
     if version != _VERSION:

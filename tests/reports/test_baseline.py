@@ -101,6 +101,7 @@ def test_each_command_keeps_what_the_other_wrote(ran: tuple[Builder, Check]) -> 
     ("text", "said"),
     [
         ("", "no JSON"),
+        pytest.param("[" * 100_000, "no JSON", id="deep"),
         ("[]", "no baseline"),
         ('{"edges": []}', "no baseline"),
         ('{"fkexplorer_baseline": 2}', "version 2"),

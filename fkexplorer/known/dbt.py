@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _TEST = "relationships"
 _CALL = re.compile(r"\s*(?:\{\{)?\s*(ref|source)\s*\(\s*(.*?)\s*\)\s*(?:\}\})?\s*", re.DOTALL)
 _ARGUMENT = re.compile(r"""\s*(?:'([^']*)'|"([^"]*)"|(?:v|version)\s*=\s*\S+?)\s*(?:,|$)""")
+_PRESENT = re.compile(r'\s*(?:"(\w+)"|(\w+))\s+is\s+not\s+null\s*', re.IGNORECASE)
 _EQUALS = re.compile(r"""\s*("(?:[^"]|"")+"|\w+)\s*=\s*'((?:[^']|'')*)'\s*""")
 
 
@@ -88,7 +89,9 @@ def _relation(table: str, column: str, test: Mapping[Any, Any], names: Names, or
     settings = test["config"] if isinstance(test.get("config"), dict) else {}
     where = settings.get("where", test.get("where"))
     only = None
-    if where is not None:
+    present = _PRESENT.fullmatch(str(where))
+    # Its own column without NULLs is what every foreign key is about.
+    if where is not None and not (present and column.casefold() == (present[1] or present[2]).casefold()):
         equals = _EQUALS.fullmatch(str(where))
         if equals is None:
             raise ValueError(f"only column = 'value' is understood of a where, not {where}")

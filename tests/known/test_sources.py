@@ -318,3 +318,14 @@ def test_files_are_found_by_patterns(tmp_path: Path) -> None:
         ".fkexplorer.toml:9: *.prisma can't be read: No such file or directory",
         ".fkexplorer.toml:9: bad.dbml is not UTF-8",
     ]
+
+
+def test_dbt_without_the_nulls_of_its_own_column_is_about_all_rows() -> None:
+    test = "{{to: ref('users'), field: id, where: '{}'}}"
+    head = "models: [{name: posts, columns: [{name: author_id, tests: [{relationships: "
+    for where in ("author_id is not null", '"author_id" IS NOT NULL'):
+        [relation], problems = dbt.relations([("s.yml", f"{head}{test.format(where)}}}]}}]}}]")])
+        assert (relation.columns, relation.only, problems) == (("author_id",), None, [])
+    found, problems = dbt.relations([("s.yml", f"{head}{test.format('deleted_at is not null')}}}]}}]}}]")])
+    assert not found
+    assert len(problems) == 1

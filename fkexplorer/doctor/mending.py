@@ -21,12 +21,16 @@ if TYPE_CHECKING:
     from fkexplorer.database.connection import Database
     from fkexplorer.doctor.model import Examination, Finding
     from fkexplorer.fixes.programme import Programme
+    from fkexplorer.orphans.model import Count
     from fkexplorer.schema.model import Relationship, Schema
 
 _OF_NOTICES = frozenset({"undeclared", "no_index"})
 """The notices whose fix is a step towards a constraint that is sure, and decides nothing."""
 _HARMLESS = frozenset({"privilege_missing"})
 """What keeps this role from a constraint, and not whoever runs the script."""
+_SOME, _MOST = 100, 0.5
+"""So many rows in the way, and this share of all, are more likely a pair that is none, or parents that were never
+loaded, than rows that are wrong: nobody should have them moved as one of many fixes."""
 _PLANNED = frozenset(action for stage in STAGES for action in stage)
 
 
@@ -72,11 +76,26 @@ def wanted(found: Examination, schema: Schema) -> tuple[list[Wish], list[tuple[s
         if stuck := _stuck(own):
             left_out.append((edge_label(schema, edge), f"{stuck.code}: {stuck.text}"))
             continue
+        if many := _too_many(schema, edge, found.counts.get(edge.oid)):
+            left_out.append((edge_label(schema, edge), many))
+            continue
         left_out += [(each.subject, _decide(each)) for each in own if not _planned(each) and _wanted(each)]
         if wish := _wish(schema, edge, [each for each in own if _planned(each)]):
             wishes.append(wish)
     left_out += [(each.subject, _decide(each)) for each in found.findings if each.edge is None and _wanted(each)]
     return wishes, left_out
+
+
+def _too_many(schema: Schema, edge: Relationship, count: Count | None) -> str:
+    """That most rows of a child would have to be mended for an edge, in a few words; empty where they are not most."""
+    if count is None:
+        return ""
+    wrong = (count.orphans or 0) + (count.uncastable or 0) + (count.orphans_if_cast or 0)
+    child = schema.child_of(edge)
+    rows = count.rows or child.live_rows or round(child.estimated_rows or 0)
+    if wrong < _SOME or wrong <= _MOST * rows:
+        return ""
+    return f"{wrong:,} of about {max(rows, wrong):,} rows would be mended: make sure that it is right, and fix it alone"
 
 
 def _stuck(own: Sequence[Finding]) -> Finding | None:

@@ -13,7 +13,7 @@ from fkexplorer.fixes.model import DdlStep
 from fkexplorer.fixes.retype import retyped_table, retypes
 from fkexplorer.fixes.rows import named
 from fkexplorer.fixes.standing import ANOTHER, BUSY, INVALID
-from fkexplorer.orphans.casting import castable
+from fkexplorer.orphans.casting import castable, one_array
 from fkexplorer.orphans.predicate import EdgePredicate
 from fkexplorer.schema.actions import FixAction
 from fkexplorer.schema.names import columns_label, edge_label, quote, table_label
@@ -183,7 +183,9 @@ async def _values_cast(ask: Ask, table: Table, change: Retype, valid: str) -> No
         raise Trouble(
             f"{one} {'has a value that does' if rows == 1 else 'have values that do'} not cast to"
             f" {change.to.type_text}: {listed}",
-            "mend them first: delete, set-null and quarantine take them (scope uncastable)",
+            "an array is not one key: take its elements to a table of their own"
+            if one_array(change.column, change.to)
+            else "mend them first: delete, set-null and quarantine take them (scope uncastable)",
             code="blocked",
         )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fkexplorer.config.known import NotedPair
-from fkexplorer.database.postgresql.pairs import read_pairs
+from fkexplorer.database.postgresql.pairs import named_twice, read_pairs
 from fkexplorer.database.postgresql.reader import read_schema
 from fkexplorer.known.model import Known, WrittenRelation
 from fkexplorer.known.sources import read_sources
@@ -166,10 +166,11 @@ class _Binder:
         except LookupError as error:
             problems.append(f"{relation.origin}: {error}")
             return False
-        if len(child[1]) == len(parent[1]):
+        wrong = f"{relation.child} and {relation.parent} are not named with as many columns"
+        if len(child[1]) == len(parent[1]) and not (wrong := named_twice(child, parent)):
             self.bound.append((relation, _Bound(child, parent, only)))
             return True
-        problems.append(f"{relation.origin}: {relation.child} and {relation.parent} are not named with as many columns")
+        problems.append(f"{relation.origin}: {wrong}")
         return False
 
     def _side(self, name: str, columns: Sequence[str], home: str) -> Side:

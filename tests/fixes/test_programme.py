@@ -286,3 +286,19 @@ async def test_who_is_left_behind_by_rows_that_go_is_said_before(
     ran = await run_script(psql_of(18), conninfo, text, tmp_path)
     assert ran.code == 0, ran.said
     assert [valid for _, valid in ask(conninfo, VALID.format("IN ('c', 'g')"))] == [True, True]
+
+
+async def test_most_rows_of_a_table_are_not_mended_as_one_of_many(make_database: Callable[[str], str]) -> None:
+    conninfo = make_database(
+        "CREATE TABLE p (id int PRIMARY KEY); INSERT INTO p VALUES (1);"
+        " CREATE TABLE wrong (p_id int); INSERT INTO wrong SELECT n FROM generate_series(2, 301) n;"
+        " CREATE TABLE few (p_id int); INSERT INTO few SELECT CASE WHEN n > 120 THEN 1 ELSE 2 END"
+        " FROM generate_series(1, 300) n; ANALYZE"
+    )
+    linked = Linked.of("wrong(p_id):p(id)", "few(p_id):p(id)")
+    async with opened(conninfo) as (database, _):
+        made = await planned(database, linked)
+    assert {item.label for item in made.items} == {"public.few(p_id):public.p(id)"}
+    assert dict(made.left_out)["public.wrong(p_id):public.p(id)"] == (
+        "300 of about 300 rows would be mended: make sure that it is right, and fix it alone"
+    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fkexplorer.config.settings import Settings, load_settings
+from fkexplorer.database.model import Trouble
 from fkexplorer.known.bind import read_known
 from fkexplorer.named import edge_or_pair
 from fkexplorer.orphans.counter import count_edge
@@ -200,3 +201,16 @@ async def test_other_tools_files_are_bound_too(make_database: Callable[[str], st
         "d.dbml:6: public.posts has no column gone",
     )
     assert [each.origin for each in found.unbound] == ["m/a.yml:1", "d.dbml:6"]
+
+
+async def test_a_column_compared_with_itself_says_nothing(conninfo: str, tmp_path: Path) -> None:
+    text = pairs("s.users(id):s.users(id)", "s.users(org, no):s.users(no, no)", "s.users(org, no):s.users(org, id)")
+    found = await known(conninfo, tmp_path, text)
+    assert found.problems == (
+        ".fkexplorer.toml:1: s.users.id is compared with itself, and every row has what it has",
+        ".fkexplorer.toml:3: s.users(no, no) names a column twice",
+    )
+    assert labels(found) == ["s.users(org, no):s.users(org, id)"], "a tenant may well be that of the row above"
+    async with opened(conninfo) as (database, schema):
+        with pytest.raises(Trouble, match=r"s\.users\.id is compared with itself"):
+            await edge_or_pair(database, schema, "users(id):users(id)")

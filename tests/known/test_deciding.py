@@ -71,13 +71,13 @@ async def test_a_file_in_place_of_the_project_s(database_url: str, tmp_path: Pat
     import psycopg  # noqa: PLC0415
 
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("CREATE TABLE a (b int)")
+        connection.execute("CREATE TABLE a (b int, c int)")
     file = tmp_path / "other.toml"
     file.write_text("")
     environ = {"XDG_CONFIG_HOME": str(tmp_path / "none")}
     async with opened(database_url) as (database, schema):
         [a] = schema.tables.values()
-        edge = await read_pair(database, schema, (a, list(a.columns)), (a, list(a.columns)))
+        edge = await read_pair(database, schema, (a, [a.columns[0]]), (a, [a.columns[1]]))
         settings = accepted(schema, load_settings(str(file), environ, tmp_path), edge, "", environ)
     assert [each.origin for each in settings.relationships] == [f"{file}:1"]
     assert not (tmp_path / ".fkexplorer.toml").exists()

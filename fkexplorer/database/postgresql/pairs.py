@@ -10,7 +10,7 @@ from fkexplorer.database.errors import trouble_of
 from fkexplorer.database.model import Trouble
 from fkexplorer.schema.keys import supporting_index
 from fkexplorer.schema.model import ColumnPair, EdgeKind, Operator, PairOrder, TypeName
-from fkexplorer.schema.names import literal, table_label
+from fkexplorer.schema.names import columns_label, literal, table_label
 from fkexplorer.schema.undeclared import undeclared_edge
 
 if TYPE_CHECKING:
@@ -105,11 +105,24 @@ async def read_pair(
     return edge
 
 
+def named_twice(child: Side, parent: Side) -> str:
+    """Why a pair says nothing: it compares columns with themselves alone, or a parent's with two; empty where it says.
+
+    In a self-reference of several columns one may well be its own: the tenant of the row above is that of the row.
+    """
+    if len({column.number for column in parent[1]}) < len(parent[1]):
+        return f"{columns_label(*parent)} names a column twice"
+    if child[0].oid == parent[0].oid and [one.number for one in child[1]] == [other.number for other in parent[1]]:
+        return f"{columns_label(*child)} is compared with itself, and every row has what it has"
+    return ""
+
+
 async def read_pairs(database: Database, schema: Schema, pairs: Sequence[Pair]) -> list[Relationship]:
     """The same of many, in one round trip; `equals` is None where nothing compares two columns.
 
     Raises:
-        Trouble: two sides have not as many columns (`bad_pair`); the server refused, or the connection is lost.
+        Trouble: two sides have not as many columns, or name one twice, or a column its own (`bad_pair`); the server
+            refused, or the connection is lost.
     """
     for child, parent, _ in pairs:
         if len(child[1]) != len(parent[1]):
@@ -126,6 +139,10 @@ async def read_pairs(database: Database, schema: Schema, pairs: Sequence[Pair]) 
     }  # fmt: skip
     edges = [known.get((one[0].oid, other[0].oid, frozenset(_numbers(one, other)), only)) for one, other, only in pairs]
     unknown = [pair for pair, edge in zip(pairs, edges, strict=True) if edge is None]
+    for child, parent, _ in unknown:
+        # PostgreSQL takes such a constraint: one that is declared is an edge like any other.
+        if wrong := named_twice(child, parent):
+            raise Trouble(wrong, "name two columns that are not one and the same", code="bad_pair")
     compared = await read_comparisons(
         database, (types_of(*each) for one, other, _ in unknown for each in zip(one[1], other[1], strict=True))
     )

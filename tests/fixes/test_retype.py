@@ -249,3 +249,13 @@ async def test_a_plan_is_made_without_a_server_too(make_database: Callable[[str]
         edge = await edge_or_pair(database, schema, PAIR, incomparable=True)
         plan = make_plan(schema, database.facts, Request(edge, FixAction.CHANGE_TYPE))
     assert [step.title for step in plan.steps] == ["change user_id of public.sessions to uuid"]
+
+
+async def test_the_rows_of_an_array_are_in_nobody_s_way(database_url: str) -> None:
+    ask(
+        database_url,
+        "CREATE TABLE users (id int PRIMARY KEY); CREATE TABLE posts (readers int[]); INSERT INTO posts VALUES ('{1}')",
+    )
+    with pytest.raises(Trouble) as raised:
+        await seen(database_url, "posts(readers):users(id)", FixAction.CHANGE_TYPE)
+    assert raised.value.hint == "an array is not one key: take its elements to a table of their own"

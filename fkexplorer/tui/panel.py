@@ -75,6 +75,15 @@ class Panel(Widget):
             after = new[y] if y < len(new) else ()
             if before != after:
                 self.refresh(Region(0, y, self.size.width, 1))
+        if old != new and self.is_attached:
+            self._repaint_between()
+
+    def _repaint_between(self) -> None:
+        """Repaint the dialogs between its screen and the top one: each keeps a picture of what is below it."""
+        stack = self.app.screen_stack
+        if self.screen in stack[:-2]:
+            for screen in stack[stack.index(self.screen) + 1 : -1]:
+                screen.refresh()
 
     def render_line(self, y: int) -> Strip:
         """One line of the screen, as Textual asks for it."""

@@ -99,6 +99,19 @@ async def test_incident_4_by_one_plan(
     ]
 
 
+async def test_the_header_below_two_dialogs_says_that_writing_is_armed(
+    make_database: Callable[[str], str], tmp_path: Path
+) -> None:
+    async with armable(make_database(TWO), tmp_path, LINKS, (80, 24)) as person:
+        await person.press("D")
+        await person.sees("1 not sure|will hurt|can't be made|Looked at")
+        await person.press("P")
+        await previewed(person)
+        assert person.lines()[0].endswith(" RO")
+        await arm(person)  # which waits for the header to say so
+        assert isinstance(person.app.screen, ManyScreen)
+
+
 async def test_rows_that_came_after_it_was_shown_stop_theirs_alone(
     make_database: Callable[[str], str], tmp_path: Path
 ) -> None:

@@ -14,7 +14,6 @@ from fkexplorer.database.postgresql.pairs import read_pair
 from fkexplorer.diagnosis.model import Side
 from fkexplorer.diagnosis.presence import presence
 from fkexplorer.diagnosis.reading.model import ErrorKind, Found, ParsedError, Topic, Written
-from fkexplorer.schema.model import ColumnPair
 from tests.diagnosis.cases import by_code, by_hand, case, case_of, refused, row, told
 from tests.orphans.connected import holding, new_role, opened, run
 
@@ -129,8 +128,7 @@ async def test_types_that_no_operator_compares(make_database: Callable[[str], st
     async with opened(conninfo) as there:
         database, schema = there
         child, parent = (next(each for each in schema.tables.values() if each.name == name) for name in ("c", "p"))
-        own = await read_pair(database, schema, (parent, parent.columns), (parent, parent.columns))
-        edge = replace(own, child=child.oid, pairs=(ColumnPair(child.columns[0], parent.columns[0], None),))
+        edge = await read_pair(database, schema, (child, child.columns), (parent, parent.columns), incomparable=True)
         part = await presence(case_of(there, edge, told("pid", "x")))
     assert part.live is None
     assert by_code(part.findings)["incomparable"].text == (

@@ -163,7 +163,7 @@ async def test_two_scripts_at_once_both_end_well(
         text = await script(database, schema, await preview(database, schema, wish(schema)))
     both = await asyncio.gather(*(run_script(psql, conninfo, text, tmp_path) for _ in range(2)))
     assert [each.code for each in both] == [0, 0], [each.said for each in both]
-    assert sorted("nothing to do" in each.out for each in both) == [False, True]
+    assert sorted("nothing to do" in each.out for each in both) == [False, True], [each.said for each in both]
 
 
 async def test_what_was_chosen_to_refuse_refuses(make_database: Callable[[str], str], open_folder: Path) -> None:

@@ -43,9 +43,15 @@ async def watch(database: Database, console: Console, settings: Settings, option
         The exit code once nobody reads the output any more.
 
     Raises:
-        Trouble: a table or schema is not there, guesses were asked for (`usage`), or the first reading of the
-            catalogue failed.
+        Trouble: a table or schema is not there, guesses or a baseline were asked for (`usage`), or the first reading of
+            the catalogue failed.
     """
+    if options.baseline is not None or options.write_baseline is not None:
+        raise Trouble(
+            "--baseline and --write-baseline are not for --watch",
+            "every change is told there, whatever is known; leave out --watch",
+            code="usage",
+        )
     if options.inferred:
         raise Trouble(
             "--inferred is not for --watch",

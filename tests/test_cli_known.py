@@ -316,5 +316,8 @@ async def test_guesses_are_counted_where_they_are_asked_for(
             await plan(database, Console({}), Settings(), PlanOptions("posts(user_id)", FixAction.DELETE))
 
 
-async def test_guesses_are_not_watched(conninfo: str) -> None:
+async def test_neither_guesses_nor_a_baseline_are_watched(conninfo: str) -> None:
     assert_told(await run("check", "--watch", "--inferred", "-d", conninfo), "--inferred is not for --watch")
+    for option in ("--baseline", "--write-baseline"):
+        done = await run("check", "--watch", option, "known.json", "-d", conninfo)
+        assert_told(done, "are not for --watch", "leave out --watch")

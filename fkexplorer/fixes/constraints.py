@@ -18,6 +18,7 @@ from fkexplorer.fixes.locks import (
     locks,
 )
 from fkexplorer.fixes.model import DdlStep
+from fkexplorer.fixes.retype import OWN_COLUMN
 from fkexplorer.fixes.rows import defaulted, impossible, incomplete, named, nullable, unused
 from fkexplorer.schema.model import Action, EdgeKind, Match, TableKind
 from fkexplorer.schema.names import condition_text, quote, table_label
@@ -218,7 +219,7 @@ def comparable(edge: Relationship) -> None:
     if edge.only is not None:
         raise impossible(
             f"a constraint binds every row, and this pair is for those with {condition_text(edge.only)} only",
-            "give each table that is referred to a column of its own first",
+            OWN_COLUMN,
         )
     for pair in edge.pairs:
         if pair.equals is None:

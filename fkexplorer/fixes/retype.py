@@ -103,6 +103,7 @@ def retypes(edge: Relationship, side: str) -> tuple[Retype, ...]:
 
 
 OWN_COLUMN = "give each table that is referred to a column of its own first"
+"""The way out where a pair is for some rows of its child only."""
 
 
 def of_other_rows(edge: Relationship, side: str) -> str:

@@ -154,7 +154,10 @@ def find_edges(schema: Schema, text: str) -> list[Relationship]:
         return [
             edge
             for edge in of_child
-            if any(_names_parent(schema, edge, parts, names, matches) for matches in (_as_sql, _as_typed))
+            if any(
+                _names_columns(schema.parent_of(edge), _parents(edge), parts, names, matches)
+                for matches in (_as_sql, _as_typed)
+            )
         ]
     head, columns = _with_columns(text)
     parts = _split(head)
@@ -163,7 +166,11 @@ def find_edges(schema: Schema, text: str) -> list[Relationship]:
         if not parts:
             break
         if columns is not None:
-            found = [edge for edge in edges if _names_columns(schema, edge, parts, columns, matches)]
+            found = [
+                edge
+                for edge in edges
+                if _names_columns(schema.child_of(edge), _children(edge), parts, columns, matches)
+            ]
         else:
             found = [edge for edge in edges if _names_edge(schema, edge, parts, matches)]
         if found:
@@ -344,25 +351,22 @@ def _names_edge(schema: Schema, edge: Relationship, parts: list[_Part], matches:
     return len(parts) == 1 or _names_table(schema.child_of(edge), parts[:-1], matches)
 
 
+def _children(edge: Relationship) -> list[Column]:
+    return [pair.child for pair in edge.pairs]
+
+
+def _parents(edge: Relationship) -> list[Column]:
+    return [pair.parent for pair in edge.pairs]
+
+
 def _names_columns(
-    schema: Schema,
-    edge: Relationship,
+    table: Table,
+    key: Sequence[Column],
     parts: list[_Part],
     columns: list[_Part],
     matches: Callable[[_Part, str], bool],
 ) -> bool:
-    if len(columns) != len(edge.pairs) or not _names_table(schema.child_of(edge), parts, matches):
+    """Whether a table and columns that were typed are this one side of an edge, in the key's order."""
+    if len(columns) != len(key) or not _names_table(table, parts, matches):
         return False
-    return all(matches(part, pair.child.name) for part, pair in zip(columns, edge.pairs, strict=True))
-
-
-def _names_parent(
-    schema: Schema,
-    edge: Relationship,
-    parts: list[_Part],
-    columns: list[_Part],
-    matches: Callable[[_Part, str], bool],
-) -> bool:
-    if len(columns) != len(edge.pairs) or not _names_table(schema.parent_of(edge), parts, matches):
-        return False
-    return all(matches(part, pair.parent.name) for part, pair in zip(columns, edge.pairs, strict=True))
+    return all(matches(part, column.name) for part, column in zip(columns, key, strict=True))
